@@ -146,7 +146,7 @@ def derive(
     wrt: str | Sequence[str] | None = None,
     **named: Tensorlike,
 ) -> _Derive:
-    """The gradient of an expression by each input as a formula in PyTorch's notation, verified
+    """The gradient of an expression for each input, as a formula in PyTorch's notation, verified
     against autograd. An input that is not given is one number.
 
         expression: an expression, such as 'W @ x', @FILE or -
@@ -612,8 +612,8 @@ def plot(
         tol: relative tolerance of expect
         wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
             input)
-        precision: significant digits of the numbers below the picture
-        full: show the full tables of check and expect
+        precision: significant digits of the numbers below the picture, and in tables
+        full: show full tables: of check, expect, markdown, latex and html
 
     Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
     shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from gradcli import __all__ as NAMES  # noqa: N812
+import gradcli
 from gradcli.api import signatures
 from gradcli.api.answer import Result, no_stdin, nowhere
 from gradcli.api.given import kept, listed, plain
@@ -24,7 +24,7 @@ __all__ = ["FUNCTIONS", "GradcliError", "Result", "function"]
 
 FUNCTIONS = {
     name: command
-    for name in NAMES
+    for name in gradcli.__all__
     if (command := COMMANDS.get(name.replace("_", "-"))) and command.panel != "Script"
 }
 """The commands that compute, by the names of their functions."""
@@ -103,7 +103,7 @@ def request_of(
     if inputs and not takes_inputs(command):
         raise _unknown(next(iter(inputs)), command)
     values = [*inputs.values(), *settings.values()]
-    values += [word.given for word in bare if isinstance(word, ValueSource)]
+    values += [word.given for word in bare if isinstance(word, ValueSource | NamedValue)]
     settings = {n: v for n, v in kept(values).items() if n in known} | settings
     request = from_words(
         kind, bare, settings | {"full": tables.get("full")}, str, [*map(_named, inputs.items())]
@@ -124,7 +124,7 @@ def _flat(given: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
 
 def _word(value: Any, known: Mapping[str, Any]) -> str | Source:
     """A word as `from_words` takes it; an exception is its traceback as text."""
-    if isinstance(value, str):
+    if isinstance(value, str | Source):
         return value
     if isinstance(value, BaseException):
         return "".join(traceback.format_exception(value))

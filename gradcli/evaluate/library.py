@@ -278,7 +278,7 @@ def _on_cpu(function: Function) -> Function:
     """The same function, computed on the CPU: it draws the same random numbers on every device."""
 
     def call(*arguments: Any, **keywords: Any) -> Any:
-        device = torch.get_default_device()
+        device = torch.empty(0).device  # get_default_device sees no `with device` before 2.8
         if device.type == "cpu":
             return function(*arguments, **keywords)
         with torch.device("cpu"):

@@ -1,7 +1,7 @@
 """A recorded run of an expression: which operation took and made which values; and its replay.
 
 With `uses`, each operand that records is passed on as an alias of its own, so that autograd's
-gradient by the alias is exactly what it passed on through that use. Everything else is PyTorch's
+gradient for the alias is exactly what it passed on through that use. Everything else is PyTorch's
 own run.
 """
 

@@ -55,33 +55,32 @@ class Source:
 class ValueSource(Source):
     """A value of JSON or of Python as a text, which is only made when an error quotes it."""
 
+    given: Any
+
     def __init__(self, value: object, label: str) -> None:
-        self.__dict__["value"], self.__dict__["label"] = value, label  # past `frozen`
+        self.__dict__["given"], self.__dict__["label"] = value, label  # past `frozen`
 
     @property
     def text(self) -> str:
         """The beginning of the value as Python writes it."""
         try:
-            return str(self.__dict__["value"])[:VALUE]
+            return str(self.given)[:VALUE]
         except RecursionError:
             return "a list that nests too deep"
-
-    @property
-    def given(self) -> Any:
-        """The value itself."""
-        return self.__dict__["value"]
 
 
 class NamedValue(Source):
     """The word NAME=T of an input whose value is not a text; `text` shows the name alone."""
 
+    given: Any
+
     def __init__(self, name: str, value: object) -> None:
         super().__init__(f"{name}=...")
-        self.__dict__["value"] = value  # past `frozen`
+        self.__dict__["given"] = value  # past `frozen`
 
     def rest(self, place: "Span", label: str) -> Source:
         """The value."""
-        return ValueSource(self.__dict__["value"], label)
+        return ValueSource(self.__dict__["given"], label)
 
 
 class Span(NamedTuple):

@@ -86,13 +86,13 @@ class OwnServer:
     """
 
     def __init__(self, module: str) -> None:
-        self.path = f"{_socket_base()}.{os.getpid()}"
-        files = sources()
+        base, files = _socket_base(), sources()
+        self.path = f"{base}.{os.getpid()}"
         self._life, theirs = socket.socketpair()
         self._pid = os.fork()
         if not self._pid:
             try:
-                _detach(2, theirs.fileno())  # what it has to say is told where its owner tells
+                _detach(base, os.O_APPEND, theirs.fileno())
                 import_module(module).main(self.path, _ENDLESS, files, theirs.fileno())
             except BaseException:
                 traceback.print_exc()
@@ -211,9 +211,7 @@ def _be_server(
 ) -> NoReturn:
     """Run the server in a fork that keeps nothing of its parent's but the lock."""
     try:
-        log = os.open(f"{base}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        _detach(log, lock, parent.fileno())
-        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+        _detach(base, os.O_TRUNC, lock, parent.fileno())
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         parent.send(b"!")
@@ -228,14 +226,18 @@ def _be_server(
         os._exit(1)
 
 
-def _detach(errors: int, *kept: int) -> None:
-    """Leave the terminal, the folder and the descriptors of the parent but `errors` and `kept`."""
+def _detach(base: str, mode: int, *kept: int) -> None:
+    """Leave the terminal, the folder and the descriptors of the parent but `kept`, with a log in the
+    place of stderr.
+    """
     os.setsid()
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
-    for stream, fd in enumerate((null, null, errors)):
+    log = os.open(f"{base}.log", os.O_WRONLY | os.O_CREAT | mode, 0o600)
+    for stream, fd in enumerate((null, null, log)):
         os.dup2(fd, stream)
     wire.close_all_but(*kept)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _last_message(base: str) -> str:

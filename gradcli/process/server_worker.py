@@ -130,8 +130,8 @@ def work(inlet: socket.socket, progress: Progress, program: Program, origin: Ori
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     if not content:  # the server has ended
         return 0
-    connection = socket.socket(fileno=wire.unpack_descriptors(ancillary)[0])
-    answer(connection, inlet, progress, program, origin)
+    with socket.socket(fileno=wire.unpack_descriptors(ancillary)[0]) as connection:
+        answer(connection, inlet, progress, program, origin)
     return USED if deferral.is_used() > was_used else 0
 
 

@@ -7,9 +7,11 @@ one that is longer continues in a further tabular: longtable is another package.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from gradcli.language.expressions.corrections import GREEK
 from gradcli.show.document import (
+    PLACE,
     Code,
     Formula,
     Heading,
@@ -28,12 +30,14 @@ from gradcli.show.mathematics import Mathematics, display, escaped
 NEEDS = "% needs \\usepackage{amsmath,booktabs}\n"
 WIDTH = 66
 """Characters side by side, at most: as many as fit into a line of an article at 10 points."""
+GAP = 3
+"""The width of the space between two columns, in characters."""
 BROAD = 24
 """Characters of a column of texts that stand on one line, at most where there is no room for more."""
 ROWS = 40
 """Lines of one tabular, at most."""
 _NUMBER = re.compile(r"(-?)(inf|nan|\d+(?:\.\d+)?)(?:e([-+]?\d+))?")
-_BREAKS = re.compile(r"(?<=[,;:=*/+@)\]._(])(?=\w)|(?<= )(?=.)")
+_BREAKS = re.compile(r"(?<=[,;:=*/+@)\]._(])(?=\w)")
 """Where a line of code may be broken."""
 _BREAK = r"\allowbreak{}"
 _MINUS = re.compile(r"(?<![\w.)\]])-(?=\d)")
@@ -57,26 +61,45 @@ def write(parts: Sequence[Part], ranks: Mapping[str, int]) -> str:
     return NEEDS + "\n".join("\n".join(writer.lines(part)) + "\n" for part in parts)
 
 
+class _Measured(NamedTuple):
+    """A column and its width in characters, about."""
+
+    column: TextColumn
+    width: int
+
+    @property
+    def least(self) -> int:
+        """The width with texts in several lines."""
+        return self.width if self.column.numeric else min(self.width, BROAD)
+
+
+def _breadth_of(columns: Sequence[_Measured]) -> int:
+    """The width of columns side by side."""
+    return sum(each.least + GAP for each in columns) - GAP
+
+
 class _Writer:
     """Writes parts whose expressions are about tensors of these ranks."""
 
     def __init__(self, ranks: Mapping[str, int]) -> None:
         self._ranks = ranks
         self._symbols = Mathematics(ranks)
+        self._bases: dict[str, str] = {}
 
     def lines(self, part: Part) -> Iterator[str]:
         """The lines of a part."""
         match part:
             case Heading():
-                yield rf"\medskip\noindent\textbf{{{self._spans(titled(part.text, part.formula))}}}\par\nobreak"
+                title = self._spans(titled(part.text, part.formula))
+                yield rf"{{\medskip\noindent\raggedright\textbf{{{title}}}\par\nobreak}}"
             case Prose():
-                yield rf"\noindent {plain(part.text)}\par"
+                yield rf"{{\noindent\raggedright {plain(part.text)}\par}}"
             case Code():
                 yield from _program(part.text)
             case Formula():
                 yield display(part.latex).rstrip("\n")
             case Listing():
-                yield r"\begin{itemize}"
+                yield r"\begin{itemize}\raggedright"
                 yield from (rf"\item {code(name)}: {plain(text)}" for name, text in part.rows)
                 yield r"\end{itemize}"
             case TextTable():
@@ -85,39 +108,30 @@ class _Writer:
     def _table(self, table: TextTable) -> Iterator[str]:
         yield r"\begin{flushleft}"
         if table.title:
-            yield rf"\textbf{{{self._spans(titled(table.title, table.formula))}}}\par\smallskip"
-        if table.narrow and self._breadth(table.columns) > WIDTH:
+            yield rf"\textbf{{{self._spans(titled(table.title, table.formula))}}}\par\nobreak\smallskip"
+        measured = [_Measured(column, self._natural(column)) for column in table.columns]
+        if table.narrow and _breadth_of(measured) > WIDTH:
             table = table.narrow
-        pieces = groups(
-            table.columns, table.keys, table.ends, lambda piece: self._breadth(piece) <= WIDTH
-        )
-        for columns in pieces if table.columns else ():
-            yield from self._tabulars(replace(table, columns=columns))
+            measured = [_Measured(column, self._natural(column)) for column in table.columns]
+        pieces = groups(measured, table.keys, table.ends, lambda piece: _breadth_of(piece) <= WIDTH)
+        for piece in pieces if measured else ():
+            yield from self._tabulars(replace(table, columns=[c for c, _ in piece]), [*piece])
         for line in table.caption.split("\n") if table.caption else ():
             yield rf"{{\footnotesize {plain(line.strip())}\par}}"
         yield r"\end{flushleft}"
-
-    def _breadth(self, columns: Sequence[TextColumn]) -> int:
-        """The width of columns side by side in characters, texts in several lines."""
-        return sum(
-            2 + (width if c.numeric else min(width, BROAD))
-            for c in columns
-            for width in (self._natural(c),)
-        )
 
     def _natural(self, column: TextColumn) -> int:
         """The width of a column in characters, about."""
         cells = (self._cell(cell, column, WIDTH) for block in column.blocks for cell in block)
         return max(map(_breadth, (self._mixed(column.heading), *cells)))
 
-    def _tabulars(self, table: TextTable) -> Iterator[str]:
+    def _tabulars(self, table: TextTable, measured: Sequence[_Measured]) -> Iterator[str]:
         """The rows of a table that is no wider than a page, ROWS lines of them in each tabular."""
-        columns = table.columns
-        widths = [self._natural(column) for column in columns]
-        broad = [i for i, column in enumerate(columns) if not column.numeric and widths[i] > BROAD]
-        room = WIDTH + 2 - sum(width + 2 for i, width in enumerate(widths) if i not in broad)
+        columns, widths = table.columns, [width for _, width in measured]
+        broad = [i for i, each in enumerate(measured) if each.least < each.width]
+        room = WIDTH - _breadth_of([each for each in measured if each.least == each.width])
         for i in broad:
-            widths[i] = max(BROAD, min(widths[i], room // len(broad) - 2))
+            widths[i] = max(BROAD, min(widths[i], room // len(broad) - GAP))
         kinds = (
             "r"
             if column.numeric
@@ -164,8 +178,9 @@ class _Writer:
             return self._spans(spans(shown, self._ranks), width) if column.code else plain(shown)
         gap = len(text) - len(text.rstrip()) if shown and not column.scientific else 0
         point = "" if "." in shown else "."
-        filler = rf"\phantom{{${point}{'0' * (gap - len(point))}$}}" if gap else ""
-        return _number(shown) + filler
+        filler = rf"\phantom{{{point}{'0' * (gap - len(point))}}}$" if gap else ""
+        number = _number(shown)
+        return number.removesuffix("$") + filler if gap else number
 
     def _mixed(self, text: str) -> str:
         return self._spans(spans(text, ()))
@@ -175,8 +190,17 @@ class _Writer:
             self._formula(span.text, width) if span.code else plain(span.text) for span in found
         )
 
+    def _indexed(self, name: str) -> str:
+        """A tensor's symbol, ready for an index."""
+        if name not in self._bases:
+            symbol = self._symbols.symbol(name)
+            self._bases[name] = f"{{{symbol}}}" if "_" in symbol else symbol
+        return self._bases[name]
+
     def _formula(self, text: str, width: int) -> str:
         """An expression in a line: mathematics, or code if it is wide or more than one statement."""
+        if found := PLACE.fullmatch(text):
+            return f"${self._indexed(found[1])}_{{{found[2].replace(',', ', ')}}}$"
         typed = code(text)
         if ";" in text:
             return typed
@@ -187,15 +211,17 @@ class _Writer:
         return written if _breadth(written) <= width else typed
 
 
-_SILENT = re.compile(
-    r"\\(?:allowbreak|left|right|math\w+|boldsymbol|operatorname|text\w*|phantom|char\d*|[,{}$&#%_ ])|[{}$^_]"
+_VISIBLE = re.compile(
+    r"\\[{}$&%_]|\\(?!allowbreak|left|right|math|boldsymbol|operatorname|text|phantom|char)[A-Za-z]+ ?"
 )
-_SYMBOL = re.compile(r"\\[A-Za-z]+ ?")
+"""Signs and symbols, one character each."""
+_SILENT = re.compile(r"\\[A-Za-z]+\d*|\\.|[{}$^_]")
+"""What takes no room."""
 
 
 def _breadth(text: str) -> int:
-    """The width of LaTeX in characters, about: what takes no room is left out."""
-    return len(_SYMBOL.sub("x", _SILENT.sub("", text)))
+    """The width of LaTeX in characters, about."""
+    return len(_SILENT.sub("", _VISIBLE.sub("x", text.replace(r"\#", "xx"))))
 
 
 def _guarded(row: str) -> str:
@@ -225,7 +251,13 @@ def plain(text: str) -> str:
 
 def _broken(word: str) -> str:
     """A long word, which can be broken after an operator."""
-    return _BREAK.join("".join(map(_letter, piece)) for piece in _BREAKS.split(word))
+    return _BREAK.join("".join(map(_letter, piece)) for piece in _pieces(word))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """What must stay together of a text, at most BROAD characters each."""
+    for piece in _BREAKS.split(text):
+        yield from (piece[i : i + BROAD] for i in range(0, len(piece) or 1, BROAD))
 
 
 def _letter(char: str, *, plainly: bool = True) -> str:
@@ -237,8 +269,7 @@ def _letter(char: str, *, plainly: bool = True) -> str:
 
 def code(text: str) -> str:
     """An expression as it is typed, which can be broken after an operator."""
-    pieces = map(_typed, _BREAKS.split(text))
-    return rf"\texttt{{{_BREAK.join(pieces)}}}"
+    return rf"\texttt{{{_BREAK.join(map(_typed, _pieces(text)))}}}"
 
 
 def _typed(text: str) -> str:
@@ -251,7 +282,9 @@ def _program(text: str) -> Iterator[str]:
     lines = []
     for line in text.rstrip("\n").split("\n"):
         bare = line.lstrip(" ")
-        lines.append("~" * (len(line) - len(bare)) + code(bare) if bare else "~")
+        lines.append(
+            "~" * (len(line) - len(bare)) + code(bare).replace("  ", "~ ") if bare else "~"
+        )
     yield r"\begin{flushleft}\ttfamily"
     yield "\\\\\n".join(lines)
     yield r"\end{flushleft}"

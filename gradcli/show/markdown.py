@@ -18,7 +18,7 @@ from gradcli.show.document import (
     titled,
 )
 
-_SPECIAL = re.compile(r"[`*<~$|]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_SPECIAL = re.compile(r"[\\`*<~$|]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
 _BLOCK = re.compile(r"[-+=#>]|\d+(?=[.)])")
 """What makes a list, a heading or a quotation at the beginning of a paragraph."""
 _LINK = re.compile(r"\][(:\[]|\[\^")
@@ -107,8 +107,12 @@ def _bold(title: str, formula: str) -> str:
 
 def escaped(text: str) -> str:
     """Plain text that stands in a paragraph or a cell."""
-    text = _SPECIAL.sub(r"\\\g<0>", text.replace("\\", "&#92;"))
+    text = _SPECIAL.sub(_escaped, text)
     return text.replace("[", r"\[") if _LINK.search(text) else text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "&#92;" if found[0] == "\\" else f"\\{found[0]}"  # a table reads \\| as a bar
 
 
 def _paragraph(text: str) -> str:

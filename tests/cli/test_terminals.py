@@ -51,7 +51,7 @@ class Keyboard:
     user's keys do.
     """
 
-    def __init__(self, words: Sequence[str], folder: Path) -> None:
+    def __init__(self, words: Sequence[str], folder: Path, **env: str) -> None:
         self.fd, theirs = pty.openpty()
         self.modes = termios.tcgetattr(theirs)
         self.pid = program.fork()
@@ -60,7 +60,7 @@ class Keyboard:
             os.setsid()
             fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
             program.child(
-                list(words), (theirs, theirs, theirs), {**BASE, "TERM": "xterm"}, str(folder)
+                list(words), (theirs, theirs, theirs), {**BASE, "TERM": "xterm", **env}, str(folder)
             )
         self._theirs = theirs  # kept open, so that the terminal outlives the call
         self.shown = b""
@@ -114,9 +114,9 @@ def test_loading_is_shown_on_a_terminal_after_a_while_and_removed(
 
 
 @contextlib.contextmanager
-def keyboard(words: Sequence[str], folder: Path) -> Iterator[Keyboard]:
+def keyboard(words: Sequence[str], folder: Path, **env: str) -> Iterator[Keyboard]:
     """A call at a keyboard; nothing of it is left, and the terminal is as it was."""
-    call = Keyboard(words, folder)
+    call = Keyboard(words, folder, **env)
     try:
         yield call
         assert until(lambda: not group(call.pid), 5)

@@ -255,7 +255,7 @@ def _rows(array: Any, inputs: Sequence[Tensor]) -> list[Any]:
 
 
 def _of(gradients: Mapping[Any, Any], name: str) -> Any:
-    """The gradient by an input from a dictionary, as courses name it."""
+    """The gradient for an input from a dictionary, as courses name it."""
     last = name.rpartition(".")[2]
     forms = ("{}", "d{}", "d_{}", "grad_{}", "{}_grad", "g{}")
     keys = (*(form.format(name) for form in forms), f"d{last}", last)

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import takewhile
 from typing import NamedTuple
 
-from gradcli.commands import COMMANDS, Command
+from gradcli.commands import COMMANDS, HELP_COMMAND, Command
 from gradcli.errors import GradcliError, LiteralError
 from gradcli.language import assignment
 from gradcli.language.expressions.expression import parse
@@ -65,10 +65,10 @@ class Line(NamedTuple):
 
 
 def cleaned(text: str) -> str:
-    """The text without comments, the blanks around it, and `gradcli` before a command copied from a
-    shell.
+    """The text without comments, blanks and semicolons at its ends, and `gradcli` before a command
+    that was copied from a shell.
     """
-    text = _COMMENT.sub(lambda found: found[1] or "", text).strip()
+    text = _COMMENT.sub(lambda found: found[1] or "", text).strip("; \t\n")
     return _COPIED.sub("", text, count=1)
 
 
@@ -132,7 +132,7 @@ def read(text: str, state: State) -> Line:
         return _about(answering(), _as_option(f"--{word}", setting, _pieces(rest)), state)
     if command and is_about_expression(command):
         return _about(command, _pieces(rest), state)
-    if command and (not named or _OPERAND.match(rest)):
+    if word == HELP_COMMAND or (command and (not named or _OPERAND.match(rest))):
         return Line(state, (word, *map(_unquoted, _TOKEN.findall(rest))))
     return _evaluated(_unquoted(text), state)
 

@@ -175,7 +175,7 @@ class HessianProbe(Probe):
     """Autograd's gradient as the vector: its slopes are the Hessian."""
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The gradient by all inputs, flat, one after the other: shape [n]."""
+        """The gradient for all inputs, flat, one after the other: shape [n]."""
         return _gradient(self.rerun, inputs, held)
 
     def pairs(self, name: str) -> list[Pair]:
@@ -285,7 +285,7 @@ class HvpProbe(JvpProbe):
         return _gradient(self.rerun, self._at(inputs), held)
 
     def _rows(self, name: str) -> range:
-        """The rows of the gradient by one input."""
+        """The rows of the gradient for one input."""
         return _ranges(self.rerun)[name]
 
     def _slopes(self, inputs: Inputs) -> Tensor:
@@ -297,7 +297,7 @@ class HvpProbe(JvpProbe):
 
 
 def _gradient(rerun: Rerun, inputs: Inputs, held: Held) -> Tensor:
-    """Autograd's gradient by all inputs, flat, one after the other: shape [n]."""
+    """Autograd's gradient for all inputs, flat, one after the other: shape [n]."""
     found = rerun.gradients(inputs, held=held).items()
     parts = (torch.zeros_like(inputs[name]) if g is None else g for name, g in found)
     return torch.cat([part.reshape(-1) for part in parts]).double()

@@ -151,7 +151,7 @@ class _Ledger:
         return tuple(paths) if len(paths) > 1 else None
 
     def _gradient(self, name: str) -> LedgerRow:
-        """The gradient by an input, asserted equal to autograd's without the paths."""
+        """The gradient for an input, asserted equal to autograd's without the paths."""
         leaf = self._leaves[name]
         gradient, plain = self._reached.get(id(leaf)), self._plain[name]
         assert (gradient is None) == (plain is None), f"the ledger loses the gradient for {name}"
