@@ -29,6 +29,7 @@ import orjson
 from gradcli import __main__ as entry
 from gradcli.cli import main as program
 from gradcli.cli.serve import PROGRAM
+from gradcli.installed import torch_version
 from gradcli.process import deferral
 from gradcli.process.pool import LinesOfFile
 from gradcli.process.worker import Progress
@@ -39,6 +40,8 @@ LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb
 Streams = tuple[int, int, int]
 Instead = Callable[[list[str]], int]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TORCH = tuple(map(int, torch_version().split(".")[:2]))
+"""The installed PyTorch, as (2, 13)."""
 BASE = {
     "PATH": os.environ["PATH"],
     "LANG": "C.UTF-8",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from gradcli import __all__ as NAMES  # noqa: N812
+import gradcli
 from gradcli.api import signatures
 from gradcli.api.answer import Result, no_stdin, nowhere
 from gradcli.api.given import kept, listed, plain
@@ -24,7 +24,7 @@ __all__ = ["FUNCTIONS", "GradcliError", "Result", "function"]
 
 FUNCTIONS = {
     name: command
-    for name in NAMES
+    for name in gradcli.__all__
     if (command := COMMANDS.get(name.replace("_", "-"))) and command.panel != "Script"
 }
 """The commands that compute, by the names of their functions."""

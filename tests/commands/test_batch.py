@@ -11,7 +11,6 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -25,9 +24,9 @@ from gradcli import batch, core
 from gradcli.errors import FileError, SizeError
 from gradcli.language.limits import JOB_TEXT
 from gradcli.process import fork, pool
-from gradcli.process.pool import FRAME, Begin, LinesOfFile, Work, answers
+from gradcli.process.pool import FRAME, Begin, Work, answers
 from gradcli.process.worker import Limits, cause
-from tests.program import BASE, child, run, usual_signals
+from tests.program import BASE, child, lines_of, run, usual_signals
 from tests.program import fork as fork_loaded
 from tests.warm import all_of
 from tools.benchmarks import endless
@@ -366,11 +365,12 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
 
 def answered(work: Work, count: int) -> list[str]:
     """The answers to that many lines, each its own number."""
-    with tempfile.TemporaryFile() as file:
-        file.write(b"".join(b'{"id": %d}\n' % number for number in range(1, count + 1)))
-        file.seek(0)
-        batches = answers(LinesOfFile(file.fileno()), lambda: nullcontext(work))
-        return [answer.line.decode() for some in batches for answer in some]
+    lines = lines_of({"id": number} for number in range(1, count + 1))
+    return [
+        answer.line.decode()
+        for some in answers(lines, lambda: nullcontext(work))
+        for answer in some
+    ]
 
 
 def echo(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
