@@ -29,11 +29,11 @@ def test_an_error_is_explained_by_its_own_entry_and_a_cure_by_none(
                 expected[str(path)] = name if kind == "made" else ""
     wrong = {}
 
-    def kind(file: str) -> str:
+    def told_apart(file: str) -> str:
         """The entry of a program with its mistake; the family of a cure."""
         return expected[file] or family_of(MISTAKES[Path(file).stem.removesuffix("_cured")])
 
-    for file, answer in run_together(choose(expected, kind), plain=False).items():
+    for file, answer in run_together(choose(expected, told_apart), plain=False).items():
         name = expected[file]
         found = [finding["entry"] for finding in answer["findings"]]
         if (answer["error"] and found[:1] != [name]) if name else (found or answer["error"]):
