@@ -128,7 +128,7 @@ class _Conversation:
             return WHY
         if found := _ENTRY.search(self._calls.errors(self._failed)):
             return f"{WHY} {found[1]}"
-        hint = "its own lines say what to do; gradcli why --help: an error of a program of yours"
+        hint = "its own lines say what to do"
         raise UsageError("gradcli why has no entry for the last error", hint=hint)
 
     def _inputs(self, rest: str) -> int:
