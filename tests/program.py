@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import IO, Any
 
 import orjson
@@ -28,6 +29,7 @@ import orjson
 from gradcli import __main__ as entry
 from gradcli.cli import main as program
 from gradcli.cli.serve import PROGRAM
+from gradcli.installed import torch_version
 from gradcli.process import deferral
 from gradcli.process.pool import LinesOfFile
 from gradcli.process.worker import Progress
@@ -38,6 +40,8 @@ LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb
 Streams = tuple[int, int, int]
 Instead = Callable[[list[str]], int]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TORCH = tuple(map(int, torch_version().split(".")[:2]))
+"""The installed PyTorch, as (2, 13)."""
 BASE = {
     "PATH": os.environ["PATH"],
     "LANG": "C.UTF-8",
@@ -90,7 +94,7 @@ def run(
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
     call = words, content, {**BASE, **(env or {})}, cwd or os.getcwd(), whole
-    here = here or words[:1] == ("check",)  # it needs all of PyTorch, which this process has
+    here = here or words[:1] in (("check",), ("why",))  # they need all of PyTorch, as is here
     out, err, status = _called(*call) if here else _asked(call)
     return Ran(out.decode(), err.decode(), status)
 
@@ -159,6 +163,8 @@ def _serve(calls: IO[bytes], answers: IO[bytes]) -> None:
     sys.modules["torch"].set_num_threads(1)  # a pool of threads does not survive a fork
     for words in PROGRAM.calls:
         PROGRAM.try_out(words)
+    import_module("gradcli.show.pictures.drawing")  # matplotlib, which a server does not load
+    import_module("matplotlib.backends.backend_svg")
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
     with contextlib.suppress(EOFError):
         while True:

@@ -180,7 +180,8 @@ def _by_occurrence(over: Mapping[int, Dim], body: Node) -> list[int]:
 
 
 def call(
-    name: str, arguments: Sequence[Argument], outs: Sequence[tuple[Index, Dim]] = (), settings: tuple[Any, ...] = ()
+    name: str, arguments: Sequence[Argument], outs: Sequence[tuple[Index, Dim]] = (),
+    settings: tuple[Any, ...] = ()
 ) -> Node:  # fmt: skip
     """An element of what a function of whole tensors returns, at the indices `outs`."""
     indices = tuple(index for index, _ in outs)

@@ -105,8 +105,7 @@ ALONG: Mapping[str, str] = {
     **dict.fromkeys(("max", "min", "aminmax", "median", "nanmedian", "mode"), _CHOSEN),
     "cummax": "upstream, summed at the positions of the running maxima",
     "cummin": "upstream, summed at the positions of the running minima",
-    "quantile": "upstream at the neighbours of the quantile, by their weights",
-    "nanquantile": "upstream at the neighbours of the quantile, by their weights",
+    **dict.fromkeys(("quantile", "nanquantile"), "upstream at the neighbours of the quantile, by their weights"),
     "amax": "upstream at the largest, split among ties, 0 elsewhere",
     "amin": "upstream at the smallest, split among ties, 0 elsewhere",
     "logsumexp": "upstream * softmax(operand)",
@@ -117,7 +116,7 @@ ALONG: Mapping[str, str] = {
     "cumprod": "upstream * the products without this number, summed from it on",
     "logcumsumexp": "exp(operand) * (upstream * exp(-result), summed from the end)",
     "diff": "upstream of the difference before it less that of the one after",
-}
+}  # fmt: skip
 """Operations along a dimension, if their result is more than one number."""
 
 _NORMALISED = (

@@ -6,7 +6,8 @@ returns a tensor and changes none of its arguments. Functions of `F` that are wr
 no schema and count as well. Exceptions to this rule are listed below, with the reason.
 
 The names of the installed PyTorch are merged into the file, so that it covers every version it was
-run with: `name+2.14` exists since 2.14, `name-2.14` was removed in 2.14.
+run with, from the oldest, which its first line names: `name+2.14` exists since 2.14, `name-2.14`
+was removed in 2.14. To include older versions, run it with each of them, the newest first.
 """
 
 import importlib
@@ -14,7 +15,6 @@ import inspect
 import pkgutil
 import re
 import sys
-import textwrap
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from fnmatch import fnmatchcase
@@ -26,17 +26,32 @@ from torch import masked, nn, overrides
 from gradcli.catalogue.operators import FILE, entries
 
 DENIED = {
-    "the device is the command's": "cpu cuda pin_memory",
-    "shows memory that was never written": "resize* empty*",
-    "an internal of indexing": "index slice_inverse",
-    "a backend's internal": "batch_norm_* miopen_* fbgemm_* to_mkldnn",
-    "quantised tensors have no gradient": "quantize* q_per_channel_* choose_qparams_optimized dequantize int_repr",
-    "compressed sparse layouts are out of reach": "*col_indices* *row_indices*",
-    "needs sparse layouts that no input can have": "hspmm",
-    "no number that anyone differentiates": "hash_tensor",
-    "no function of tensors": "has_torch_function* handle_torch_function",
+    "cpu": "the device is the command's",
+    "cuda": "the device is the command's",
+    "pin_memory": "the device is the command's",
+    "resize*": "shows memory that was never written",
+    "empty*": "shows memory that was never written",
+    "index": "an internal of indexing",
+    "slice_inverse": "an internal of indexing",
+    "batch_norm_*": "a backend's internal",
+    "miopen_*": "a backend's internal",
+    "fbgemm_*": "a backend's internal",
+    "to_mkldnn": "a backend's internal",
+    "quantize*": "quantised tensors have no gradient",
+    "q_per_channel_*": "quantised tensors have no gradient",
+    "choose_qparams_optimized": "quantised tensors have no gradient",
+    "dequantize": "quantised tensors have no gradient",
+    "int_repr": "quantised tensors have no gradient",
+    "*col_indices*": "compressed sparse layouts are out of reach",
+    "*row_indices*": "compressed sparse layouts are out of reach",
+    "hspmm": "needs sparse layouts that no input can have",
+    "align_*": "named dimensions, which are no more since 2.13",
+    "refine_names": "named dimensions, which are no more since 2.13",
+    "rename": "named dimensions, which are no more since 2.13",
+    "hash_tensor": "no number that anyone differentiates",
+    "has_torch_function*": "no function of tensors",
+    "handle_torch_function": "no function of tensors",
 }
-"""Names that are not operators, by the reason."""
 
 ADDED = {
     # constructors: not overridable, because no argument is a tensor
@@ -63,9 +78,14 @@ PREFIXED = ("special", "linalg", "fft", "masked")
 """Namespaces whose native schemas have their name as a prefix, as in `linalg_inv`."""
 
 SPACES: dict[str, ModuleType | type] = {
-    "torch": torch, "F": nn.functional, "special": torch.special, "linalg": torch.linalg, "fft": torch.fft, "masked": masked,
+    "torch": torch,
+    "F": nn.functional,
+    "special": torch.special,
+    "linalg": torch.linalg,
+    "fft": torch.fft,
+    "masked": masked,
     "Tensor": torch.Tensor,
-}  # fmt: skip
+}
 
 FUNCTIONS = "activation channelshuffle distance dropout flatten fold loss padding pixelshuffle pooling upsampling"
 """The files of torch.nn.modules whose classes are functions with settings ..."""
@@ -81,7 +101,7 @@ DTYPES = """bfloat16 bool cdouble cfloat complex64 complex128 double float float
     int64 long short uint8"""
 CONSTANTS = "e inf nan pi"
 
-HEADER = "# What an expression may use of PyTorch 2.13 (+2.14: since 2.14, -2.14: no more): made by generate_operators.py."
+HEADER = "# What an expression may use of PyTorch {} and newer (+2.14: since 2.14, -2.14: no more), by generate_operators.py."
 
 
 def pure_schemas() -> set[str]:
@@ -99,8 +119,7 @@ def pure_schemas() -> set[str]:
 def denied(name: str) -> bool:
     """Whether `name` is private, works in place, or is on the deny list."""
     hidden = name.startswith("_") or name.endswith("_")
-    patterns = " ".join(DENIED.values()).split()
-    return hidden or any(fnmatchcase(name, pattern) for pattern in patterns)
+    return hidden or any(fnmatchcase(name, pattern) for pattern in DENIED)
 
 
 def operators(space: str, overridable: AbstractSet[object], pure: set[str]) -> Iterator[str]:
@@ -128,8 +147,9 @@ def modules(*, layers: bool) -> Iterator[str]:
     have parameters, or contain or are like modules that do.
     """
     for file in pkgutil.iter_modules(nn.modules.__path__):
-        listed = importlib.import_module(f"torch.nn.modules.{file.name}")
-        for name in getattr(listed, "__all__", ()):
+        for name in getattr(
+            importlib.import_module(f"torch.nn.modules.{file.name}"), "__all__", ()
+        ):
             module = getattr(nn, name, None)
             is_function = file.name in FUNCTIONS.split() and name not in WITH_PARAMETERS
             refused = any(fnmatchcase(name, pattern) for pattern in NO_LAYERS)
@@ -150,30 +170,40 @@ def tables() -> dict[str, list[str]]:
     overridable, pure = set(overrides.get_testing_overrides()), pure_schemas()
     known = {space: list(operators(space, overridable, pure)) for space in SPACES}
     return known | {
-        "nn": sorted(modules(layers=False)), "layers": sorted(modules(layers=True)), "properties": PROPERTIES.split(),
-        "fields": sorted(fields()), "dtypes": DTYPES.split(), "constants": CONSTANTS.split(),
-    }  # fmt: skip
+        "nn": sorted(modules(layers=False)),
+        "layers": sorted(modules(layers=True)),
+        "properties": PROPERTIES.split(),
+        "fields": sorted(fields()),
+        "dtypes": DTYPES.split(),
+        "constants": CONSTANTS.split(),
+    }
 
 
 def merged(
-    known: dict[str, list[str]], found: dict[str, list[str]], version: str
+    known: dict[str, list[str]], found: dict[str, list[str]], version: str, oldest: str
 ) -> dict[str, list[str]]:
-    """The file's sections with the names `found` in PyTorch `version` merged in, if they differ."""
+    """The file's sections, which are those of PyTorch `oldest` and newer, with the names `found` in
+    PyTorch `version` merged in, if they differ.
+    """
 
     def marked(entry: str, marks: dict[str, str], there: set[str]) -> str:
         since, until = marks.get("+", ""), marks.get("-", "")
         if entry in there:
             since = version if since and _older(version, since) else since
             until = "" if until and not _older(version, until) else until
-        elif not (since and _older(version, since)):
+        elif _older(version, since or oldest):
+            since = since or oldest
+        else:
             until = version if not until or _older(version, until) else until
         return entry + (f"+{since}" if since else "") + (f"-{until}" if until else "")
 
     sections: dict[str, list[str]] = {}
     for section, there in found.items():
-        entries = map(split, known.get(section, ()))
-        old = {entry: {mark[0]: mark[1:] for mark in marks} for entry, *marks in entries}
-        added = {"+": version} if section in known else {}
+        old = {
+            entry: {mark[0]: mark[1:] for mark in marks}
+            for entry, *marks in map(split, known.get(section, ()))
+        }
+        added = {"-": oldest} if _older(version, oldest) else {"+": version}
         marks = old | {entry: added for entry in there if entry not in old}
         order = sorted(marks) if there == sorted(there) else marks
         sections[section] = [marked(entry, marks[entry], set(there)) for entry in order]
@@ -194,20 +224,30 @@ def installed() -> str:
     return ".".join(torch.__version__.split(".")[:2])
 
 
-def render(sections: dict[str, list[str]]) -> str:
+def render(sections: dict[str, list[str]], oldest: str) -> str:
     """The text of the file: a heading and wrapped names per section."""
-    lines = [HEADER]
+    lines = [HEADER.format(oldest)]
     for section, names in sections.items():
-        wrapped = textwrap.wrap(
-            " ".join(names), 119, break_long_words=False, break_on_hyphens=False
-        )
-        lines += ["", f"[{section}]", *(wrapped or [""])]
+        lines += ["", f"[{section}]"]
+        line = ""
+        for name in names:
+            if len(line) + len(name) >= 120:
+                lines.append(line.rstrip())
+                line = ""
+            line += name + " "
+        lines.append(line.rstrip())
     return "\n".join(lines) + "\n"
 
 
 def renewed() -> str:
     """The text that the file must have for the installed PyTorch."""
-    return render(merged(entries(), tables(), installed()))
+    with open(FILE, encoding="ascii") as file:
+        oldest = file.readline().split()[8]
+    version = installed()
+    return render(
+        merged(entries(), tables(), version, oldest),
+        version if _older(version, oldest) else oldest,
+    )
 
 
 if __name__ == "__main__":

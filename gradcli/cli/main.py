@@ -88,7 +88,9 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     gc.enable()
     page = command.page(call.request, call.shown, world, call.read_stdin) if command.page else None
     if callable(page):
-        from gradcli.cli.calls import making_calls  # the server, which other calls do without
+        from gradcli.cli.session_calls import (
+            making_calls,
+        )  # the server, which other calls do without
 
         with making_calls(world) as calls:
             return page(calls)

@@ -84,7 +84,8 @@ class Job:
     """One request being computed. Making one seeds PyTorch's generator, once, before the inputs."""
 
     def __init__(
-        self, request: ComputeOptions, read_stdin: Callable[[], str], before: Before = lambda step, operands: None,
+        self, request: ComputeOptions, read_stdin: Callable[[], str],
+        before: Before = lambda step, operands: None,
         begin_step: BeginStep = lambda number, total: None, programs: Sequence[Expression] = (),
     ) -> None:  # fmt: skip
         self.programs, self.read_stdin = programs, read_stdin
@@ -158,12 +159,14 @@ class Job:
         return tensor
 
     def header(
-        self, command: str, inputs: Mapping[str, Tensor], defaults: list[str] | None = None, subjects: Sequence[Subject] = ()
+        self, command: str, inputs: Mapping[str, Tensor], defaults: list[str] | None = None,
+        subjects: Sequence[Subject] = ()
     ) -> dict[str, Any]:  # fmt: skip
         """The fields that every result has; `inputs` may have any shape and dtype."""
         return {
-            "command": command, "dtype": str(self.dtype).removeprefix("torch."), "inputs": dict(inputs),
-            "defaults": defaults or [], "notes": self.notes, "modules": tuple(self.modules), "subjects": tuple(subjects),
+            "command": command, "dtype": str(self.dtype).removeprefix("torch."),
+            "inputs": dict(inputs), "defaults": defaults or [], "notes": self.notes,
+            "modules": tuple(self.modules), "subjects": tuple(subjects),
         }  # fmt: skip
 
     @contextmanager

@@ -41,7 +41,8 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    expression: Expression, inputs: Mapping[str, Any], before: Before | None = None, after: After | None = None
+    expression: Expression, inputs: Mapping[str, Any], before: Before | None = None,
+    after: After | None = None
 ) -> Evaluation:  # fmt: skip
     """Compute `expression` with these tensors or plain numbers under its names.
 
@@ -137,12 +138,8 @@ def composed(
     `evaluate` calls, within the same bounds, but its errors have no place. `makers` make of some
     steps, found by their ids, what `watch` is given, from their operands and values.
     """
-    bound: dict[str, Any] = {
-        "Tensor": Tensor,
-        "most": ELEMENTS.value,
-        "admit": _admit,
-        "watch": watch,
-    }
+    bound: dict[str, Any] = {"Tensor": Tensor, "most": ELEMENTS.value}
+    bound |= {"admit": _admit, "watch": watch}
     scope = {name: f"x{place}" for place, name in enumerate(inputs)}
     stack: list[str] = []
     lines = [f"def run({', '.join(scope.values())}):"]

@@ -31,7 +31,8 @@ More: TypeAlias = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 def make_inputs(
-    job: Job, literals: Mapping[str, Literal], more: More = lambda given: {}, at: More = lambda given: {}
+    job: Job, literals: Mapping[str, Literal], more: More = lambda given: {},
+    at: More = lambda given: {}
 ) -> dict[str, Tensor]:  # fmt: skip
     """The inputs of a request, those that `more` makes of them, and the parameters of the modules that
     the job's expressions make; the expressions are then rewritten. An expression of one point or sample
@@ -236,7 +237,8 @@ class _Linking:
                 steps[number] = step._replace(value=starts[cast(int, step.value)])
         names = tuple(dict.fromkeys((*self.source.names, *self.parameters)))
         return replace(
-            self.source, steps=tuple(steps), origins=tuple(origins), names=names, modules={}, layers=self.titles
+            self.source, steps=tuple(steps), origins=tuple(origins), names=names, modules={},
+            layers=self.titles
         )  # fmt: skip
 
     def _written(self, step: Step, node: ast.AST) -> Iterator[tuple[Step, ast.AST]]:
@@ -315,7 +317,9 @@ def leaves(module: nn.Module) -> Iterator[nn.Module]:
             yield part
 
 
-_DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)  # fmt: skip
+_DROPOUT = (
+    nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout
+)  # fmt: skip
 
 
 # --- layers as functions ------------------------------------------------------------------------

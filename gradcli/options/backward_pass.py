@@ -1,4 +1,4 @@
-"""A backward pass in a file: lines `dNAME = ..`, each the gradient by an input or a named step."""
+"""A backward pass in a file: lines `dNAME = ..`, each the gradient for an input or a named step."""
 
 import os
 import re

@@ -168,9 +168,8 @@ class Deferral(MetaPathFinder):
         """Where a module is, as the other finders say, and how it is loaded."""
         if fullname not in self.names:
             return None
-        found = (
-            each.find_spec(fullname, path, target) for each in sys.meta_path if each is not self
-        )
+        others = (each for each in sys.meta_path if each is not self)
+        found = (each.find_spec(fullname, path, target) for each in others)
         spec = next(filter(None, found), None)
         if spec is None or not isinstance(loader := spec.loader, SourceFileLoader):
             return spec

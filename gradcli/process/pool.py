@@ -293,14 +293,9 @@ def answers(
 
 
 def _answers(
-    lines: LinesOfFile,
-    all_workers: list[_Worker],
-    jobs: int,
-    orders: int,
-    server: int,
-    page: SharedPage,
-    ended: int,
-) -> Generator[list[Answer], None, None]:
+    lines: LinesOfFile, all_workers: list[_Worker], jobs: int, orders: int, server: int,
+    page: SharedPage, ended: int,
+) -> Generator[list[Answer], None, None]:  # fmt: skip
     workers, spare = all_workers[:jobs], deque(all_workers[jobs:])
     answered, since = 0, time.monotonic()
     waiting: deque[Line] = deque()

@@ -183,12 +183,16 @@ def titled(title: str, formula: str) -> list[Span]:
     return [span for span in spans if span.text]
 
 
+PLACE = re.compile(r"(\w+(?:\.\w+)*)\[(\d+(?:,\d+)*)\]", re.ASCII)
+"""The name of an element: `w[0,1]`."""
 _SEPARATORS = re.compile(r"(; |: (?=\[)| -> )")
 """What stands between the formulas of a rule, the shapes that they have, and an operand."""
 
 
 def spans(text: str, names: Collection[str]) -> list[Span]:
     """A cell in expressions and words; a single word is an expression if it is one of `names`."""
+    if PLACE.fullmatch(text):
+        return [Span(text, True)]
     return [Span(each, _is_formula(each, names)) for each in _SEPARATORS.split(text) if each]
 
 
@@ -201,7 +205,10 @@ def _is_formula(text: str, names: Collection[str]) -> bool:
         (node,) = ast.parse(text).body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
-    if not isinstance(node, ast.Expr | ast.Assign) or isinstance(node.value, _WORDS):
+    if not isinstance(node, ast.Expr | ast.Assign):
+        return False
+    value = node.value.operand if isinstance(node.value, ast.UnaryOp) else node.value
+    if isinstance(value, _WORDS):
         return False
     return all(type(each) in RULES for each in ast.walk(node) if isinstance(each, ast.expr))
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from gradcli.language.expressions.corrections import GREEK
 from gradcli.show.document import (
+    PLACE,
     Code,
     Formula,
     Heading,
@@ -36,7 +37,7 @@ BROAD = 24
 ROWS = 40
 """Lines of one tabular, at most."""
 _NUMBER = re.compile(r"(-?)(inf|nan|\d+(?:\.\d+)?)(?:e([-+]?\d+))?")
-_BREAKS = re.compile(r"(?<=[,;:=*/+@)\]._(])(?=\w)|(?<= )(?=.)")
+_BREAKS = re.compile(r"(?<=[,;:=*/+@)\]._(])(?=\w)")
 """Where a line of code may be broken."""
 _BREAK = r"\allowbreak{}"
 _MINUS = re.compile(r"(?<![\w.)\]])-(?=\d)")
@@ -83,6 +84,7 @@ class _Writer:
     def __init__(self, ranks: Mapping[str, int]) -> None:
         self._ranks = ranks
         self._symbols = Mathematics(ranks)
+        self._bases: dict[str, str] = {}
 
     def lines(self, part: Part) -> Iterator[str]:
         """The lines of a part."""
@@ -176,8 +178,9 @@ class _Writer:
             return self._spans(spans(shown, self._ranks), width) if column.code else plain(shown)
         gap = len(text) - len(text.rstrip()) if shown and not column.scientific else 0
         point = "" if "." in shown else "."
-        filler = rf"\phantom{{${point}{'0' * (gap - len(point))}$}}" if gap else ""
-        return _number(shown) + filler
+        filler = rf"\phantom{{{point}{'0' * (gap - len(point))}}}$" if gap else ""
+        number = _number(shown)
+        return number.removesuffix("$") + filler if gap else number
 
     def _mixed(self, text: str) -> str:
         return self._spans(spans(text, ()))
@@ -187,8 +190,17 @@ class _Writer:
             self._formula(span.text, width) if span.code else plain(span.text) for span in found
         )
 
+    def _indexed(self, name: str) -> str:
+        """A tensor's symbol, ready for an index."""
+        if name not in self._bases:
+            symbol = self._symbols.symbol(name)
+            self._bases[name] = f"{{{symbol}}}" if "_" in symbol else symbol
+        return self._bases[name]
+
     def _formula(self, text: str, width: int) -> str:
         """An expression in a line: mathematics, or code if it is wide or more than one statement."""
+        if found := PLACE.fullmatch(text):
+            return f"${self._indexed(found[1])}_{{{found[2].replace(',', ', ')}}}$"
         typed = code(text)
         if ";" in text:
             return typed
@@ -270,7 +282,9 @@ def _program(text: str) -> Iterator[str]:
     lines = []
     for line in text.rstrip("\n").split("\n"):
         bare = line.lstrip(" ")
-        lines.append("~" * (len(line) - len(bare)) + code(bare) if bare else "~")
+        lines.append(
+            "~" * (len(line) - len(bare)) + code(bare).replace("  ", "~ ") if bare else "~"
+        )
     yield r"\begin{flushleft}\ttfamily"
     yield "\\\\\n".join(lines)
     yield r"\end{flushleft}"

@@ -103,10 +103,7 @@ _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"refers to a single memory location", operand_causes.expanded),
     (r"to have \d+ channels", partial(operand_causes.shapes, entry="conv-channels")),
     (r"multi-target not supported", partial(operand_causes.shapes, entry="class-shape")),
-    (
-        r"'indices' to have one of|used as indices must be",
-        partial(operand_causes.types, entry="index-dtype"),
-    ),
+    (r"'indices' to have one of|used as indices must be", partial(operand_causes.types, entry="index-dtype")),
     (r"can't optimize a non-leaf Tensor", operand_causes.non_leaf_parameter),
     (r"Inference tensors cannot|inference tensor", operand_causes.inference_tensor),
     (r"optimizer got an empty parameter list", operand_causes.no_parameters),
@@ -114,6 +111,6 @@ _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"out of (bounds|range)|class_index|Class values must be", operand_causes.out_of_range),
     (_TYPE + r"|Found dtype|mean\(\): could not|require gradients", operand_causes.types),
     (r"shape|size|dimension|channels|should contain \d+ elements", operand_causes.shapes),
-)
+)  # fmt: skip
 """Pieces of PyTorch's messages, and what looks for the cause. One that finds none leaves the error
 to the line that raised it."""

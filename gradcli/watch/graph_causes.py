@@ -161,10 +161,8 @@ def no_gradient(case: Case) -> Finding | None:
         name = made.name if made else ""
         text = f"{name.strip('_')} makes a new tensor here, and only leaves keep their grad"
         is_update = name in ("sub", "__sub__", "add", "__add__", "__rsub__")
-        again = where is not None and ".grad" in where.text
-        return case.finding(
-            "reassigned-leaf" if is_update and again else "non-leaf-grad", where, text
-        )
+        again = is_update and where is not None and ".grad" in where.text
+        return case.finding("reassigned-leaf" if again else "non-leaf-grad", where, text)
     passes = [each for each in case.record.passes if each.fills]
     if not passes:
         text = "no backward pass has run yet, so every grad is None"

@@ -4,7 +4,7 @@ numbers that left the graph. It is bounded, and keeps no tensor alive.
 
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,6 +193,13 @@ def made_by(node: Any) -> Made | None:
     """The record of the tensor that a node made."""
     made: Made | None = node.metadata.get(KEY)
     return made
+
+
+def made_under(roots: Iterable[Tensor], most: int = 2_000) -> Iterator[tuple[Any, Made]]:
+    """The nodes of the graphs of some tensors whose tensors have a record, and that."""
+    for node, _ in walk([node_of(root) for root in roots], most):
+        if (made := made_by(node)) is not None:
+            yield node, made
 
 
 def shape_of(tensor: Tensor) -> tuple[int, ...]:

@@ -8,12 +8,12 @@ global hooks. Nothing is computed differently, and no tensor is kept alive.
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn, overrides
@@ -52,6 +52,8 @@ from gradcli.watch.torch_functions import (
     written_by,
 )
 from gradcli.watch.user_lines import Places
+
+Args: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -166,12 +168,7 @@ class Watcher(TorchFunctionMode):
         return known
 
     def _made(
-        self,
-        tensor: Tensor,
-        name: str,
-        operands: Sequence[Tensor],
-        place: Place | None,
-        args: tuple[Any, ...],
+        self, tensor: Tensor, name: str, operands: Sequence[Tensor], place: Place | None, args: Args
     ) -> None:
         record = self.record
         same = any(tensor is operand for operand in operands)
@@ -293,17 +290,10 @@ class Watcher(TorchFunctionMode):
         tensor = args[0]
         if (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None:
             return
-        details = {
-            "is_leaf": tensor.is_leaf,
-            "requires_grad": tensor.requires_grad,
-            "shape": shape_of(tensor),
-            "id": id(tensor),
-        }
-        self.none_grad = self.origin(tensor), place, details
+        about = {"is_leaf": tensor.is_leaf, "requires_grad": tensor.requires_grad, "id": id(tensor)}
+        self.none_grad = self.origin(tensor), place, about
 
-    def _flagged(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place | None
-    ) -> None:
+    def _flagged(self, args: Args, kwargs: Any, place: Place | None) -> None:
         tensor = args[0]
         made = self.origin(tensor)
         if made is None:
@@ -356,8 +346,8 @@ class Watcher(TorchFunctionMode):
         return any(torch._C._get_function_stack_at(index) is self for index in range(count))
 
     def _stepping_begins(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        self, optimizer: Optimizer, args: Args, kwargs: dict[str, Any]
+    ) -> tuple[Args, dict[str, Any]]:
         self._tell("stepping", optimizer, self._now(sys._getframe(1)))
         self._versions = [parameter._version for parameter in parameters_of(optimizer)]
         self._leave()
@@ -389,9 +379,7 @@ class Watcher(TorchFunctionMode):
 
         return closure
 
-    def _stepping_ends(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def _stepping_ends(self, optimizer: Optimizer, args: Args, kwargs: dict[str, Any]) -> None:
         self._come_back()
         self.record.steps += 1
         place = self.places.here(sys._getframe(1))
@@ -441,14 +429,11 @@ class Watcher(TorchFunctionMode):
     def watching(self) -> Iterator[None]:
         """Watch this thread in this context. All that was changed of PyTorch is put back."""
         wrapped: tuple[tuple[Any, str, Any], ...] = (
-            (Optimizer, "zero_grad", self._zeroing),
-            (nn.Module, "zero_grad", self._zeroing),
-            (Optimizer, "add_param_group", self._giving),
-            (LRScheduler, "step", self._scheduling),
-            (torch.inference_mode, "__enter__", self._inferring),
-            (torch, "from_numpy", self._from_numpy),
+            (Optimizer, "zero_grad", self._zeroing), (nn.Module, "zero_grad", self._zeroing),
+            (Optimizer, "add_param_group", self._giving), (LRScheduler, "step", self._scheduling),
+            (torch.inference_mode, "__enter__", self._inferring), (torch, "from_numpy", self._from_numpy),
             (torch, "compile", self._compiling),
-        )
+        )  # fmt: skip
         with ExitStack() as stack:
             for handle in (
                 modules.register_module_parameter_registration_hook(self._registered),
@@ -488,9 +473,7 @@ class Watcher(TorchFunctionMode):
 
         return unwatched
 
-    def _from_numpy(
-        self, from_numpy: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Any
-    ) -> Tensor:
+    def _from_numpy(self, from_numpy: Callable[..., Tensor], args: Args, kwargs: Any) -> Tensor:
         """Call torch.from_numpy, which takes no tensor, and so does not go through the mode."""
         tensor = from_numpy(*args, **kwargs)
         with torch._C.DisableTorchFunction():

@@ -221,7 +221,13 @@ def test_arrays_in_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in NUMBERS if CATALOGUE[name].mixes != "row" and name not in PROBABILITIES],
+    [
+        name
+        if name in ("step", "hardshrink", "gelu", "mse", "huber")
+        else pytest.param(name, marks=pytest.mark.exhaustive)
+        for name in NUMBERS
+        if CATALOGUE[name].mixes != "row" and name not in PROBABILITIES
+    ],
 )
 def test_every_function_is_checked_along_its_curve_against_its_closed_form(name: str) -> None:
     shown = run("plot", name, "--check")
@@ -429,7 +435,7 @@ def test_the_identity_is_a_straight_line() -> None:
     assert "A" in "".join(drawing.rows)
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(40, 16), (40, 20), (80, 24), (200, 60)])
+@pytest.mark.parametrize(("columns", "lines"), [(40, 16), (200, 60)])
 @pytest.mark.parametrize(
     "words",
     [

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests import program
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -52,3 +54,9 @@ def test_the_table_names_the_keys_of_every_answer() -> None:
 
 def test_the_site_serves_the_page_as_plain_text() -> None:
     assert (DOCS / "llms.txt").read_text(encoding="utf-8") == PAGE
+
+
+def test_the_python_on_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    exec(block, {})
+    assert capsys.readouterr().out == "tensor(12.) tensor(14.5000)\n"

@@ -17,10 +17,10 @@ SEED = 20261127
 def sample() -> tuple[list[Text], list[Break]]:
     """Some expressions of both corpora, and breaks of rules that they run."""
     corpus = [*read("derivations.txt"), *read("formulas_wild.txt")]
-    texts = begun(random.Random(SEED).sample(corpus, 16))
+    texts = begun(random.Random(SEED).sample(corpus, 12))
     used = set().union(*(text.used for text in texts))
     breaks = [each for each in (*of_texts(), *of_functions(0, SEED)) if each.use in used]
-    return texts, in_turns(breaks, SEED)[:40]
+    return texts, in_turns(breaks, SEED)[:16]
 
 
 def test_no_text_is_wrong_with_a_rule_broken(double: None) -> None:

@@ -59,20 +59,15 @@ def compute(request: Check, job: Job) -> CheckResult:
             text = joined(text, checks[name].finding)
             checks[name] = of(checks[name], ok=False, reason="mutates", slip=None, finding=text)
     numbers = {n: torch.tensor(v) for n, v in own.arguments.values.items() if n not in own.inputs}
+    headings = "autograd" if own.plain else "yours", "--like" if like else "autograd"
     return CheckResult(
-        **job.header("check", own.inputs | numbers),
-        target=request.target.given.text,
-        value=outputs[0] if len(outputs) == 1 else outputs,
-        check=checks,
-        ok=reason is None and all(each.ok for each in checks.values()),
-        reason=reason,
+        **job.header("check", own.inputs | numbers), target=request.target.given.text,
+        value=outputs[0] if len(outputs) == 1 else outputs, check=checks,
+        ok=reason is None and all(each.ok for each in checks.values()), reason=reason,
         finding=finding,
         weights="one fixed random upstream gradient" if weighted else "ones",
-        headings={
-            "autograd": "autograd" if own.plain else "yours",
-            "closed form": "--like" if like else "autograd",
-        },
-    )
+        headings=dict(zip(("autograd", "closed form"), headings, strict=True)),
+    )  # fmt: skip
 
 
 def _by(request: Check, own: Own, job: Job) -> list[str]:
@@ -142,9 +137,6 @@ def _like(
         place = element("value", at, expected if len(outputs) == 1 else mine)
         text = f"{place} is {text_of(mine[at])}, and the expression gives {text_of(flat[at])}"
         return "forward", text + share(int((~same).sum()), len(flat)), {}
-    if not by or not expected.requires_grad:
-        return None, "", dict.fromkeys(own.by)
-    output = expected.reshape(-1)
-    output = output.reshape(()) if upstream is None else output
-    slopes = core.gradients(output, {name: live[name] for name in by}, upstream=upstream)
-    return None, "", {name: slopes.get(name) for name in own.by}
+    leaves = {name: live[name] for name in by}
+    slopes = kinds.slopes(expected.reshape(-1), leaves, upstream) if by else None
+    return None, "", {name: (slopes or {}).get(name) for name in own.by}

@@ -93,6 +93,16 @@ def flattened(outputs: Sequence[Tensor]) -> Tensor:
     return torch.cat([each.reshape(-1) for each in outputs])
 
 
+def slopes(
+    flat: Tensor, leaves: Inputs, upstream: Tensor | None
+) -> dict[str, Tensor | None] | None:
+    """Autograd's gradients of all numbers that were returned, [n]; None if it did not record them."""
+    if not flat.requires_grad:
+        return None
+    output = flat.reshape(()) if upstream is None else flat
+    return core.gradients(output, leaves, upstream=upstream)
+
+
 class Recorded(Own):
     """A function of tensors, an autograd.Function or a module: autograd gives the gradients."""
 
@@ -149,11 +159,8 @@ class Recorded(Own):
         """Autograd's gradients: of what the user's own backward returned, if there is one."""
         with self.calls.user_code():
             outputs, leaves = self._run(inputs)
-            flat = flattened(outputs)
-            if not flat.requires_grad:
+            if (found := slopes(flattened(outputs), leaves, upstream)) is None:
                 return dict.fromkeys(self.by)
-            output = flat.reshape(()) if upstream is None else flat
-            found = core.gradients(output, leaves, upstream=upstream)
         self._compare(self._given, inputs, f"the backward pass of {self.name}")
         return dict(found)
 
@@ -215,10 +222,7 @@ class Returned(Own):
         try:
             returned = self.calls(self.function, *bound.args, **bound.kwargs)
             flat = flattened(floating(self._split(returned)[0]))
-            if not flat.requires_grad:
-                return {}
-            output = flat.reshape(()) if upstream is None else flat
-            return core.gradients(output, {n: leaves[n] for n in self.by}, upstream=upstream)
+            return slopes(flat, {n: leaves[n] for n in self.by}, upstream) or {}
         except Exception:
             return {}
 
@@ -251,7 +255,7 @@ def _rows(array: Any, inputs: Sequence[Tensor]) -> list[Any]:
 
 
 def _of(gradients: Mapping[Any, Any], name: str) -> Any:
-    """The gradient by an input from a dictionary, as courses name it."""
+    """The gradient for an input from a dictionary, as courses name it."""
     last = name.rpartition(".")[2]
     forms = ("{}", "d{}", "d_{}", "grad_{}", "{}_grad", "g{}")
     keys = (*(form.format(name) for form in forms), f"d{last}", last)

@@ -181,7 +181,7 @@ class SecondProbe(OwnProbe):
         self._upstream = kinds.flattened([*self._weights.values()])
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The gradient by all inputs, flat."""
+        """The gradient for all inputs, flat."""
         return kinds.flattened([*self._recorded.twice(inputs, self._outer, self._bent)[0].values()])
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:

@@ -13,12 +13,9 @@ UNMULTIPLIED = OMISSIONS["upstream"]
 
 
 def slip(
-    mine: Tensor,
-    right: Tensor,
-    upstream: Tensor,
-    counts: Collection[int],
-    unweighted: Tensor | None,
-) -> tuple[str | None, str]:
+    mine: Tensor, right: Tensor, upstream: Tensor, counts: Collection[int],
+    unweighted: Tensor | None
+) -> tuple[str | None, str]:  # fmt: skip
     """The slip that gives `mine` where `right` is due, and what to do about it; None and nothing.
 
     `upstream` has the shape of the value, `counts` are numbers of elements that a mean may divide

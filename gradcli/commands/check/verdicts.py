@@ -1,4 +1,4 @@
-"""The verdict on the gradient by each input, with a reason and a sentence."""
+"""The verdict on the gradient for each input, with a reason and a sentence."""
 
 import math
 from dataclasses import fields
@@ -124,7 +124,7 @@ class Verdicts:
         )  # fmt: skip
 
     def _unweighted(self, name: str) -> Tensor | None:
-        """The gradient by an input for an upstream gradient of ones, by differences."""
+        """The gradient for an input, if the upstream gradient is ones, by differences."""
         if self.upstream is None or isinstance(self.own, WithGradient):
             return None
         return OwnProbe(self.own, torch.ones_like(self.upstream)).differences(name)

@@ -34,7 +34,7 @@ class UpdateLine:
 
 @dataclass(frozen=True)
 class Update:
-    """What the optimiser made of the gradient by one parameter in one step.
+    """What the optimiser made of the gradient for one parameter in one step.
 
     `state` holds what it keeps and what is computed on the way, and `update` is added to the
     parameter, in its shape. The gradient is None if none reached the parameter.

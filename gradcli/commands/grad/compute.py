@@ -1,4 +1,4 @@
-"""`grad`: the value of an expression, and its gradient by each input and each named step."""
+"""`grad`: the value of an expression, and its gradient for each input and each named step."""
 
 import shlex
 from collections.abc import Container, Mapping

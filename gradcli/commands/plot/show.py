@@ -12,11 +12,13 @@ from gradcli.show.pictures import contour
 from gradcli.show.pictures.axes import ascending, drawable
 from gradcli.show.pictures.panels import curves
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.pieces import FilledColumn, one_number, single, table_of
+from gradcli.show.pieces import FilledColumn, matrix_table, one_number, single, table_of
 from gradcli.show.table import Column, Table
 
 ROWS = 25
 """Points in a table for another page, of many."""
+SIDE = 9
+"""Numbers of each of two ranges in such a table."""
 
 
 def picture(result: PlotResult | SurfaceResult, window: Window, digits: int) -> str:
@@ -78,11 +80,26 @@ def _values(result: PlotResult) -> dict[str, Tensor]:
 
 
 def document(result: PlotResult | SurfaceResult, digits: int) -> list[Table]:
-    """The points as a table, evenly chosen ones of many."""
-    return [
-        replace(table, rows=ROWS, caption=_caption(result, digits))
-        for table in tables(result, digits)
-    ]
+    """The points as a table, evenly chosen ones of many; of two ranges the values as a matrix, and
+    with --full a row for each pair.
+    """
+    (every,) = tables(result, digits)
+    caption = _caption(result, digits)
+    if isinstance(result, PlotResult):
+        return [replace(every, rows=ROWS, caption=caption)]
+    return [_grid(result, digits, caption), replace(every, title="", more=True)]
+
+
+def _grid(result: SurfaceResult, digits: int, caption: str) -> Table:
+    """The values as a matrix, SIDE numbers of each range at most."""
+    (first, x), (second, y) = result.x.items()
+    across, down = (
+        torch.linspace(0, len(axis) - 1, min(SIDE, len(axis))).long() for axis in (y, x)
+    )
+    headings = [f"{second} = {text}" for text in numbers.texts(y[across], digits)]
+    rows = [f"{first} = {text}" for text in numbers.texts(x[down], digits)]
+    matrix = result.value.reshape(len(x), len(y))[down][:, across]
+    return matrix_table(first, rows, headings, matrix, result.expression, caption)
 
 
 def tables(result: PlotResult | SurfaceResult, digits: int) -> list[Table]:

@@ -182,7 +182,8 @@ class Comparison:
         )
         places = [self.probe.label(self.name, pair) for pair in self.pairs]
         return Checked(
-            worst, most, FAILED.isdisjoint(verdicts), self.slopes, self.closed, difference, verdicts, places,
+            worst, most, FAILED.isdisjoint(verdicts), self.slopes, self.closed, difference,
+            verdicts, places,
             left, right, absolute, relative, self._remarks(verdicts),
         )  # fmt: skip
 

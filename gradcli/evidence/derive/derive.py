@@ -97,7 +97,7 @@ class ClosedForms:
         self._job = job
 
     def of(self, name: str) -> Tensor | None:
-        """The gradient by the input `name`, in its shape; a Jacobian or a Hessian whole, [rows,
+        """The gradient for the input `name`, in its shape; a Jacobian or a Hessian whole, [rows,
         elements of the input]. None without a formula, or if there are too many numbers.
         """
         try:
@@ -122,7 +122,7 @@ class ClosedForms:
 
     @cached_property
     def _gradients(self) -> list["ClosedForms"]:
-        """The gradients by all inputs, whose Jacobians are the rows of a Hessian."""
+        """The gradients for all inputs, whose Jacobians are the rows of a Hessian."""
         subject = self._subject._replace(kind="jacobian", program=None)
         texts = map(self._text, subject.by)
         return [ClosedForms(subject._replace(expression=text), self._job) for text in texts]
@@ -241,7 +241,7 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
 
 
 def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, list[str]]:
-    """Texts for the gradient by each input; the reason where there is none."""
+    """Texts for the gradient for each input; the reason where there is none."""
     found: dict[str, list[str]] = {}
     gradients = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=False)
     for name in run.by:

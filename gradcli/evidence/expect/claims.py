@@ -92,7 +92,7 @@ def scope(seen: Seen, classes: Set[str]) -> dict[str, Any]:
 def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampler:
     """The points at which a claim that reads these names is compared.
 
-    An input of zeros and ones keeps them unless the claim is the gradient by it, and a default that
+    An input of zeros and ones keeps them unless the claim is the gradient for it, and a default that
     the user did not give stays unless the claim reads it.
     """
     subject = claim.origin.subject

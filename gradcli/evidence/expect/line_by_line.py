@@ -25,7 +25,7 @@ def judged(
 ) -> dict[str, ExpectedLine]:
     """The verdict on each gradient that a line binds last, in the order of the lines.
 
-    Raises UsageError if the result has no single gradient, or a line is the gradient by something
+    Raises UsageError if the result has no single gradient, or a line is the gradient for something
     that has none, and what a line raises at the given point.
     """
     passes = _Pass(backward, _subject(result), job)

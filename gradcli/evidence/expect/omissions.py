@@ -54,7 +54,7 @@ def _same(left: Tensor, right: Tensor) -> bool:
 def named(
     subject: Subject, name: str, points: Sequence[Point], job: Job, fits: Fits = _same
 ) -> "Omission | None":
-    """The one slip that gives the user's gradient by `name`, an input or a step, at every point.
+    """The one slip that gives the user's gradient for `name`, an input or a step, at every point.
 
     None if none does, or if several do that differ elsewhere. Those that are the same function of
     the inputs count as one, the first. Nothing is left out of a gradient that is 0 at every point.
@@ -78,7 +78,7 @@ def named(
 
 
 def omissions(subject: Subject, name: str, job: Job) -> list["Omission"]:
-    """Every slip that the gradient by `name` leaves room for, in the order in which they are named.
+    """Every slip that the gradient for `name` leaves room for, in the order in which they are named.
 
     Empty if the expression cannot be followed: if it is too large, or refused in float64.
     """
@@ -190,20 +190,14 @@ class _Run:
         live = core.require_grad(inputs, by)
         self._trace = rerun.trace(live, uses=True)
         target = live.get(name, self._trace.steps.get(name))
-        self.operations = [op for op in self._trace.operations if op.uses and op.results][::-1]
+        self.operations = self._trace.followed[::-1]
         if target is None or not self._trace.value.requires_grad:
             raise _NotFollowedError
         numbers = sum(result.numel() for op in self.operations for result in op.results)
         if target.numel() + numbers > NUMBERS:
             raise _NotFollowedError
         self._target = target
-        tensors = [self._target]
-        for op in self.operations:
-            tensors += [use.alias for use in op.uses]
-            tensors += [result for result in op.results if result.requires_grad]
-        distinct = {str(id(tensor)): tensor for tensor in tensors}
-        found = core.gradients(self._trace.value, distinct, upstream=rerun.upstream, keep=True)
-        self._reached = {int(key): g.to_dense() for key, g in found.items() if g is not None}
+        self._reached = self._trace.reached([target], rerun.upstream, keep=True)
         if id(self._target) not in self._reached:
             raise _NotFollowedError
         self.total = self._reached[id(self._target)]
@@ -289,7 +283,7 @@ class _Run:
         return core.gradients(tensor, {"": self._target}, upstream=gradient, keep=True)[""]
 
     def _copies(self, op: ExecutedOp, use: Use) -> Tensor | None:
-        """The gradient by each copy of the input, if it is an operand that was broadcast."""
+        """The gradient for each copy of the input, if it is an operand that was broadcast."""
         found = self._only(op)
         if found is None or use.tensor is not self._target:
             return None

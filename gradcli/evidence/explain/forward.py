@@ -56,9 +56,8 @@ class _Forward:
             self._names = Names(self._trace)
             inputs = self._inputs.items()
             rows = [self._row("input", n, "input", t, tangent=along.get(n)) for n, t in inputs]
-            operations = [op for op in self._trace.operations if op.uses and op.results]
-            note_complex(self._names, operations, job)
-            for operation in operations:
+            note_complex(self._names, self._trace.followed, job)
+            for operation in self._trace.followed:
                 rows += self._operation(operation)
             value = self._trace.value
             jvp = self._mode.tangent(value)

@@ -3,16 +3,15 @@
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import shape_text
-from gradcli.watch.record import Made, leaves_of, made_by, node_of, parameters_of, saved_by
+from gradcli.watch.record import Made, leaves_of, made_under, parameters_of, saved_by
 from gradcli.watch.torch_functions import DETACHING
 
 _MOST = 1_000
@@ -37,7 +36,7 @@ class _Late:
 class Flags(Detector):
     """Follows tensors whose flag was set, and optimizers whose parameters are all frozen."""
 
-    functions: ClassVar[frozenset[str]] = frozenset(["requires_grad_", ".requires_grad="])
+    functions = frozenset(["requires_grad_", ".requires_grad="])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -68,13 +67,12 @@ class Flags(Detector):
         self._looks += bool(early)
         if not early or self._looks > _LOOKS:
             return
-        for node, _ in walk([node_of(root) for root in roots], 2_000):
-            if (made := made_by(node)) is not None:
-                for saved in saved_by(node):
-                    for each, user in self._uses(saved, made):
-                        late = early.get(id(each))
-                        if late is not None and user.tick < late.tick:
-                            late.used = user.place
+        for node, made in made_under(roots):
+            for saved in saved_by(node):
+                for each, user in self._uses(saved, made):
+                    late = early.get(id(each))
+                    if late is not None and user.tick < late.tick:
+                        late.used = user.place
 
     def _uses(self, saved: Tensor, user: Made) -> Iterator[tuple[Made, Made]]:
         """What a saved value without a graph was computed from, each with what used it. What a

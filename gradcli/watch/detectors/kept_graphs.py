@@ -2,14 +2,14 @@
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
 from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Finding, Place, also_at
-from gradcli.watch.record import made_by, node_of
+from gradcli.watch.record import made_by, made_under, node_of
 
 _FEW = 3
 """How many losses a total must hold."""
@@ -20,9 +20,7 @@ _NEAR = 4
 class KeptGraphs(Detector):
     """Follows sums of losses whose backward pass has already run."""
 
-    functions: ClassVar[frozenset[str]] = frozenset(
-        ["add", "add_", "__add__", "__iadd__", "__radd__"]
-    )
+    functions = frozenset(["add", "add_", "__add__", "__iadd__", "__radd__"])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -54,9 +52,8 @@ class KeptGraphs(Detector):
     def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """A total that is needed for a backward pass is kept on purpose."""
         if self._totals:
-            for node, _ in walk([node_of(root) for root in roots], 50):
-                if (made := made_by(node)) is not None and made.place in self._totals:
-                    self._wanted.add(made.place)
+            made = (each for _, each in made_under(roots, 50))
+            self._wanted.update(each.place for each in made if each.place in self._totals)
 
     def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Remember which losses are finished."""

@@ -1,7 +1,7 @@
 """Faults in what a loss is given: a shape that broadcasts, an activation too many, a flag too late."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -35,7 +35,7 @@ _TWICE = {
 class Losses(Detector):
     """Losses that mean something else than what is written."""
 
-    functions: ClassVar[frozenset[str]] = EACH | {
+    functions = EACH | {
         "cross_entropy", "nll_loss", _BCE, "sub", "__sub__", "__rsub__", "subtract", "rsub", "softmax", "log_softmax",
     }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -12,18 +12,8 @@ from gradcli.watch.record import made_by, node_of
 
 _ADDING = frozenset(["add", "__add__", "__radd__", "__iadd__"])
 _OTHERS = frozenset(
-    [
-        "sub",
-        "__sub__",
-        "__rsub__",
-        "mul",
-        "__mul__",
-        "__rmul__",
-        "div",
-        "__truediv__",
-        "__rtruediv__",
-    ]
-)
+    ["sub", "__sub__", "__rsub__", "mul", "__mul__", "__rmul__", "div", "__truediv__", "__rtruediv__"]
+)  # fmt: skip
 _FEW = 3
 """In how many backward passes a number must be the same multiple of what left."""
 _TOLERANCE = 1e-12
@@ -37,7 +27,7 @@ class LostNumbers(Detector):
     graph at one line since the last backward pass. A penalty is a fixed multiple of such a sum.
     """
 
-    functions: ClassVar[frozenset[str]] = _ADDING | _OTHERS
+    functions = _ADDING | _OTHERS
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)

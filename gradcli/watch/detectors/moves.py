@@ -7,7 +7,7 @@ import gc
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -77,7 +77,7 @@ class _Given:
 class Updates(Detector):
     """Follows each parameter from its gradient to its move."""
 
-    functions: ClassVar[frozenset[str]] = frozenset([".grad"])
+    functions = frozenset([".grad"])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -116,12 +116,8 @@ class Updates(Detector):
         if leaf is None or leaf.ref() is not tensor:
             if len(self._leaves) >= _MOST:
                 return None
-            leaf = self._leaves[id(tensor)] = _Leaf(
-                weakref.ref(tensor),
-                id(tensor),
-                tuple(tensor.shape),
-                isinstance(tensor, nn.Parameter),
-            )
+            ref, parameter = weakref.ref(tensor), isinstance(tensor, nn.Parameter)
+            leaf = self._leaves[id(tensor)] = _Leaf(ref, id(tensor), tuple(tensor.shape), parameter)
         if storage := storage_of(tensor):
             self._storages[storage] = leaf
         return leaf
@@ -209,9 +205,7 @@ class Updates(Detector):
         if given is not None:
             given.steps += 1
             if given.steps <= 2:
-                given.trained = {
-                    id(each) for each in parameters_of(optimizer) if each.requires_grad
-                }
+                given.trained = {id(it) for it in parameters_of(optimizer) if it.requires_grad}
             if any(group.get("initial_lr") for group in optimizer.param_groups):
                 given.step = place
             given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)

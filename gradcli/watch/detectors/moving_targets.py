@@ -1,7 +1,7 @@
 """A target that the network which is trained computes itself, with its graph (Q-learning)."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.detectors.loss_calls import EACH, VIEWS
@@ -19,7 +19,7 @@ _AROUND = VIEWS.union(f"{name}Backward0" for name in ("Add", "Sub", "Mul", "Wher
 class MovingTargets(Detector):
     """Compares the graphs of prediction and target."""
 
-    functions: ClassVar[frozenset[str]] = EACH
+    functions = EACH
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)

@@ -3,14 +3,13 @@
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Finding, Place
-from gradcli.watch.record import leaves_of, made_by, node_of
+from gradcli.watch.record import leaves_of, made_under
 
 _FEW = 2
 """In how many passes the gradients must be 0."""
@@ -34,9 +33,7 @@ class _Step:
 class StepFunctions(Detector):
     """Looks whether the layers before a step function ever get a gradient."""
 
-    functions: ClassVar[frozenset[str]] = frozenset(
-        ["sign", "sgn", "round", "floor", "ceil", "trunc"]
-    )
+    functions = frozenset(["sign", "sgn", "round", "floor", "ceil", "trunc"])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -56,8 +53,8 @@ class StepFunctions(Detector):
         """Look at the gradients before the step functions that this pass went through."""
         if inputs or not self._steps:
             return
-        made = [made_by(node) for node, _ in walk([node_of(root) for root in roots], 2_000)]
-        for where in {each.place for each in made if each and each.name in self.functions}:
+        made = [each for _, each in made_under(roots)]
+        for where in {each.place for each in made if each.name in self.functions}:
             if where is None or (step := self._steps.get(where)) is None:
                 continue
             if step.is_cut_off():

@@ -7,15 +7,14 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.operands import shape_text
-from gradcli.watch.record import leaves_of, made_by, node_of, saved_by, storage_of
+from gradcli.watch.record import leaves_of, made_under, saved_by, storage_of
 
 _LOGS = frozenset(["log", "log2", "log10", "log_"])
 _ROOTS = frozenset(["sqrt", "rsqrt", "sqrt_"])
@@ -54,9 +53,7 @@ class _Zeros:
 class Numbers(Detector):
     """Looks at numbers where they may go wrong, and only there."""
 
-    functions: ClassVar[frozenset[str]] = (
-        _LOGS | _ROOTS | _POWERS | _EXPS | _OTHERS | _RELUS | {"where"}
-    )
+    functions = _LOGS | _ROOTS | _POWERS | _EXPS | _OTHERS | _RELUS | {"where"}
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -146,10 +143,7 @@ class Numbers(Detector):
         """Look for a node that saved a value which was changed through .data since."""
         writes = {storage: (place, tick, shape) for storage, place, tick, shape in self._changed}
         writes.pop(0, None)  # tensors without memory of their own
-        for node, _ in walk([node_of(root) for root in roots], 2_000):
-            made = made_by(node)
-            if made is None:
-                continue
+        for node, made in made_under(roots):
             for saved in saved_by(node):
                 write = writes.get(storage_of(saved))
                 if write is not None and write[1] > made.tick:
