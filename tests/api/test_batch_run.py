@@ -37,8 +37,8 @@ def test_inputs_may_be_arrays_and_tensors() -> None:
     assert (sixth["id"], sixth["error"]["kind"]) == (6, "literal")
 
 
-def test_a_process_of_the_callers_own_is_no_place_for_tricks() -> None:
-    """No module of PyTorch is deferred there, and no fork is made after its threads were used."""
+def test_it_does_not_hang_after_pytorch_has_used_its_threads() -> None:
+    """Nor is any module of PyTorch deferred in a process that is not ours."""
     script = (
         "import sys, gradcli\nassert gradcli.grad('x**2', x=3).value == 9\n"
         "assert not any('deferral' in name for name in sys.modules)\n"
