@@ -29,8 +29,8 @@ STYLE = """\
 .gradcli th,.gradcli td{padding:.2em .7em;border:0;background:none;color:inherit;text-align:left;vertical-align:top}
 .gradcli thead th,.gradcli thead td{border-bottom:2px solid;white-space:nowrap}
 .gradcli tbody th{font-weight:normal}
-.gradcli .line,.gradcli tbody:last-child{border-bottom:1px solid}
-.gradcli tbody.line{border-bottom:0;border-top:1px solid}
+.gradcli .line{border-top:1px solid}
+.gradcli tbody:last-child{border-bottom:1px solid}
 .gradcli .number{text-align:right;white-space:nowrap}
 .gradcli td.number{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.92em;\
 padding-right:calc(.7em + var(--gap,0)*1ch)}
