@@ -71,7 +71,11 @@ def _refusal(error: RuntimeError) -> Exception:
     if "does not require grad" in message:
         hint = "comparisons, argmax, rounding to integers and constants have no gradient"
         return MathError(NO_PATH, hint=hint, why_entry="no-grad")
-    return MathError(f"PyTorch cannot differentiate this: {message}")
+    message = f"PyTorch cannot differentiate this: {message}"
+    if "Found dtype" in message:  # F.mse_loss of integers until 2.11, F.huber_loss still
+        hint = "give all operands one dtype, as y.float() does for integers y"
+        return MathError(message, hint=hint, why_entry="dtype-mix")
+    return MathError(message)
 
 
 def require_grad(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import unittest
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from importlib.machinery import ModuleSpec
 from typing import Any, TypeAlias
 
 import pytest
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from gradcli.catalogue import operators
 from gradcli.language.expressions.refused import KEYWORDS
+from tests.program import TORCH
 
 PARTS = 16
 """Of how many tests the operators are."""
@@ -57,6 +59,7 @@ def entries() -> dict[str, Any]:
     if importlib.util.find_spec("expecttest") is None:
         # PyTorch's test helpers import it; the database itself does without.
         stand_in = types.ModuleType("expecttest")
+        stand_in.__spec__ = ModuleSpec("expecttest", None)
         stand_in.TestCase = unittest.TestCase  # type: ignore[attr-defined]
         sys.modules["expecttest"] = stand_in
     with warnings.catch_warnings():
@@ -244,7 +247,9 @@ def _infix(symbol: str) -> Form:
 
 def _index(x: str, rest: list[str], keywords: list[str]) -> str:
     index = rest[0]
-    return f"{x}[{index[1:-1] if index.startswith('(') and index != '()' and '-' not in index[:2] else index}]"
+    several = index.startswith("(") and index != "()" and "-" not in index[:2]
+    several |= index.startswith("[") and ":" in index  # PyTorch until 2.7 takes a list of them
+    return f"{x}[{index[1:-1] if several else index}]"
 
 
 def _slice(x: str, rest: list[str], keywords: list[str]) -> str:
@@ -279,6 +284,8 @@ FORMS: dict[str, Form] = {
     "nn.functional.embedding": _swapped("F.embedding"),
     "svd_lowrank": _low_rank("torch.svd_lowrank"),
     "pca_lowrank": _low_rank("torch.pca_lowrank"),
+    "linalg.lstsq/grad_oriented": lambda x, rest, keywords: _call("torch.linalg.lstsq", x, *rest, *keywords)
+    + ("" if TORCH >= (2, 7) else "[0]"),
     "linalg.pinv/singular": _low_rank("torch.linalg.pinv"),
     "_segment_reduce": lambda x, rest, keywords: _call("torch.segment_reduce", x, *rest, *keywords),
 }  # fmt: skip

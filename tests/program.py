@@ -29,6 +29,7 @@ import orjson
 from gradcli import __main__ as entry
 from gradcli.cli import main as program
 from gradcli.cli.serve import PROGRAM
+from gradcli.installed import torch_version
 from gradcli.process import deferral
 from gradcli.process.pool import LinesOfFile
 from gradcli.process.worker import Progress
@@ -39,6 +40,8 @@ LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb
 Streams = tuple[int, int, int]
 Instead = Callable[[list[str]], int]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TORCH = tuple(map(int, torch_version().split(".")[:2]))
+"""The installed PyTorch, as (2, 13)."""
 BASE = {
     "PATH": os.environ["PATH"],
     "LANG": "C.UTF-8",
@@ -91,7 +94,8 @@ def run(
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
     call = words, content, {**BASE, **(env or {})}, cwd or os.getcwd(), whole
-    here = here or words[:1] in (("check",), ("why",))  # they need all of PyTorch, as is here
+    if words[:1] in (("check",), ("why",)) or any(word.endswith(".pt") for word in words):
+        here = True  # it needs all of PyTorch, which is loaded here
     out, err, status = _called(*call) if here else _asked(call)
     return Ran(out.decode(), err.decode(), status)
 

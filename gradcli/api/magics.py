@@ -31,7 +31,7 @@ def load_ipython_extension(shell: Any) -> None:
 
     for name, command in FUNCTIONS.items():
         magic = partial(_magic, command, shell)
-        magic.__doc__ = documentation(command)  # type: ignore[attr-defined]
+        magic.__doc__ = documentation(command)
         shell.register_magic_function(no_var_expand(magic), "line", name)
         shell.set_hook("complete_command", partial(_completed, command), str_key=f"%{name}")
 

@@ -6,7 +6,8 @@ returns a tensor and changes none of its arguments. Functions of `F` that are wr
 no schema and count as well. Exceptions to this rule are listed below, with the reason.
 
 The names of the installed PyTorch are merged into the file, so that it covers every version it was
-run with: `name+2.14` exists since 2.14, `name-2.14` was removed in 2.14.
+run with, from the oldest, which its first line names: `name+2.14` exists since 2.14, `name-2.14`
+was removed in 2.14. To include older versions, run it with each of them, the newest first.
 """
 
 import importlib
@@ -44,6 +45,9 @@ DENIED = {
     "*col_indices*": "compressed sparse layouts are out of reach",
     "*row_indices*": "compressed sparse layouts are out of reach",
     "hspmm": "needs sparse layouts that no input can have",
+    "align_*": "named dimensions, which are no more since 2.13",
+    "refine_names": "named dimensions, which are no more since 2.13",
+    "rename": "named dimensions, which are no more since 2.13",
     "hash_tensor": "no number that anyone differentiates",
     "has_torch_function*": "no function of tensors",
     "handle_torch_function": "no function of tensors",
@@ -97,7 +101,7 @@ DTYPES = """bfloat16 bool cdouble cfloat complex64 complex128 double float float
     int64 long short uint8"""
 CONSTANTS = "e inf nan pi"
 
-HEADER = "# What an expression may use of PyTorch 2.13 (+2.14: since 2.14, -2.14: no more): made by generate_operators.py."
+HEADER = "# What an expression may use of PyTorch {} and newer (+2.14: since 2.14, -2.14: no more), by generate_operators.py."
 
 
 def pure_schemas() -> set[str]:
@@ -176,16 +180,20 @@ def tables() -> dict[str, list[str]]:
 
 
 def merged(
-    known: dict[str, list[str]], found: dict[str, list[str]], version: str
+    known: dict[str, list[str]], found: dict[str, list[str]], version: str, oldest: str
 ) -> dict[str, list[str]]:
-    """The file's sections with the names `found` in PyTorch `version` merged in, if they differ."""
+    """The file's sections, which are those of PyTorch `oldest` and newer, with the names `found` in
+    PyTorch `version` merged in, if they differ.
+    """
 
     def marked(entry: str, marks: dict[str, str], there: set[str]) -> str:
         since, until = marks.get("+", ""), marks.get("-", "")
         if entry in there:
             since = version if since and _older(version, since) else since
             until = "" if until and not _older(version, until) else until
-        elif not (since and _older(version, since)):
+        elif _older(version, since or oldest):
+            since = since or oldest
+        else:
             until = version if not until or _older(version, until) else until
         return entry + (f"+{since}" if since else "") + (f"-{until}" if until else "")
 
@@ -195,7 +203,7 @@ def merged(
             entry: {mark[0]: mark[1:] for mark in marks}
             for entry, *marks in map(split, known.get(section, ()))
         }
-        added = {"+": version} if section in known else {}
+        added = {"-": oldest} if _older(version, oldest) else {"+": version}
         marks = old | {entry: added for entry in there if entry not in old}
         order = sorted(marks) if there == sorted(there) else marks
         sections[section] = [marked(entry, marks[entry], set(there)) for entry in order]
@@ -216,9 +224,9 @@ def installed() -> str:
     return ".".join(torch.__version__.split(".")[:2])
 
 
-def render(sections: dict[str, list[str]]) -> str:
+def render(sections: dict[str, list[str]], oldest: str) -> str:
     """The text of the file: a heading and wrapped names per section."""
-    lines = [HEADER]
+    lines = [HEADER.format(oldest)]
     for section, names in sections.items():
         lines += ["", f"[{section}]"]
         line = ""
@@ -233,7 +241,13 @@ def render(sections: dict[str, list[str]]) -> str:
 
 def renewed() -> str:
     """The text that the file must have for the installed PyTorch."""
-    return render(merged(entries(), tables(), installed()))
+    with open(FILE, encoding="ascii") as file:
+        oldest = file.readline().split()[8]
+    version = installed()
+    return render(
+        merged(entries(), tables(), version, oldest),
+        version if _older(version, oldest) else oldest,
+    )
 
 
 if __name__ == "__main__":

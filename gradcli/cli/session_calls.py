@@ -20,23 +20,23 @@ from gradcli.world import World, is_terminal
 
 
 @contextmanager
-def making_calls(world: World) -> Iterator["Calls"]:
+def making_calls(world: World) -> Iterator["Caller"]:
     """What makes calls, with the server that the user has started or else one of its own."""
     if world.environ.get("GRADCLI_SERVER") != "off" and (control.status() or {}).get("fits"):
-        yield Calls(world, client.usual_socket, lambda: None)
+        yield Caller(world, client.usual_socket, lambda: None)
         return
     try:
         server = control.OwnServer("gradcli.cli.serve")
     except (FileError, OSError):  # each call loads PyTorch itself
-        yield Calls(world, client.usual_socket, lambda: None)
+        yield Caller(world, client.usual_socket, lambda: None)
         return
     try:
-        yield Calls(world, lambda: server.path, server.wait)
+        yield Caller(world, lambda: server.path, server.wait)
     finally:
         server.end()
 
 
-class Calls:
+class Caller:
     """Makes calls with the streams of this process; `socket` and `ready` are those of a server."""
 
     def __init__(self, world: World, socket: Callable[[], str], ready: Callable[[], None]) -> None:
@@ -50,6 +50,8 @@ class Calls:
 
         A signal that ends this process ends the call first. On a terminal Ctrl-C ends the call alone.
         """
+        if not hasattr(os, "fork"):
+            return program.run(words, self._world)
         received: list[int] = []
 
         def relay(number: int, frame: object) -> None:

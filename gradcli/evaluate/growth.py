@@ -136,7 +136,9 @@ _COUNTS: Mapping[str, Count] = {
     "empty zeros ones rand randn": _sized,
     "new_zeros new_ones": lambda x, *size, **more: _sized(*size, **more),
     "full new_full randint normal":
-        lambda *all, **more: _sized(*(size for size in all if isinstance(size, tuple | list)), **more),
+        lambda *all, **more: _sized(
+            *(size for size in all if isinstance(size, tuple | list)), **more
+        ),
     "arange range": _steps,
     "linspace logspace": lambda start, end, steps, *_, **more: float(steps),
     "eye tril_indices triu_indices": lambda n, m=None, *_, **more: float(n) * (n if m is None else m),

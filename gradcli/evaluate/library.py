@@ -278,7 +278,7 @@ def _on_cpu(function: Function) -> Function:
     """The same function, computed on the CPU: it draws the same random numbers on every device."""
 
     def call(*arguments: Any, **keywords: Any) -> Any:
-        device = torch.get_default_device()
+        device = torch.empty(0).device  # get_default_device sees no `with device` before 2.8
         if device.type == "cpu":
             return function(*arguments, **keywords)
         with torch.device("cpu"):
@@ -452,7 +452,8 @@ def _composed(entry: Activation | Loss) -> Function:
 INDEXED = {entry.torch: entry for entry in LOSSES.values() if entry.target in ("class", "labels")}
 INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
     nn.CrossEntropyLoss: LOSSES["cross_entropy"], nn.NLLLoss: LOSSES["nll"],
-    nn.MultiMarginLoss: LOSSES["multi_margin"], nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
+    nn.MultiMarginLoss: LOSSES["multi_margin"],
+    nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
 }  # fmt: skip
 
 _PREPARED: Mapping[str, Prepare] = {

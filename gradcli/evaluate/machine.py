@@ -41,7 +41,8 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    expression: Expression, inputs: Mapping[str, Any], before: Before | None = None, after: After | None = None
+    expression: Expression, inputs: Mapping[str, Any], before: Before | None = None,
+    after: After | None = None
 ) -> Evaluation:  # fmt: skip
     """Compute `expression` with these tensors or plain numbers under its names.
 

@@ -26,12 +26,14 @@ from gradcli.language.expressions.substitution import parsed
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
+from gradcli.results import Inputs
 
 More: TypeAlias = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 def make_inputs(
-    job: Job, literals: Mapping[str, Literal], more: More = lambda given: {}, at: More = lambda given: {}
+    job: Job, literals: Mapping[str, Literal], more: More = lambda given: {},
+    at: More = lambda given: {}
 ) -> dict[str, Tensor]:  # fmt: skip
     """The inputs of a request, those that `more` makes of them, and the parameters of the modules that
     the job's expressions make; the expressions are then rewritten. An expression of one point or sample
@@ -70,9 +72,7 @@ def make_inputs(
     return made | parameters
 
 
-def _phrases(
-    parameters: Mapping[str, Tensor], given: Mapping[str, Tensor], seed: int
-) -> Iterator[str]:
+def _phrases(parameters: Inputs, given: Inputs, seed: int) -> Iterator[str]:
     """How many parameters each module has, and whether PyTorch initialized them."""
     for module in dict.fromkeys(name.partition(".")[0] for name in parameters):
         own = {n: t.numel() for n, t in parameters.items() if n.startswith(f"{module}.")}
@@ -121,8 +121,8 @@ class _Linking:
     """One run of an expression, in which its modules are made, and what it is rewritten from."""
 
     source: Expression
-    inputs: Mapping[str, Tensor]
-    given: Mapping[str, Tensor]
+    inputs: Inputs
+    given: Inputs
     typed: set[str]
     """The parameters that the user gave by themselves; the others are from files."""
     whole: Mapping[str, FromFile]
@@ -236,7 +236,8 @@ class _Linking:
                 steps[number] = step._replace(value=starts[cast(int, step.value)])
         names = tuple(dict.fromkeys((*self.source.names, *self.parameters)))
         return replace(
-            self.source, steps=tuple(steps), origins=tuple(origins), names=names, modules={}, layers=self.titles
+            self.source, steps=tuple(steps), origins=tuple(origins), names=names, modules={},
+            layers=self.titles
         )  # fmt: skip
 
     def _written(self, step: Step, node: ast.AST) -> Iterator[tuple[Step, ast.AST]]:
@@ -315,7 +316,9 @@ def leaves(module: nn.Module) -> Iterator[nn.Module]:
             yield part
 
 
-_DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)  # fmt: skip
+_DROPOUT = (
+    nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout
+)  # fmt: skip
 
 
 # --- layers as functions ------------------------------------------------------------------------

@@ -35,7 +35,8 @@ def program_of(subject: Subject) -> Expression:
 
 
 def replay(
-    program: Expression, inputs: Inputs, state: Tensor | None, before: Before | None = None, after: After | None = None
+    program: Expression, inputs: Inputs, state: Tensor | None, before: Before | None = None,
+    after: After | None = None
 ) -> Evaluation:  # fmt: skip
     """Run an expression on inputs of any shape from a state of PyTorch's generator: with the
     same random numbers.
@@ -46,7 +47,8 @@ def replay(
 
 
 def pushed(
-    program: Expression, inputs: Inputs, tangents: Inputs, state: Tensor | None, before: Before | None = None
+    program: Expression, inputs: Inputs, tangents: Inputs, state: Tensor | None,
+    before: Before | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
     """The tangent of an expression's value, and of each of its steps: the derivative in the direction
     `tangents`, which have the shapes and dtypes of the inputs of these names, by forward mode.
@@ -138,7 +140,8 @@ class Trace:
     """
 
     def __init__(
-        self, program: Expression, inputs: Inputs, state: Tensor | None, before: Before, *, uses: bool = False
+        self, program: Expression, inputs: Inputs, state: Tensor | None, before: Before, *,
+        uses: bool = False
     ) -> None:  # fmt: skip
         self.program = program
         self.inputs = inputs

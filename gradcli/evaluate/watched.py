@@ -53,7 +53,8 @@ def of_activation(call: Call, x: Tensor, value: Tensor, label: str) -> WatchedOp
 
 
 def of_loss(
-    call: Call, pred: Tensor, target: Tensor, value: Tensor, label: str, reduction: str | None = None
+    call: Call, pred: Tensor, target: Tensor, value: Tensor, label: str,
+    reduction: str | None = None
 ) -> WatchedOp:  # fmt: skip
     """A loss of `pred`, which records, and a target in the shape and dtype that the loss takes."""
     again = implementations.loss(call, reduction)

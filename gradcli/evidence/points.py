@@ -219,7 +219,9 @@ def round_points(inputs: Inputs, keeping: Collection[str]) -> list[dict[str, Ten
     if sum(inputs[name].numel() for name in free) > ROUND:
         return []
     chance = torch.Generator().manual_seed(0)
-    pools = ([2.0], [1.0, 2.0], [1.0, 2.0, 3.0], [-1.0], [-2.0, -1.0, 1.0, 2.0], [0.5], [0.5, -1.0, 2.0, 3.0])  # fmt: skip
+    pools = (
+        [2.0], [1.0, 2.0], [1.0, 2.0, 3.0], [-1.0], [-2.0, -1.0, 1.0, 2.0], [0.5], [0.5, -1.0, 2.0, 3.0]
+    )  # fmt: skip
 
     def chosen(tensor: Tensor, pool: Sequence[float]) -> Tensor:
         places = torch.randint(len(pool), tuple(tensor.shape), generator=chance)

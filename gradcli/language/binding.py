@@ -9,7 +9,8 @@ T = TypeVar("T")
 
 
 def bind(
-    name: str, parameters: Sequence[str], arguments: Sequence[tuple[str, T]], error: Callable[[str, T, str], Exception]
+    name: str, parameters: Sequence[str], arguments: Sequence[tuple[str, T]],
+    error: Callable[[str, T, str], Exception]
 ) -> Iterator[tuple[str, T]]:  # fmt: skip
     """Each argument of a call of `name` with its parameter, lazily: each is read before the next.
 

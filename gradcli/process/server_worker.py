@@ -166,7 +166,8 @@ def _leave_the_server(inlet: int) -> None:
 
 
 def answer(
-    connection: socket.socket, inlet: socket.socket, progress: Progress, program: Program, origin: Origin
+    connection: socket.socket, inlet: socket.socket, progress: Progress, program: Program,
+    origin: Origin
 ) -> None:  # fmt: skip
     """Answer one client once the server has told through `inlet` that the files have not changed."""
     connection.settimeout(5.0)  # the client may send nothing

@@ -97,7 +97,8 @@ def source(operand: Operand, raised: Place | None = None) -> Place | None:
 
 
 def described(
-    tensors: Sequence[Tensor], origin: Callable[[Tensor], Made | None], frame: FrameType | None, places: Places
+    tensors: Sequence[Tensor], origin: Callable[[Tensor], Made | None], frame: FrameType | None,
+    places: Places
 ) -> list[Operand]:  # fmt: skip
     """The operands of a function that failed below `frame`, eight at most."""
     names = _names(tensors, frame, places)

@@ -17,7 +17,7 @@ from tests.program import ROOT
 def test_inputs_may_be_arrays_and_tensors() -> None:
     logits = torch.tensor([[1.0, 2.0, 0.5]], dtype=torch.float64, requires_grad=True)
     cross_entropy = {"command": "grad", "expression": "cross_entropy(a, t)"}
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {**cross_entropy, "inputs": {"a": logits, "t": torch.tensor([2])}, "id": 1},
         {**cross_entropy, "inputs": {"a": np.array([1, 2, 0.5]), "t": np.array(2)}},
         {"command": "activate", "names": ["relu"], "x": torch.tensor([1.0, float("inf")])},

@@ -26,7 +26,7 @@ from tests.operator_samples import (
     seed,
     typable,
 )
-from tests.program import run
+from tests.program import TORCH, run
 
 SPACES = ("torch", "F", "special", "linalg", "fft", "masked", "Tensor", "nn", "layers")
 
@@ -66,7 +66,7 @@ def test_a_name_that_only_another_pytorch_has_is_an_error_that_names_the_install
 def test_the_marks_of_the_allow_list_say_which_versions_have_a_name() -> None:
     def merged(known: str, found: str, version: str) -> list[str]:
         return generate_operators.merged(
-            {"torch": known.split()}, {"torch": found.split()}, version
+            {"torch": known.split()}, {"torch": found.split()}, version, "2.13"
         )["torch"]
 
     assert merged("abs gone", "abs new", "2.14") == ["abs", "gone-2.14", "new+2.14"]
@@ -74,6 +74,8 @@ def test_the_marks_of_the_allow_list_say_which_versions_have_a_name() -> None:
         assert merged("abs gone-2.14 new+2.14", found, version) == ["abs", "gone-2.14", "new+2.14"]
     assert merged("abs gone-2.15 new+2.15", "abs new", "2.14") == ["abs", "gone-2.14", "new+2.14"]
     assert merged("abs/1 again-2.14", "abs/1 again", "2.15") == ["abs/1", "again"]
+    older = merged("abs new next+2.14", "abs gone", "2.12")
+    assert older == ["abs", "gone-2.13", "new+2.13", "next+2.14"]
 
 
 @in_parts(entries)
@@ -94,8 +96,9 @@ def test_values_and_gradients_equal_plain_pytorch(name: str) -> None:
 
 
 def test_the_list_of_what_cannot_be_typed_holds_nothing_else() -> None:
-    assert NOT_TYPED.keys() <= entries().keys()
-    assert len(typable()) >= 525
+    unknown = NOT_TYPED.keys() - entries().keys()
+    assert not unknown or (TORCH < (2, 13) and all("linear_cross_entropy" in it for it in unknown))
+    assert len(typable()) >= 520
 
 
 def compare(typed: Typed) -> int:

@@ -11,7 +11,6 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -25,9 +24,9 @@ from gradcli import batch, core
 from gradcli.errors import FileError, SizeError
 from gradcli.language.limits import JOB_TEXT
 from gradcli.process import fork, pool
-from gradcli.process.pool import FRAME, Begin, LinesOfFile, Work, answers
+from gradcli.process.pool import FRAME, Begin, Work, answers
 from gradcli.process.worker import Limits, cause
-from tests.program import BASE, child, run, usual_signals
+from tests.program import BASE, child, lines_of, run, usual_signals
 from tests.program import fork as fork_loaded
 from tests.warm import all_of
 from tools.benchmarks import endless
@@ -303,13 +302,12 @@ INSIDE, IN_THE_LOOP = (
 )
 
 
-@pytest.mark.parametrize("place", [INSIDE, IN_THE_LOOP])
 @pytest.mark.parametrize(
-    "error",
+    ("place", "error"),
     [
-        ZeroDivisionError("a slip\nof ours"),
-        SystemExit("a slip of ours"),
-        KeyError("a slip of ours"),
+        (INSIDE, ZeroDivisionError("a slip\nof ours")),
+        (INSIDE, SystemExit("a slip of ours")),
+        (IN_THE_LOOP, KeyError("a slip of ours")),
     ],
 )
 def test_a_fault_of_gradclis_own_is_told_whole(
@@ -366,18 +364,19 @@ def test_what_goes_wrong_before_the_first_job_is_told_too(
 
 def answered(work: Work, count: int) -> list[str]:
     """The answers to that many lines, each its own number."""
-    with tempfile.TemporaryFile() as file:
-        file.write(b"".join(b'{"id": %d}\n' % number for number in range(1, count + 1)))
-        file.seek(0)
-        batches = answers(LinesOfFile(file.fileno()), lambda: nullcontext(work))
-        return [answer.line.decode() for some in batches for answer in some]
+    lines = lines_of({"id": number} for number in range(1, count + 1))
+    return [
+        answer.line.decode()
+        for some in answers(lines, lambda: nullcontext(work))
+        for answer in some
+    ]
 
 
 def echo(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
     return b"%d" % number, True, True
 
 
-@pytest.mark.parametrize("place", [1, FRAME - 1, FRAME, FRAME + 1, 700])
+@pytest.mark.parametrize("place", [1, FRAME, 700])
 def test_a_worker_that_cannot_go_on_costs_no_answer_and_repeats_none(place: int) -> None:
     assert answered(
         lambda line, number, begin: (*echo(line, number, begin)[:2], number != place), 700

@@ -17,6 +17,7 @@ from gradcli.commands import COMMANDS
 from gradcli.commands.dispatch import compute
 from gradcli.options.check import check
 from gradcli.options.fill import from_words
+from tests.choice import Choose
 from tests.program import run
 
 FILES = sorted((Path(__file__).parents[1] / "cases" / "own_code").glob("*.py"))
@@ -66,30 +67,11 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", sys.path[:])
 
 
-def each_finding_once() -> Iterator[tuple[Path, list[tuple[list[str], str]]]]:
-    """The files with the calls of which something is expected that was not expected before."""
-    expected = {}
-    for path in FILES:
-        before = len(expected)
-        for arguments, text in calls(path):
-            expected.setdefault(text, (arguments, text))
-        if len(expected) > before:
-            yield path, [*expected.values()][before:]
-
-
-@pytest.mark.parametrize(
-    "chosen",
-    [
-        *(pytest.param(chosen, id=path.stem) for path, chosen in each_finding_once()),
-        *(
-            pytest.param([*calls(path)], id=f"all of {path.stem}", marks=pytest.mark.exhaustive)
-            for path in FILES
-        ),
-    ],
-)
-def test_each_call_finds_what_its_file_says(chosen: list[tuple[list[str], str]]) -> None:
+@pytest.mark.timeout(600)
+def test_each_call_finds_what_its_file_says(choose: Choose[Any]) -> None:
     differ = {}
-    for arguments, expected in chosen:
+    every_call = (call for path in FILES for call in calls(path))
+    for arguments, expected in choose(every_call, lambda call: call[1]):
         if expected.startswith("exit 2"):
             ran = run("check", *arguments, "--json")
             told = ran.status == 2 and not ran.stdout and expected[7:] in ran.stderr

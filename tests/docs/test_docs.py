@@ -105,7 +105,7 @@ class Session:
         """What needs a shell gets one, with a `gradcli` on its path, and a server of the tests' own
         where there can be one.
         """
-        server = _server()
+        started = server()
         with tempfile.TemporaryDirectory() as binaries:
             wrapper = Path(binaries) / "gradcli"
             wrapper.write_text(
@@ -113,7 +113,7 @@ class Session:
             )
             wrapper.chmod(0o755)
             env = {
-                **(server.env if server else program.BASE),
+                **(started.env if started else program.BASE),
                 "PATH": f"{binaries}:{_PATH}",
                 "PYTHONPATH": str(ROOT),
             }
@@ -125,7 +125,7 @@ class Session:
 
 
 @cache
-def _server() -> warm.Server | None:
+def server() -> warm.Server | None:
     """A server for the calls of shells, which ends with the tests."""
     if not sys.platform.startswith("linux"):
         return None
@@ -185,23 +185,12 @@ def commands_of(page: Path) -> Iterator[list[str]]:
                     yield words
 
 
-def passages(page: Path) -> list[list[str]]:
-    """What is typed below each heading of a page: the commands of its console blocks, its sh blocks
-    as they are.
-    """
-    typed: list[list[str]] = []
-    for found in re.finditer(
+def passages(page: Path) -> str:
+    """What is typed and shown below each heading of a page: its blocks as they are."""
+    blocks = re.finditer(
         _BLOCK.pattern + r"|^#+ [^\n]+$", page.read_text(encoding="utf-8"), _BLOCK.flags
-    ):
-        if found[0].startswith("#"):
-            typed.append([])
-        else:
-            typed[-1] += (
-                [command for command, _ in _commands(found[2])]
-                if found[1] == "console"
-                else [found[2]]
-            )
-    return typed
+    )
+    return "\n".join("#" if found[0].startswith("#") else found[2] for found in blocks)
 
 
 def alike(one: str, other: str, slack: float = 1e-12) -> bool:
@@ -283,7 +272,7 @@ def _anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if page.name != "CONTRIBUTING.md"],
+    [page for page in PAGES if page.name != "CONTRIBUTING.md" and page not in TRANSLATED],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_the_page_shows_what_the_program_prints(page: Path, tmp_path: Path) -> None:
@@ -337,9 +326,11 @@ def test_the_prose_is_plain_ascii(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)
-def test_a_translation_has_the_commands_of_its_original_in_the_same_passages(page: Path) -> None:
+def test_a_translation_shows_what_its_original_shows_in_the_same_passages(page: Path) -> None:
+    """The original's outputs are the program's."""
     original = ROOT / "docs" / page.relative_to(TRANSLATIONS)
-    assert passages(page) == passages(original)
+    if not alike(passages(page), passages(original)):
+        assert passages(page) == passages(original)
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)

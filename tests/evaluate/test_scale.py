@@ -73,7 +73,7 @@ def tensors(draw: st.DrawFn) -> Tensor:
         for place, edge in draw(
             st.dictionaries(st.integers(0, size - 1), st.sampled_from(EDGES))
         ).items():
-            found[place] = edge
+            found[place] = torch.tensor(edge, dtype=torch.float64)
     else:
         found = torch.tensor(
             draw(st.lists(st.integers(0, 1), min_size=size, max_size=size)), dtype=dtype

@@ -78,7 +78,8 @@ def mean(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
 
 
 def var(
-    value: Value, dim: Any = None, unbiased: Any = True, keepdim: Any = False, correction: Any = None
+    value: Value, dim: Any = None, unbiased: Any = True, keepdim: Any = False,
+    correction: Any = None
 ) -> Value:  # fmt: skip
     """The variance, unbiased unless `correction` says otherwise."""
     if isinstance(dim, bool):

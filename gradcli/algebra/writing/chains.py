@@ -47,7 +47,8 @@ def chains(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> Iter
 
 
 def _matrices(
-    w: "Writer", over: Mapping[int, Dim], items: Sequence[Node], left: int | None, right: int | None, batch: Axes = ()
+    w: "Writer", over: Mapping[int, Dim], items: Sequence[Node], left: int | None, right: int | None,
+    batch: Axes = (),
 ) -> list[Text]:  # fmt: skip
     """The shortest way to write the product with rows `left` and columns `right` as `a @ b`."""
     found: list[tuple[int, Text]] = []

@@ -63,7 +63,8 @@ def compute(request: Check, job: Job) -> CheckResult:
     return CheckResult(
         **job.header("check", own.inputs | numbers), target=request.target.given.text,
         value=outputs[0] if len(outputs) == 1 else outputs, check=checks,
-        ok=reason is None and all(each.ok for each in checks.values()), reason=reason, finding=finding,
+        ok=reason is None and all(each.ok for each in checks.values()), reason=reason,
+        finding=finding,
         weights="one fixed random upstream gradient" if weighted else "ones",
         headings=dict(zip(("autograd", "closed form"), headings, strict=True)),
     )  # fmt: skip

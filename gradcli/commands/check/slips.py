@@ -13,7 +13,8 @@ UNMULTIPLIED = OMISSIONS["upstream"]
 
 
 def slip(
-    mine: Tensor, right: Tensor, upstream: Tensor, counts: Collection[int], unweighted: Tensor | None
+    mine: Tensor, right: Tensor, upstream: Tensor, counts: Collection[int],
+    unweighted: Tensor | None
 ) -> tuple[str | None, str]:  # fmt: skip
     """The slip that gives `mine` where `right` is due, and what to do about it; None and nothing.
 

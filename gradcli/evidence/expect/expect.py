@@ -62,7 +62,8 @@ def expect(
 
 
 def _of_formula(
-    key: str, formula: Formula, origin: Origin | None, computed: Tensor, tolerance: float, result: Result, job: Job,
+    key: str, formula: Formula, origin: Origin | None, computed: Tensor, tolerance: float,
+    result: Result, job: Job,
     next_step: str,
 ) -> Expected:  # fmt: skip
     """The verdict on a formula. Raises UsageError if the number cannot be computed elsewhere."""
@@ -79,7 +80,8 @@ def _of_formula(
 
 
 def _of_literal(
-    key: str, literal: Literal, origin: Origin | None, computed: Tensor, tolerance: float, job: Job, next_step: str
+    key: str, literal: Literal, origin: Origin | None, computed: Tensor, tolerance: float, job: Job,
+    next_step: str
 ) -> Expected:  # fmt: skip
     """The verdict on numbers."""
     make = TensorMaker(torch.float64, "cpu", job.read_stdin)

@@ -44,7 +44,8 @@ def in_words(text: str) -> Local:
 
 
 def local_rule(
-    names: Names, operation: ExecutedOp, use: Use, reached: Sequence[tuple[Tensor, Tensor]], product: Tensor
+    names: Names, operation: ExecutedOp, use: Use, reached: Sequence[tuple[Tensor, Tensor]],
+    product: Tensor
 ) -> Local:  # fmt: skip
     """How `operation` made `product`, the gradient that it passed on to `use`.
 

@@ -47,7 +47,8 @@ class Reader:
     """
 
     def __init__(
-        self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int], *, free: bool
+        self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int], *,
+        free: bool
     ) -> None:  # fmt: skip
         self.source = source
         self.position = position
@@ -89,7 +90,8 @@ class Reader:
         return Step(kind, self.span(place) if isinstance(place, ast.AST) else place, **parts)
 
     def call(
-        self, kind: StepKind, node: ast.Call, place: Span | ast.AST, arguments: Sized, keywords: tuple[str, ...], **parts: Any
+        self, kind: StepKind, node: ast.Call, place: Span | ast.AST, arguments: Sized,
+        keywords: tuple[str, ...], **parts: Any
     ) -> Step:  # fmt: skip
         """The step of a call; of a method or a module, which the step takes too."""
         take = len(arguments) + (kind != "call")
