@@ -48,258 +48,6 @@ class _Computed(Result):
     first_wrong: str | None
     ok: bool
 
-class _Activate(_Computed):
-    functions: list[Record]
-
-def activate(
-    *names: Any,
-    x: Tensorlike,
-    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
-    device: str | None = None,
-    seed: int = 0,
-    check: bool = False,
-    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
-    tol: float | str = 0.001,
-    explain: bool = False,
-    precision: int = 6,
-    full: bool = False,
-) -> _Activate:
-    """Value and derivative of one or more activations at x, side by side.
-
-        names: an activation, such as sigmoid or 'leaky_relu(0.2)'
-        x: where to evaluate: a tensor of any shape
-        dtype: the floating-point type (default: float32, or that of the tensors given)
-        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
-            tensors given)
-        seed: seed of rand, randn and random functions
-        check: compare with the closed form and a central difference, in float64
-        expect: the expected value of a gradient by name, or of any value by path: numbers or a
-            formula; or a backward pass, @FILE.py; may be repeated
-        tol: relative tolerance of expect
-        explain: the chain rule, operation by operation, in numbers
-        precision: significant digits in tables
-        full: show large tensors in full
-
-    An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text.
-    Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the keys of
-    `gradcli activate --json`.
-
-    Raises GradcliError, with its message, place and hint.
-    """
-
-class _Check(_Computed):
-    target: str
-    value: Any
-    reason: str | None
-
-def check(
-    target: str,
-    *words: Any,
-    inputs: Mapping[str, Tensorlike] | None = None,
-    with_gradient: bool = False,
-    like: str | None = None,
-    second: bool = False,
-    seed: int = 0,
-    wrt: str | Sequence[str] | None = None,
-    precision: int = 6,
-    full: bool = False,
-    **named: Tensorlike,
-) -> _Check:
-    """Runs FILE.py and checks the gradients of your own function, torch.autograd.Function, module or
-    backward pass against central differences in float64, and autograd where the code is plain PyTorch.
-
-        target: FILE.py:NAME, or FILE.py:FORWARD,BACKWARD for a backward pass of your own
-        inputs: the inputs by the names of the parameters, such as x=1,2
-        with_gradient: the function returns (value, gradient or gradients) itself
-        like: an expression over the same inputs with the same value and gradients
-        second: check the second derivative too
-        seed: seed of rand, randn and random functions
-        wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
-            input)
-        precision: significant digits in tables
-        full: show large tensors in full
-
-    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
-    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
-    attributes are the keys of `gradcli check --json`.
-
-    Raises GradcliError, with its message, place and hint.
-    """
-
-class _Derive(_Computed):
-    expression: str
-    formulas: dict[str, str | None]
-    upstream: str | None
-    steps: list[dict[str, str]]
-    latex: dict[str, str | None]  # type: ignore[assignment]
-    verified: dict[str, dict[str, float]]
-    reasons: dict[str, str]
-
-def derive(
-    expression: str,
-    *words: Any,
-    inputs: Mapping[str, Tensorlike] | None = None,
-    steps: bool = False,
-    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
-    device: str | None = None,
-    seed: int = 0,
-    wrt: str | Sequence[str] | None = None,
-    **named: Tensorlike,
-) -> _Derive:
-    """The gradient of an expression for each input, as a formula in PyTorch's notation, verified
-    against autograd. An input that is not given is one number.
-
-        expression: an expression, such as 'W @ x', @FILE or -
-        inputs: its inputs, such as W='1,2;3,4' x=1,2
-        steps: the backward pass: the gradient of every named step and input, from the result back
-        dtype: the floating-point type (default: float32, or that of the tensors given)
-        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
-            tensors given)
-        seed: seed of rand, randn and random functions
-        wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
-            input)
-
-    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
-    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
-    attributes are the keys of `gradcli derive --json`.
-
-    Raises GradcliError, with its message, place and hint.
-    """
-
-class _Descend(_Computed):
-    expression: str
-    steps: list[Record]
-    parameters: dict[str, Tensor]
-    value: Tensor
-    stopped: Literal['steps', 'tolerance', 'diverged']
-    updates: list[Record]
-
-def descend(
-    expression: str,
-    *words: Any,
-    inputs: Mapping[str, Tensorlike] | None = None,
-    explain: bool = False,
-    optimizer: str = "sgd",
-    lr: float | str = 0.1,
-    steps: int = 100,
-    set: Mapping[str, Any] | str | Sequence[str] | None = None,
-    min_move: float | str | None = None,
-    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
-    device: str | None = None,
-    seed: int = 0,
-    check: bool = False,
-    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
-    tol: float | str = 0.001,
-    wrt: str | Sequence[str] | None = None,
-    precision: int = 6,
-    full: bool = False,
-    **named: Tensorlike,
-) -> _Descend:
-    """Gradient descent on a scalar expression with any optimiser from torch.optim; timeout limits
-    each step.
-
-        expression: an expression, such as 'W @ x', @FILE or -
-        inputs: its inputs, such as W='1,2;3,4' x=1,2
-        explain: the chain rule at the start and the first 3 updates in numbers (full: all)
-        optimizer: an optimiser from torch.optim, such as sgd, adam or lbfgs
-        lr: learning rate
-        steps: maximum number of steps
-        set: another argument of the optimiser, such as momentum=0.9; may be repeated
-        min_move: stop when no parameter moves by more than this in a step
-        dtype: the floating-point type (default: float32, or that of the tensors given)
-        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
-            tensors given)
-        seed: seed of rand, randn and random functions
-        check: compare with the closed form and a central difference, in float64
-        expect: the expected value of a gradient by name, or of any value by path: numbers or a
-            formula; or a backward pass, @FILE.py; may be repeated
-        tol: relative tolerance of expect
-        wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
-            input)
-        precision: significant digits in tables
-        full: show large tensors in full
-
-    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
-    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
-    attributes are the keys of `gradcli descend --json`.
-
-    Raises GradcliError, with its message, place and hint.
-    """
-
-class _Flow(_Computed):
-    layers: list[Any]
-    verdict: str
-    factors: dict[str, float | None]
-    expression: str
-
-def flow(
-    *names: Any,
-    inputs: Mapping[str, Tensorlike] | None = None,
-    net: str | None = None,
-    x: Tensorlike | None = None,
-    activation: str | Sequence[str] | None = None,
-    layers: int = 20,
-    width: int = 64,
-    init: Literal["default", "xavier", "kaiming", "normal"] = "default",
-    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
-    device: str | None = None,
-    seed: int = 0,
-    check: bool = False,
-    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
-    tol: float | str = 0.001,
-    precision: int = 6,
-    full: bool = False,
-    **named: Tensorlike,
-) -> _Flow:
-    """Gradient size, layer by layer, through a deep stack of linear layers, or through a network of
-    your own: does it vanish, explode or stay steady?
-
-        names: activations, as with activation
-        inputs: with net: its input x, and parameters that are not drawn
-        net: your own network instead: an expression that makes a module, such as
-            'nn.Sequential(nn.Linear(2,3), nn.Tanh())', or @FILE
-        x: with net: its input, the samples first
-        activation: the activation after each layer; may be repeated (default: sigmoid, tanh, relu)
-        layers: number of linear layers
-        width: number of inputs and outputs of each layer
-        init: how weights are initialised; default is PyTorch's own way
-        dtype: the floating-point type (default: float32, or that of the tensors given)
-        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
-            tensors given)
-        seed: seed of rand, randn and random functions
-        check: compare with the closed form and a central difference, in float64
-        expect: the expected value of a gradient by name, or of any value by path: numbers or a
-            formula; or a backward pass, @FILE.py; may be repeated
-        tol: relative tolerance of expect
-        precision: significant digits in tables
-        full: show large tensors in full
-
-    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
-    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
-    attributes are the keys of `gradcli flow --json`.
-
-    Raises GradcliError, with its message, place and hint.
-    """
-
-class _Functions(Result):
-    functions: list[dict[str, Any]]
-    ok: bool
-
-def functions(
-    name: str | None = None,
-) -> _Functions:
-    """Formula, derivative, range, kinks and PyTorch's name of every activation and loss; for one,
-    its slopes at kinks.
-
-        name: an activation or a loss, such as gelu or 'elu(alpha=2)'; none: all
-
-    An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text.
-    Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the keys of
-    `gradcli functions --json`.
-
-    Raises GradcliError, with its message, place and hint.
-    """
-
 class _Grad(_Computed):
     expression: str
     value: Tensor
@@ -370,6 +118,220 @@ def grad(
     Raises GradcliError, with its message, place and hint.
     """
 
+class _Derive(_Computed):
+    expression: str
+    formulas: dict[str, str | None]
+    upstream: str | None
+    steps: list[dict[str, str]]
+    latex: dict[str, str | None]  # type: ignore[assignment]
+    verified: dict[str, dict[str, float]]
+    reasons: dict[str, str]
+
+def derive(
+    expression: str,
+    *words: Any,
+    inputs: Mapping[str, Tensorlike] | None = None,
+    steps: bool = False,
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    wrt: str | Sequence[str] | None = None,
+    **named: Tensorlike,
+) -> _Derive:
+    """The gradient of an expression for each input, as a formula in PyTorch's notation, verified
+    against autograd. An input that is not given is one number.
+
+        expression: an expression, such as 'W @ x', @FILE or -
+        inputs: its inputs, such as W='1,2;3,4' x=1,2
+        steps: the backward pass: the gradient of every named step and input, from the result back
+        dtype: the floating-point type (default: float32, or that of the tensors given)
+        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
+            tensors given)
+        seed: seed of rand, randn and random functions
+        wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
+            input)
+
+    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
+    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
+    attributes are the keys of `gradcli derive --json`.
+
+    Raises GradcliError, with its message, place and hint.
+    """
+
+class _Activate(_Computed):
+    functions: list[Record]
+
+def activate(
+    *names: Any,
+    x: Tensorlike,
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    check: bool = False,
+    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
+    tol: float | str = 0.001,
+    explain: bool = False,
+    precision: int = 6,
+    full: bool = False,
+) -> _Activate:
+    """Value and derivative of one or more activations at x, side by side.
+
+        names: an activation, such as sigmoid or 'leaky_relu(0.2)'
+        x: where to evaluate: a tensor of any shape
+        dtype: the floating-point type (default: float32, or that of the tensors given)
+        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
+            tensors given)
+        seed: seed of rand, randn and random functions
+        check: compare with the closed form and a central difference, in float64
+        expect: the expected value of a gradient by name, or of any value by path: numbers or a
+            formula; or a backward pass, @FILE.py; may be repeated
+        tol: relative tolerance of expect
+        explain: the chain rule, operation by operation, in numbers
+        precision: significant digits in tables
+        full: show large tensors in full
+
+    An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text.
+    Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the keys of
+    `gradcli activate --json`.
+
+    Raises GradcliError, with its message, place and hint.
+    """
+
+class _Loss(_Computed):
+    losses: list[Record]
+
+def loss(
+    *names: Any,
+    pred: Tensorlike,
+    target: Tensorlike,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    check: bool = False,
+    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
+    tol: float | str = 0.001,
+    explain: bool = False,
+    precision: int = 6,
+    full: bool = False,
+) -> _Loss:
+    """Value of one or more losses, their elements, and d loss / d pred, side by side.
+
+        names: a loss, such as mse or 'huber(delta=2)'
+        pred: predictions (for cross_entropy: logits)
+        target: targets, or class indices for cross_entropy, nll and multi_margin
+        reduction: how elements are reduced to one number
+        dtype: the floating-point type (default: float32, or that of the tensors given)
+        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
+            tensors given)
+        seed: seed of rand, randn and random functions
+        check: compare with the closed form and a central difference, in float64
+        expect: the expected value of a gradient by name, or of any value by path: numbers or a
+            formula; or a backward pass, @FILE.py; may be repeated
+        tol: relative tolerance of expect
+        explain: the chain rule, operation by operation, in numbers
+        precision: significant digits in tables
+        full: show large tensors in full
+
+    An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text.
+    Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the keys of
+    `gradcli loss --json`.
+
+    Raises GradcliError, with its message, place and hint.
+    """
+
+class _SoftmaxJacobian(_Computed):
+    probabilities: Tensor
+    jacobian: Tensor
+    label: int
+    row: Tensor
+
+def softmax_jacobian(
+    logits: Tensorlike | None = None,
+    *,
+    x: Tensorlike | None = None,
+    row: int | None = None,
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    check: bool = False,
+    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
+    tol: float | str = 0.001,
+    explain: bool = False,
+    precision: int = 6,
+    full: bool = False,
+) -> _SoftmaxJacobian:
+    """Softmax of one vector of logits and its Jacobian: p_i (1 - p_j) for i = j, -p_i p_j
+    elsewhere.
+
+        logits: the logits: one vector, such as 2,1,0.1
+        x: the logits, as an option
+        row: show only row i: d p_i / d x_j for every j
+        dtype: the floating-point type (default: float32, or that of the tensors given)
+        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
+            tensors given)
+        seed: seed of rand, randn and random functions
+        check: compare with the closed form and a central difference, in float64
+        expect: the expected value of a gradient by name, or of any value by path: numbers or a
+            formula; or a backward pass, @FILE.py; may be repeated
+        tol: relative tolerance of expect
+        explain: the chain rule, operation by operation, in numbers
+        precision: significant digits in tables
+        full: show large tensors in full
+
+    An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text.
+    Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the keys of
+    `gradcli softmax-jacobian --json`.
+
+    Raises GradcliError, with its message, place and hint.
+    """
+
+class _Jacobian(_Computed):
+    expression: str
+    value: Tensor
+    jacobian: dict[str, Tensor | None]
+
+def jacobian(
+    expression: str,
+    *words: Any,
+    inputs: Mapping[str, Tensorlike] | None = None,
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    check: bool = False,
+    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
+    tol: float | str = 0.001,
+    explain: bool = False,
+    wrt: str | Sequence[str] | None = None,
+    precision: int = 6,
+    full: bool = False,
+    **named: Tensorlike,
+) -> _Jacobian:
+    """The whole Jacobian of an expression: rows are outputs, columns are inputs.
+
+        expression: an expression, such as 'W @ x', @FILE or -
+        inputs: its inputs, such as W='1,2;3,4' x=1,2
+        dtype: the floating-point type (default: float32, or that of the tensors given)
+        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
+            tensors given)
+        seed: seed of rand, randn and random functions
+        check: compare with the closed form and a central difference, in float64
+        expect: the expected value of a gradient by name, or of any value by path: numbers or a
+            formula; or a backward pass, @FILE.py; may be repeated
+        tol: relative tolerance of expect
+        explain: the chain rule, operation by operation, in numbers
+        wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
+            input)
+        precision: significant digits in tables
+        full: show large tensors in full
+
+    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
+    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
+    attributes are the keys of `gradcli jacobian --json`.
+
+    Raises GradcliError, with its message, place and hint.
+    """
+
 class _Hessian(_Computed):
     expression: str
     value: Tensor
@@ -423,13 +385,115 @@ def hessian(
     Raises GradcliError, with its message, place and hint.
     """
 
-class _Jacobian(_Computed):
+class _Value(_Computed):
     expression: str
     value: Tensor
-    jacobian: dict[str, Tensor | None]
+    intermediates: dict[str, Tensor]
+    shapes: list[Record]
 
-def jacobian(
+def value(
     expression: str,
+    *words: Any,
+    inputs: Mapping[str, Tensorlike] | None = None,
+    shapes: bool = False,
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
+    tol: float | str = 0.001,
+    precision: int = 6,
+    full: bool = False,
+    **named: Tensorlike,
+) -> _Value:
+    """The value of an expression, of any shape and type, without a gradient.
+
+        expression: an expression, such as 'W @ x', @FILE or -
+        inputs: its inputs, such as W='1,2;3,4' x=1,2
+        shapes: the shape of every sub-expression, below its text
+        dtype: the floating-point type (default: float32, or that of the tensors given)
+        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
+            tensors given)
+        seed: seed of rand, randn and random functions
+        expect: the expected value of a gradient by name, or of any value by path: numbers or a
+            formula; or a backward pass, @FILE.py; may be repeated
+        tol: relative tolerance of expect
+        precision: significant digits in tables
+        full: show large tensors in full
+
+    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
+    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
+    attributes are the keys of `gradcli value --json`.
+
+    Raises GradcliError, with its message, place and hint.
+    """
+
+class _Descend(_Computed):
+    expression: str
+    steps: list[Record]
+    parameters: dict[str, Tensor]
+    value: Tensor
+    stopped: Literal['steps', 'tolerance', 'diverged']
+    updates: list[Record]
+
+def descend(
+    expression: str,
+    *words: Any,
+    inputs: Mapping[str, Tensorlike] | None = None,
+    explain: bool = False,
+    optimizer: str = "sgd",
+    lr: float | str = 0.1,
+    steps: int = 100,
+    set: Mapping[str, Any] | str | Sequence[str] | None = None,
+    min_move: float | str | None = None,
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    check: bool = False,
+    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
+    tol: float | str = 0.001,
+    wrt: str | Sequence[str] | None = None,
+    precision: int = 6,
+    full: bool = False,
+    **named: Tensorlike,
+) -> _Descend:
+    """Gradient descent on a scalar expression with any optimiser from torch.optim; timeout limits
+    each step.
+
+        expression: an expression, such as 'W @ x', @FILE or -
+        inputs: its inputs, such as W='1,2;3,4' x=1,2
+        explain: the chain rule at the start and the first 3 updates in numbers (full: all)
+        optimizer: an optimiser from torch.optim, such as sgd, adam or lbfgs
+        lr: learning rate
+        steps: maximum number of steps
+        set: another argument of the optimiser, such as momentum=0.9; may be repeated
+        min_move: stop when no parameter moves by more than this in a step
+        dtype: the floating-point type (default: float32, or that of the tensors given)
+        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
+            tensors given)
+        seed: seed of rand, randn and random functions
+        check: compare with the closed form and a central difference, in float64
+        expect: the expected value of a gradient by name, or of any value by path: numbers or a
+            formula; or a backward pass, @FILE.py; may be repeated
+        tol: relative tolerance of expect
+        wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
+            input)
+        precision: significant digits in tables
+        full: show large tensors in full
+
+    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
+    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
+    attributes are the keys of `gradcli descend --json`.
+
+    Raises GradcliError, with its message, place and hint.
+    """
+
+class _Plot(_Computed):
+    x: Tensor | dict[str, Tensor]
+    curves: list[Record]
+    value: Tensor
+    gradients: dict[str, Tensor | None]
+
+def plot(
     *words: Any,
     inputs: Mapping[str, Tensorlike] | None = None,
     dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
@@ -438,16 +502,15 @@ def jacobian(
     check: bool = False,
     expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
     tol: float | str = 0.001,
-    explain: bool = False,
     wrt: str | Sequence[str] | None = None,
     precision: int = 6,
     full: bool = False,
     **named: Tensorlike,
-) -> _Jacobian:
-    """The whole Jacobian of an expression: rows are outputs, columns are inputs.
+) -> _Plot:
+    """A curve and its derivative over a range, or contours and gradient arrows over two ranges.
 
-        expression: an expression, such as 'W @ x', @FILE or -
-        inputs: its inputs, such as W='1,2;3,4' x=1,2
+        words: an expression and its inputs, such as 'sin(w*x)' x=-5,5 w=2 (two numbers are a
+            range); or only functions of x
         dtype: the floating-point type (default: float32, or that of the tensors given)
         device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
             tensors given)
@@ -456,7 +519,45 @@ def jacobian(
         expect: the expected value of a gradient by name, or of any value by path: numbers or a
             formula; or a backward pass, @FILE.py; may be repeated
         tol: relative tolerance of expect
-        explain: the chain rule, operation by operation, in numbers
+        wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
+            input)
+        precision: significant digits of the numbers below the picture, and in tables
+        full: show full tables: of check, expect, markdown, latex and html
+
+    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
+    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
+    attributes are the keys of `gradcli plot --json`.
+
+    Raises GradcliError, with its message, place and hint.
+    """
+
+class _Check(_Computed):
+    target: str
+    value: Any
+    reason: str | None
+
+def check(
+    target: str,
+    *words: Any,
+    inputs: Mapping[str, Tensorlike] | None = None,
+    with_gradient: bool = False,
+    like: str | None = None,
+    second: bool = False,
+    seed: int = 0,
+    wrt: str | Sequence[str] | None = None,
+    precision: int = 6,
+    full: bool = False,
+    **named: Tensorlike,
+) -> _Check:
+    """Runs FILE.py and checks the gradients of your own function, torch.autograd.Function, module or
+    backward pass against central differences in float64, and autograd where the code is plain PyTorch.
+
+        target: FILE.py:NAME, or FILE.py:FORWARD,BACKWARD for a backward pass of your own
+        inputs: the inputs by the names of the parameters, such as x=1,2
+        with_gradient: the function returns (value, gradient or gradients) itself
+        like: an expression over the same inputs with the same value and gradients
+        second: check the second derivative too
+        seed: seed of rand, randn and random functions
         wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
             input)
         precision: significant digits in tables
@@ -464,50 +565,7 @@ def jacobian(
 
     Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
     shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
-    attributes are the keys of `gradcli jacobian --json`.
-
-    Raises GradcliError, with its message, place and hint.
-    """
-
-class _Loss(_Computed):
-    losses: list[Record]
-
-def loss(
-    *names: Any,
-    pred: Tensorlike,
-    target: Tensorlike,
-    reduction: Literal["mean", "sum", "none"] = "mean",
-    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
-    device: str | None = None,
-    seed: int = 0,
-    check: bool = False,
-    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
-    tol: float | str = 0.001,
-    explain: bool = False,
-    precision: int = 6,
-    full: bool = False,
-) -> _Loss:
-    """Value of one or more losses, their elements, and d loss / d pred, side by side.
-
-        names: a loss, such as mse or 'huber(delta=2)'
-        pred: predictions (for cross_entropy: logits)
-        target: targets, or class indices for cross_entropy, nll and multi_margin
-        reduction: how elements are reduced to one number
-        dtype: the floating-point type (default: float32, or that of the tensors given)
-        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
-            tensors given)
-        seed: seed of rand, randn and random functions
-        check: compare with the closed form and a central difference, in float64
-        expect: the expected value of a gradient by name, or of any value by path: numbers or a
-            formula; or a backward pass, @FILE.py; may be repeated
-        tol: relative tolerance of expect
-        explain: the chain rule, operation by operation, in numbers
-        precision: significant digits in tables
-        full: show large tensors in full
-
-    An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text.
-    Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the keys of
-    `gradcli loss --json`.
+    attributes are the keys of `gradcli check --json`.
 
     Raises GradcliError, with its message, place and hint.
     """
@@ -578,125 +636,48 @@ def perceptron(
     Raises GradcliError, with its message, place and hint.
     """
 
-class _Plot(_Computed):
-    x: Tensor | dict[str, Tensor]
-    curves: list[Record]
-    value: Tensor
-    gradients: dict[str, Tensor | None]
-
-def plot(
-    *words: Any,
-    inputs: Mapping[str, Tensorlike] | None = None,
-    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
-    device: str | None = None,
-    seed: int = 0,
-    check: bool = False,
-    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
-    tol: float | str = 0.001,
-    wrt: str | Sequence[str] | None = None,
-    precision: int = 6,
-    full: bool = False,
-    **named: Tensorlike,
-) -> _Plot:
-    """A curve and its derivative over a range, or contours and gradient arrows over two ranges.
-
-        words: an expression and its inputs, such as 'sin(w*x)' x=-5,5 w=2 (two numbers are a
-            range); or only functions of x
-        dtype: the floating-point type (default: float32, or that of the tensors given)
-        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
-            tensors given)
-        seed: seed of rand, randn and random functions
-        check: compare with the closed form and a central difference, in float64
-        expect: the expected value of a gradient by name, or of any value by path: numbers or a
-            formula; or a backward pass, @FILE.py; may be repeated
-        tol: relative tolerance of expect
-        wrt: inputs to differentiate with respect to, such as w,b (default: every floating-point
-            input)
-        precision: significant digits of the numbers below the picture, and in tables
-        full: show full tables: of check, expect, markdown, latex and html
-
-    Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
-    shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
-    attributes are the keys of `gradcli plot --json`.
-
-    Raises GradcliError, with its message, place and hint.
-    """
-
-class _SoftmaxJacobian(_Computed):
-    probabilities: Tensor
-    jacobian: Tensor
-    label: int
-    row: Tensor
-
-def softmax_jacobian(
-    logits: Tensorlike | None = None,
-    *,
-    x: Tensorlike | None = None,
-    row: int | None = None,
-    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
-    device: str | None = None,
-    seed: int = 0,
-    check: bool = False,
-    expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
-    tol: float | str = 0.001,
-    explain: bool = False,
-    precision: int = 6,
-    full: bool = False,
-) -> _SoftmaxJacobian:
-    """Softmax of one vector of logits and its Jacobian: p_i (1 - p_j) for i = j, -p_i p_j
-    elsewhere.
-
-        logits: the logits: one vector, such as 2,1,0.1
-        x: the logits, as an option
-        row: show only row i: d p_i / d x_j for every j
-        dtype: the floating-point type (default: float32, or that of the tensors given)
-        device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
-            tensors given)
-        seed: seed of rand, randn and random functions
-        check: compare with the closed form and a central difference, in float64
-        expect: the expected value of a gradient by name, or of any value by path: numbers or a
-            formula; or a backward pass, @FILE.py; may be repeated
-        tol: relative tolerance of expect
-        explain: the chain rule, operation by operation, in numbers
-        precision: significant digits in tables
-        full: show large tensors in full
-
-    An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text.
-    Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the keys of
-    `gradcli softmax-jacobian --json`.
-
-    Raises GradcliError, with its message, place and hint.
-    """
-
-class _Value(_Computed):
+class _Flow(_Computed):
+    layers: list[Any]
+    verdict: str
+    factors: dict[str, float | None]
     expression: str
-    value: Tensor
-    intermediates: dict[str, Tensor]
-    shapes: list[Record]
 
-def value(
-    expression: str,
-    *words: Any,
+def flow(
+    *names: Any,
     inputs: Mapping[str, Tensorlike] | None = None,
-    shapes: bool = False,
+    net: str | None = None,
+    x: Tensorlike | None = None,
+    activation: str | Sequence[str] | None = None,
+    layers: int = 20,
+    width: int = 64,
+    init: Literal["default", "xavier", "kaiming", "normal"] = "default",
     dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None,
     device: str | None = None,
     seed: int = 0,
+    check: bool = False,
     expect: Tensorlike | Mapping[str, Tensorlike] | Sequence[str] | None = None,
     tol: float | str = 0.001,
     precision: int = 6,
     full: bool = False,
     **named: Tensorlike,
-) -> _Value:
-    """The value of an expression, of any shape and type, without a gradient.
+) -> _Flow:
+    """Gradient size, layer by layer, through a deep stack of linear layers, or through a network of
+    your own: does it vanish, explode or stay steady?
 
-        expression: an expression, such as 'W @ x', @FILE or -
-        inputs: its inputs, such as W='1,2;3,4' x=1,2
-        shapes: the shape of every sub-expression, below its text
+        names: activations, as with activation
+        inputs: with net: its input x, and parameters that are not drawn
+        net: your own network instead: an expression that makes a module, such as
+            'nn.Sequential(nn.Linear(2,3), nn.Tanh())', or @FILE
+        x: with net: its input, the samples first
+        activation: the activation after each layer; may be repeated (default: sigmoid, tanh, relu)
+        layers: number of linear layers
+        width: number of inputs and outputs of each layer
+        init: how weights are initialised; default is PyTorch's own way
         dtype: the floating-point type (default: float32, or that of the tensors given)
         device: the device to compute on: cpu, cuda, cuda:1, mps (default: cpu, or that of the
             tensors given)
         seed: seed of rand, randn and random functions
+        check: compare with the closed form and a central difference, in float64
         expect: the expected value of a gradient by name, or of any value by path: numbers or a
             formula; or a backward pass, @FILE.py; may be repeated
         tol: relative tolerance of expect
@@ -705,7 +686,7 @@ def value(
 
     Other keywords are inputs. An input is a number, a nested list, a NumPy array, a tensor of any
     shape, or a literal as text. Tensors of the result are detached and on the CPU, in `dtype`; its
-    attributes are the keys of `gradcli value --json`.
+    attributes are the keys of `gradcli flow --json`.
 
     Raises GradcliError, with its message, place and hint.
     """
@@ -733,6 +714,25 @@ def why(
     An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text.
     Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the keys of
     `gradcli why --json`.
+
+    Raises GradcliError, with its message, place and hint.
+    """
+
+class _Functions(Result):
+    functions: list[dict[str, Any]]
+    ok: bool
+
+def functions(
+    name: str | None = None,
+) -> _Functions:
+    """Formula, derivative, range, kinks and PyTorch's name of every activation and loss; for one,
+    its slopes at kinks.
+
+        name: an activation or a loss, such as gelu or 'elu(alpha=2)'; none: all
+
+    An input is a number, a nested list, a NumPy array, a tensor of any shape, or a literal as text.
+    Tensors of the result are detached and on the CPU, in `dtype`; its attributes are the keys of
+    `gradcli functions --json`.
 
     Raises GradcliError, with its message, place and hint.
     """

@@ -12,9 +12,14 @@ from nbclient import NotebookClient
 FILE = Path(__file__).parents[1] / "docs" / "notebooks" / "gradients.ipynb"
 
 
+def read() -> Any:
+    """The notebook as it is kept."""
+    return nbformat.read(FILE, as_version=4)  # type: ignore[no-untyped-call]
+
+
 def run() -> Any:
     """The notebook with the outputs of a run. Raises CellExecutionError for a cell that fails."""
-    notebook = nbformat.read(FILE, as_version=4)
+    notebook = read()
     NotebookClient(notebook, timeout=100, kernel_name="python3").execute()
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "name": "python3"}}
     for number, cell in enumerate(notebook.cells):
@@ -27,4 +32,4 @@ def run() -> Any:
 
 
 if __name__ == "__main__":
-    nbformat.write(run(), FILE)
+    nbformat.write(run(), FILE)  # type: ignore[no-untyped-call]

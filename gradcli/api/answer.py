@@ -44,7 +44,9 @@ class Result:
         self._tree, self._tables = tree, tables
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"there is no {name!r}; there are {', '.join(vars(self)['_tree'])}")
+        raise AttributeError(
+            f"there is no {name!r}; there are {', '.join(vars(self).get('_tree', ()))}"
+        )
 
     def __str__(self) -> str:
         return self.text().rstrip("\n")

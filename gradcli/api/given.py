@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import reduce
 from typing import Any
 
@@ -20,7 +21,9 @@ def plain(value: Any) -> Any:
 
 def listed(value: Any) -> Any:
     """The same, but arrays and tensors are lists of numbers too."""
-    return value.tolist() if hasattr(value, "tolist") else plain(value)
+    with suppress(RuntimeError):  # of a tensor that is sparse, or without data
+        return value.tolist() if hasattr(value, "tolist") else plain(value)
+    return value
 
 
 def written(value: Any) -> Any:
@@ -46,7 +49,14 @@ def kept(values: Iterable[Any]) -> dict[str, str]:
     """The dtype and the device of the floating-point tensors among the values, as options: the dtype
     that PyTorch promotes them to, the device if they have one.
     """
-    tensors = [value for value in values if is_tensor(value) and value.is_floating_point()]
+    tensors = [
+        value
+        for value in values
+        if is_tensor(value)
+        and value.is_floating_point()
+        and value.dtype.itemsize > 1
+        and not value.is_meta
+    ]
     if not tensors:
         return {}
     dtype = reduce(sys.modules["torch"].promote_types, [tensor.dtype for tensor in tensors])

@@ -4,9 +4,9 @@ import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
-import gradcli
 from gradcli.api import signatures
 from gradcli.api.answer import Result, no_stdin, nowhere
 from gradcli.api.given import kept, listed, plain
@@ -23,9 +23,9 @@ from gradcli.options.shared import ComputeOptions, OutputOptions
 __all__ = ["FUNCTIONS", "GradcliError", "Result", "function"]
 
 FUNCTIONS = {
-    name: command
-    for name in gradcli.__all__
-    if (command := COMMANDS.get(name.replace("_", "-"))) and command.panel != "Script"
+    name.replace("-", "_"): command
+    for name, command in COMMANDS.items()
+    if find_spec(f"{command.folder}.compute")
 }
 """The commands that compute, by the names of their functions."""
 
@@ -75,7 +75,8 @@ def request_of(
     Raises UsageError for a keyword that means nothing, and what `from_words` raises.
     """
     kind, known = command.request, options(command.request)
-    tables = {name: value for name, value in given.items() if name in TABLES and value is not None}
+    tables = {n: listed(value) for n, value in given.items() if n in TABLES and value is not None}
+    from_words(OutputOptions, [], tables, str)
     inputs: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     bare = [_word(word, known) for word in words]
@@ -95,6 +96,9 @@ def request_of(
                 raise UsageError(f"the input {name} is given twice", hint="give each input once")
             target[name] = plain(value)
         elif option.positional:
+            if words and not option.many:
+                hint = f"for an input of that name: inputs={{{name!r}: ..}}"
+                raise UsageError(f"{name} is given twice", hint=hint)
             more = value if option.many and isinstance(value, list | tuple) else [value]
             bare += [_word(each, known) for each in more]
         else:

@@ -21,4 +21,4 @@ def test_types_are_what_they_say() -> None:
     assert isinstance(assert_type(found.value, Tensor), Tensor)
     assert isinstance(assert_type(found.gradients, dict[str, Tensor | None])["w"], Tensor)
     assert_type(gradcli.activate("relu", x=1).functions, list[Record])
-    assert_type(gradcli.hessian("x**2", x=1).hessian, dict[str, dict[str, Tensor | None]])
+    assert_type(gradcli.hessian("x**2", x=1).hessian, dict[str, dict[str, Tensor]])

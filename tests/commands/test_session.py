@@ -273,6 +273,7 @@ def test_it_begins_with_the_words_of_the_command(tmp_path: Path) -> None:
         ("x = \nx = 2\nx**2\n", 2),
         ("undo\n", 2),
         ("session\n", 2),
+        ("quit now\n", 2),
         ("save\n", 2),
         ("save /no/such/folder/file\n", 2),
         ("x = 2\nmse(x,\n", 2),

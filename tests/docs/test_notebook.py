@@ -37,7 +37,7 @@ def test_the_notebook_runs_and_shows_what_it_computes() -> None:
     from tools import notebook
 
     now = notebook.run()
-    before = notebook.nbformat.read(notebook.FILE, as_version=4)
+    before = notebook.read()
     assert [cell.source for cell in now.cells] == [cell.source for cell in before.cells]
     for ours, theirs in zip(before.cells, now.cells, strict=True):
         assert texts(ours) == texts(theirs), "python -m tools.notebook"

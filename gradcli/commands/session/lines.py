@@ -25,8 +25,9 @@ _QUOTED = re.compile(r"""((?:[\w.-]+=)?)(['"])((?:(?!\2).)*)\2""", re.DOTALL)
 _OPTION = re.compile(r"--[A-Za-z][\w-]*")
 _COPIED = re.compile(r"(?:\$ )?gradcli\s+(?=\S)")
 _COMMENT = re.compile(r"""("[^"\n]*"|'[^'\n]*')|(?:(?<=\s)|^)#.*""", re.MULTILINE)
-_BRACKETS = re.compile(r""""[^"\n]*"|'[^'\n]*'|([(\[{])|([)\]}])""")
+_BRACKETS = re.compile(r"""(?:(?<=\s)|^)#.*|"[^"\n]*"|'[^'\n]*'|([(\[{])|([)\]}])""", re.MULTILINE)
 _FIRST = re.compile(r"[A-Za-z][\w-]*(?=\s|$)")
+_EQUALS = re.compile(r"\s*=(?!=)")
 _OPERAND = re.compile(r"""['"\w]|--\w""")
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -72,18 +73,18 @@ def cleaned(text: str) -> str:
     return _COPIED.sub("", text, count=1)
 
 
-def unfinished(text: str) -> bool:
-    """Whether the next line belongs to this one: a bracket is open, or it ends with a backslash.
-    A blank line ends it whatever is open, and what is no expression is one line.
+def unfinished(text: str, opened: int | None = None) -> bool:
+    """Whether the next line belongs to this text: brackets are open in it, `opened` if they have been
+    counted, or it ends with a backslash. A blank line ends it, and what is no expression is one line.
     """
     command = COMMANDS.get(first_word(text))
     if not text.rpartition("\n")[2].strip() or (command and not is_about_expression(command)):
         return False
-    return text.endswith("\\") or _depth(_COMMENT.sub(r"\1", text)) > 0
+    return text.endswith("\\") or (depth(text) if opened is None else opened) > 0
 
 
-def _depth(text: str) -> int:
-    """The brackets that are open at the end of a text."""
+def depth(text: str) -> int:
+    """The brackets that a text opens, less those that it closes."""
     return sum(bool(opens) - bool(closes) for opens, closes in _BRACKETS.findall(text))
 
 
@@ -311,12 +312,15 @@ def _pieces(text: str) -> list[str]:
     belongs to it, blanks included.
     """
     starts: list[int] = []
+    opened, after_option = 0, None
     for token in _TOKEN.finditer(text):
-        last = text[starts[-1] : token.start()].strip() if starts else ""
-        apart = token[0].isidentifier() and re.match(r"\s*=(?!=)", text[token.end() :])
-        begins = apart or _OPTION.match(token[0]) or input_name(token[0])
-        if not last or _OPTION.fullmatch(last) or (begins and _depth(last) <= 0):
+        word = token[0]
+        apart = word.isidentifier() and _EQUALS.match(text, token.end())
+        begins = apart or _OPTION.match(word) or input_name(word)
+        if not starts or after_option or (begins and opened <= 0):
             starts.append(token.start())
+            opened, after_option = 0, _OPTION.fullmatch(word)
+        opened += depth(word)
     ends = [*starts[1:], len(text)]
     return [text[start:end].strip() for start, end in zip(starts, ends, strict=False)]
 

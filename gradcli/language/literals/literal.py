@@ -174,10 +174,13 @@ def _json_number(item: object) -> float:
         return _finite(item)
     if isinstance(item, str) and item.lower() in NOT_FINITE:
         return NOT_FINITE[item.lower()]
-    raise ValueError(f"expected a number, got {_JSON_NAMES.get(type(item), 'a list')}", _JSON_HINT)
+    name = _JSON_NAMES.get(type(item), type(item).__name__)
+    raise ValueError(f"expected a number, got {name}", _JSON_HINT)
 
 
-_JSON_NAMES = {str: "a string", dict: "an object", type(None): "null", bool: "a bool"}
+_JSON_NAMES = {
+    str: "a string", dict: "an object", type(None): "null", bool: "a bool", list: "a list",
+}  # fmt: skip
 
 
 def _finite(number: str | int) -> float:
