@@ -1,6 +1,6 @@
 """gradcli: a gradient explorer, for the shell and for Python."""
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 
 __all__ = [
     "GradcliError", "Result", "activate", "batch", "check", "derive", "descend", "flow", "functions", "grad", "hessian",

@@ -94,7 +94,8 @@ def run(
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
     call = words, content, {**BASE, **(env or {})}, cwd or os.getcwd(), whole
-    here = here or words[:1] in (("check",), ("why",))  # they need all of PyTorch, as is here
+    if words[:1] in (("check",), ("why",)) or any(word.endswith(".pt") for word in words):
+        here = True  # it needs all of PyTorch, which is loaded here
     out, err, status = _called(*call) if here else _asked(call)
     return Ran(out.decode(), err.decode(), status)
 

@@ -50,6 +50,8 @@ class Caller:
 
         A signal that ends this process ends the call first. On a terminal Ctrl-C ends the call alone.
         """
+        if not hasattr(os, "fork"):
+            return program.run(words, self._world)
         received: list[int] = []
 
         def relay(number: int, frame: object) -> None:

@@ -21,7 +21,7 @@ from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
 from gradcli.options import shared
 from gradcli.options.shared import ComputeOptions
-from gradcli.results import Note, Subject
+from gradcli.results import Inputs, Note, Subject
 
 DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shared.DTYPES}
 
@@ -120,9 +120,7 @@ class Job:
         if (note := Note(code, text)) not in self.notes:
             self.notes.append(note)
 
-    def wrt(
-        self, names: Sequence[str], inputs: Mapping[str, Tensor], default: Sequence[str]
-    ) -> list[str]:
+    def wrt(self, names: Sequence[str], inputs: Inputs, default: Sequence[str]) -> list[str]:
         """The inputs to differentiate by, in the order of `inputs`: those of --wrt, or the default.
 
         A module's name means all its parameters. An integer input beside a floating one is left out,
@@ -159,7 +157,7 @@ class Job:
         return tensor
 
     def header(
-        self, command: str, inputs: Mapping[str, Tensor], defaults: list[str] | None = None,
+        self, command: str, inputs: Inputs, defaults: list[str] | None = None,
         subjects: Sequence[Subject] = ()
     ) -> dict[str, Any]:  # fmt: skip
         """The fields that every result has; `inputs` may have any shape and dtype."""
@@ -181,7 +179,7 @@ class Job:
             self.note(note.code, note.text)
 
 
-def _meant(name: str, inputs: Mapping[str, Tensor]) -> list[str]:
+def _meant(name: str, inputs: Inputs) -> list[str]:
     """The inputs that a name of --wrt means: one, or all parameters of a module."""
     return [name] if name in inputs else [n for n in inputs if n.startswith(f"{name}.")]
 

@@ -26,6 +26,7 @@ from gradcli.language.expressions.substitution import parsed
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
+from gradcli.results import Inputs
 
 More: TypeAlias = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
@@ -71,9 +72,7 @@ def make_inputs(
     return made | parameters
 
 
-def _phrases(
-    parameters: Mapping[str, Tensor], given: Mapping[str, Tensor], seed: int
-) -> Iterator[str]:
+def _phrases(parameters: Inputs, given: Inputs, seed: int) -> Iterator[str]:
     """How many parameters each module has, and whether PyTorch initialized them."""
     for module in dict.fromkeys(name.partition(".")[0] for name in parameters):
         own = {n: t.numel() for n, t in parameters.items() if n.startswith(f"{module}.")}
@@ -122,8 +121,8 @@ class _Linking:
     """One run of an expression, in which its modules are made, and what it is rewritten from."""
 
     source: Expression
-    inputs: Mapping[str, Tensor]
-    given: Mapping[str, Tensor]
+    inputs: Inputs
+    given: Inputs
     typed: set[str]
     """The parameters that the user gave by themselves; the others are from files."""
     whole: Mapping[str, FromFile]

@@ -15,7 +15,7 @@ from gradcli.evaluate.networks import More, make_inputs
 from gradcli.evaluate.trace import Trace, leads_to
 from gradcli.language.expressions.program import Expression, Step, once
 from gradcli.options.derivatives import ExpressionOptions
-from gradcli.results import Subject
+from gradcli.results import Inputs, Subject
 
 
 class Run(NamedTuple):
@@ -52,7 +52,7 @@ class Run(NamedTuple):
         return sum(tensor.numel() for tensor in tensors)
 
 
-def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], job: Job) -> Run:
+def run(program: Expression, inputs: Inputs, chosen: list[str], job: Job) -> Run:
     """Run `program` on `inputs` of any shape and dtype, those in `chosen` as leaves that record."""
     live = core.require_grad(inputs, chosen)
     targets: list[Any] = []

@@ -37,8 +37,8 @@ PICTURE_FORMS = (".png", ".svg", ".pdf")
 """What matplotlib draws, of the commands that have a picture."""
 PICTURE_OPTIONS = ("title", "size")
 """The fields of `OutputOptions` that those commands alone have."""
-LARGEST = 40.0
-"""The largest width or height of a picture in inches."""
+INCHES = (2.0, 40.0)
+"""The least and the largest width or height of a picture."""
 UPSTREAM = ("g", "upstream", "dout")
 """The names of the upstream gradient in a formula, where no input or step is called so."""
 PATH = ValueKind("PATH", lambda source: source.text)
@@ -49,8 +49,9 @@ def _size(source: Source) -> tuple[float, float]:
     """Width and height in inches: `7x4.2`. Raises UsageError for any other text."""
     found = re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)", source.text.strip(), re.ASCII)
     width, height = map(float, found.groups() if found else (0, 0))
-    if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
-        message = f"expected WIDTHxHEIGHT in inches, each from 1 to {LARGEST:g}"
+    low, high = INCHES
+    if not (low <= width <= high and low <= height <= high):
+        message = f"expected WIDTHxHEIGHT in inches, each from {low:g} to {high:g}"
         raise UsageError(message, span=source.whole, hint="for example 7x4.2")
     return width, height
 

@@ -24,33 +24,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.overrides import TorchFunctionMode
 
 from gradcli import core
+from gradcli.watch import record as records
+from gradcli.watch import torch_functions
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Place
 from gradcli.watch.operands import RESHAPING, Operand, described
-from gradcli.watch.record import (
-    KEY,
-    Cut,
-    Left,
-    Made,
-    Pass,
-    Record,
-    Write,
-    leaves_of,
-    node_of,
-    parameters_of,
-    shape_of,
-    storage_of,
-    version_of,
-)
-from gradcli.watch.torch_functions import (
-    DETACHING,
-    FACTORIES,
-    Known,
-    first_number,
-    is_independent,
-    tensors_in,
-    written_by,
-)
+from gradcli.watch.record import KEY, Cut, Left, Made, Pass, Record, Write
+from gradcli.watch.torch_functions import DETACHING, FACTORIES, Known
 from gradcli.watch.user_lines import Places
 
 Args: TypeAlias = tuple[Any, ...]
@@ -112,11 +92,11 @@ class Watcher(TorchFunctionMode):
         kwargs = kwargs or {}
         if known.special is not None:
             known.special(args, kwargs, place)
-        operands = tensors_in(args, kwargs)
+        operands = torch_functions.tensors_in(args, kwargs)
         written: Sequence[Tensor] = ()
         if known.writes or known.inplace or "out" in kwargs:
-            written = written_by(known, args, kwargs, operands)
-            before = [version_of(tensor) for tensor in written]
+            written = torch_functions.written_by(known, args, kwargs, operands)
+            before = [records.version_of(tensor) for tensor in written]
         try:
             result = func(*args, **kwargs)
         except Exception as error:
@@ -174,7 +154,7 @@ class Watcher(TorchFunctionMode):
         same = any(tensor is operand for operand in operands)
         made = Made(name, place, record.tick, tensor)
         if tensor.requires_grad:
-            node = node_of(tensor)
+            node = records.node_of(tensor)
             if node is None and not same:
                 record.keep(tensor, made)
             elif node is not None and (not same or name.endswith("_")):
@@ -193,13 +173,13 @@ class Watcher(TorchFunctionMode):
                         made.cut = self._cut(made, operand)
                 elif (parent := record.origin(operand)) is not None:
                     parents.append(parent)
-                    if made.cut is None and not is_independent(name):
+                    if made.cut is None and not torch_functions.is_independent(name):
                         made.cut = parent.cut
             if same and made.cut is None:
                 return  # what was written to it, or returned unchanged, has no graph either
             made.come_from(parents)
         elif name in FACTORIES and args:
-            made.number = first_number(args[0])
+            made.number = torch_functions.first_number(args[0])
         record.keep(tensor, made)
 
     def _cut(self, made: Made, operand: Tensor) -> Cut | None:
@@ -209,7 +189,7 @@ class Watcher(TorchFunctionMode):
         name, place = made.name, made.place
         if name == ".grad":
             place = self.record.passes[-1].place if self.record.passes else place
-        elif is_independent(name):
+        elif torch_functions.is_independent(name):
             return None
         kind = DETACHING.get(name, "")
         off = None
@@ -219,8 +199,8 @@ class Watcher(TorchFunctionMode):
             kind, off = "no-grad-block", self.grad_off
         kind = kind or "not-differentiable"
         earlier = self.record.cuts.get((id(place), name))
-        leaves = earlier.leaves if earlier else frozenset(map(id, leaves_of(operand)))
-        cut = Cut(kind, name, place, made.tick, shape_of(operand), off, leaves)
+        leaves = earlier.leaves if earlier else frozenset(map(id, records.leaves_of(operand)))
+        cut = Cut(kind, name, place, made.tick, records.shape_of(operand), off, leaves)
         self.record.cuts[id(place), name] = cut
         return cut
 
@@ -229,17 +209,17 @@ class Watcher(TorchFunctionMode):
         cut = made.cut if made else None
         if tensor.requires_grad or cut:
             number = float(result) if isinstance(result, (int, float)) else None
-            shape = shape_of(tensor)
+            shape = records.shape_of(tensor)
             self.record.left.append(Left(name, place, self.record.tick, shape, number, cut))
 
     def _wrote(
         self, name: str, written: Sequence[Tensor], before: Sequence[int], place: Place | None
     ) -> None:
         for tensor, version in zip(written, before, strict=True):
-            after = version_of(tensor)
+            after = records.version_of(tensor)
             if after != version:
-                tick, module = self.record.tick, self._module()
-                write = Write(storage_of(tensor), version, after, name, place, tick, module=module)
+                tick, module, storage = self.record.tick, self._module(), records.storage_of(tensor)
+                write = Write(storage, version, after, name, place, tick, module=module)
                 self.record.writes.append(write)
             for detector in () if _transformed() else self.detectors:
                 detector.wrote(tensor, name, version, place)
@@ -349,7 +329,7 @@ class Watcher(TorchFunctionMode):
         self, optimizer: Optimizer, args: Args, kwargs: dict[str, Any]
     ) -> tuple[Args, dict[str, Any]]:
         self._tell("stepping", optimizer, self._now(sys._getframe(1)))
-        self._versions = [parameter._version for parameter in parameters_of(optimizer)]
+        self._versions = [parameter._version for parameter in records.parameters_of(optimizer)]
         self._leave()
         return tuple(map(self._watched, args)), {k: self._watched(v) for k, v in kwargs.items()}
 
@@ -382,11 +362,11 @@ class Watcher(TorchFunctionMode):
     def _stepping_ends(self, optimizer: Optimizer, args: Args, kwargs: dict[str, Any]) -> None:
         self._come_back()
         self.record.steps += 1
-        place = self.places.here(sys._getframe(1))
-        for parameter, before in zip(parameters_of(optimizer), self._versions, strict=False):
+        place, parameters = self.places.here(sys._getframe(1)), records.parameters_of(optimizer)
+        for parameter, before in zip(parameters, self._versions, strict=False):
             after = parameter._version
             if after != before:
-                tick, storage = self.record.tick, storage_of(parameter)
+                tick, storage = self.record.tick, records.storage_of(parameter)
                 write = Write(storage, before, after, "step", place, tick, stepped=True)
                 self.record.writes.append(write)
         self._tell("stepped", optimizer, place)

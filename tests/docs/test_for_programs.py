@@ -5,6 +5,7 @@ llms.txt too.
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "for-programs.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (.+?) \| (.+) \|$", PAGE, re.MULTILINE)
 EVIDENCE = {"explain": True, "check": True, "expect": "x = x"}
-JOBS = [
+JOBS: list[dict[str, Any]] = [
     {"expression": "h = x; h**2", "inputs": {"x": 1}, "command": "grad", **EVIDENCE},
     {"expression": "x**2", "inputs": {"x": [1, 2]}, "command": "grad", "each": "x"},
     {"expression": "x**2", "inputs": {"x": 1}, "command": "grad", "jvp": ["x=1"]},
@@ -48,7 +49,7 @@ def test_the_table_names_the_keys_of_every_answer() -> None:
     for job, line in zip(JOBS, lines, strict=True):
         answer = json.loads(line)
         assert "error" not in answer, line
-        command = str(job["command"])
+        command = job["command"]
         assert answer.keys() - shared <= keys(command) | keys("any"), line
 
 

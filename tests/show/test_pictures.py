@@ -258,7 +258,7 @@ def test_a_title_may_have_letters_that_matplotlibs_font_lacks(
         (["flow", "--title", "x"], "--title requires --out with a picture"),
         (["descend", "x**2", "x=1", "--size", "3x3", "--json"], "--size requires --out with a picture"),
         (["plot", "relu", "--size", "3x3", "--out", "a.json"], "--size requires --out with a picture"),
-        (["plot", "relu", "--size", "300x2", "--out", "a.png"], "each from 1 to 40"),
+        (["plot", "relu", "--size", "300x2", "--out", "a.png"], "each from 2 to 40"),
         (["plot", "relu", "--size", "7,4", "--out", "a.png"], "for example 7x4.2"),
         (["plot", "relu", "--size", "", "--out", "a.png"], "for example 7x4.2"),
         (["grad", "x**2", "x=1", "--title", "x"], "there is no option --title"),

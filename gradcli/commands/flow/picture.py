@@ -1,9 +1,9 @@
 """The picture of `flow` in a file: the norm of the gradient in each layer, on a log scale."""
 
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from gradcli.commands.flow.result import FlowResult
+from gradcli.commands.flow.show import column
 from gradcli.show.pictures import figure
 
 NAMED = 24
@@ -20,30 +20,32 @@ def picture(result: FlowResult) -> Figure:
     panel.set_ylabel("norm of the gradient")
     if result.expression and len(layers) <= NAMED:
         names = [f"{row.name} {row.module}" for row in rows]
-        panel.set_xticks(layers, names, rotation=30, ha="right", rotation_mode="anchor")
+        slant = 30 if len(layers) <= NAMED / 2 else 90
+        panel.set_xticks(
+            layers, names, rotation=slant, ha="right", va="center", rotation_mode="anchor"
+        )
     else:
         panel.set_xlabel("layer, 1 is next to the input")
     return drawn
 
 
 def _of_stack(result: FlowResult) -> figure.Series:
-    norms: dict[str, list[float | None]] = {name: [] for name in result.factors}
-    for row in result.layers:
-        norms[row.activation].append(_number(row.gradient_norm))
-    return [(_with_factor(name, result.factors[name]), found) for name, found in norms.items()]
+    by_name = {
+        name: [row for row in result.layers if row.activation == name] for name in result.factors
+    }
+    return [
+        (_with_factor(name, result.factors[name]), column(rows, "gradient_norm"))
+        for name, rows in by_name.items()
+    ]
 
 
 def _of_network(result: FlowResult) -> figure.Series:
     (factor,) = result.factors.values()
     return [
-        (_with_factor("by the output", factor), [_number(row.gradient_norm) for row in result.layers]),
-        ("by the weights", [_number(row.weight_gradient_norm) for row in result.layers]),
-    ]  # fmt: skip
+        (_with_factor("by the output", factor), column(result.layers, "gradient_norm")),
+        ("by the weights", column(result.layers, "weight_gradient_norm")),
+    ]
 
 
 def _with_factor(name: str, factor: float | None) -> str:
     return name if factor is None else f"{name}, factor {factor:.3g} per layer"
-
-
-def _number(norm: Tensor | None) -> float | None:
-    return None if norm is None else float(norm)

@@ -14,6 +14,7 @@ from gradcli.commands.session.lines import (
     WHY,
     State,
     answering,
+    depth,
     first_word,
     is_about_expression,
     settings,
@@ -40,25 +41,26 @@ class Console:
     def lines(self) -> Iterator[str]:
         """Each line together with those that continue it. Raises FileError if one cannot be read."""
         read = self._reader()
-        text = ""
+        text, opened = "", 0
         waiting: list[str] = []
         while True:
             if not waiting:
                 try:
                     typed = read(_MORE if text else _PROMPT)
                 except KeyboardInterrupt:
-                    text = ""
+                    text, opened = "", 0
                     continue
                 if typed is None:
                     break
                 # A pasted traceback is one text, anything else as many lines as it has.
                 waiting = [typed] if first_word(typed) == WHY else typed.split("\n")
+            opened += depth(waiting[0])
             text += waiting.pop(0)
-            if unfinished(text):
+            if unfinished(text, opened):
                 text = f"{text[:-1]} " if text.endswith("\\") else f"{text}\n"
             else:
                 yield text
-                text = ""
+                text, opened = "", 0
         if text:
             yield text
 
@@ -122,6 +124,7 @@ def _prompting(world: World, complete: Callable[[str], Iterable[tuple[str, Candi
         path = os.path.join(world.state_folder(), "session_history")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # for its owner alone
         history = FileHistory(path)
+
     session: PromptSession[str] = PromptSession(
         history=history,
         completer=Names(),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gradcli.commands import COMMANDS, HELP_COMMAND, Command
 from gradcli.errors import GradcliError, LiteralError
 from gradcli.language import assignment
-from gradcli.language.expressions.expression import parse
+from gradcli.language.expressions.expression import Expression, parse
 from gradcli.language.file_names import is_named
 from gradcli.language.literals import literal
 from gradcli.language.source import Source
@@ -25,11 +25,11 @@ _QUOTED = re.compile(r"""((?:[\w.-]+=)?)(['"])((?:(?!\2).)*)\2""", re.DOTALL)
 _OPTION = re.compile(r"--[A-Za-z][\w-]*")
 _COPIED = re.compile(r"(?:\$ )?gradcli\s+(?=\S)")
 _COMMENT = re.compile(r"""("[^"\n]*"|'[^'\n]*')|(?:(?<=\s)|^)#.*""", re.MULTILINE)
-_BRACKETS = re.compile(r""""[^"\n]*"|'[^'\n]*'|([(\[{])|([)\]}])""")
+_BRACKETS = re.compile(r"""(?:(?<=\s)|^)#.*|"[^"\n]*"|'[^'\n]*'|([(\[{])|([)\]}])""", re.MULTILINE)
 _FIRST = re.compile(r"[A-Za-z][\w-]*(?=\s|$)")
+_EQUALS = re.compile(r"\s*=(?!=)")
 _OPERAND = re.compile(r"""['"\w]|--\w""")
 _WORD = re.compile(r"[^\W\d]\w*")
-
 
 WHY = "why"
 """The command that takes a text of any number of lines, and alone explains the last error."""
@@ -72,18 +72,18 @@ def cleaned(text: str) -> str:
     return _COPIED.sub("", text, count=1)
 
 
-def unfinished(text: str) -> bool:
-    """Whether the next line belongs to this one: a bracket is open, or it ends with a backslash.
-    A blank line ends it whatever is open, and what is no expression is one line.
+def unfinished(text: str, opened: int | None = None) -> bool:
+    """Whether the next line belongs to this text: brackets are open in it, `opened` if they have been
+    counted, or it ends with a backslash. A blank line ends it, and what is no expression is one line.
     """
     command = COMMANDS.get(first_word(text))
     if not text.rpartition("\n")[2].strip() or (command and not is_about_expression(command)):
         return False
-    return text.endswith("\\") or _depth(_COMMENT.sub(r"\1", text)) > 0
+    return text.endswith("\\") or (depth(text) if opened is None else opened) > 0
 
 
-def _depth(text: str) -> int:
-    """The brackets that are open at the end of a text."""
+def depth(text: str) -> int:
+    """The brackets that a text opens, less those that it closes."""
     return sum(bool(opens) - bool(closes) for opens, closes in _BRACKETS.findall(text))
 
 
@@ -195,11 +195,9 @@ def _with_step(state: State, step: Step) -> State:
 def _evaluated(text: str, state: State) -> Line:
     """A line that is no command: an expression, perhaps with options after it, or a step."""
     pieces = _pieces(text)
-    try:
-        program = parse(Source(text), state.names, free=True)
-    except GradcliError:  # the call will say what is wrong with it
-        return _about(answering(), pieces, state)
-    if any(piece.partition("=")[0] in flags(answering().options) for piece in pieces):
+    program = _parsed(text, state.names)
+    known = flags(answering().options)
+    if program is None or any(piece.partition("=")[0] in known for piece in pieces):
         return _about(answering(), pieces, state)
     if isinstance(program.tree.body[-1], ast.Expr):
         return _about(answering(), [], state, text)
@@ -232,7 +230,7 @@ def _about(command: Command, pieces: Sequence[str], state: State, expression: st
         functions = [word for piece in bare for word in map(_unquoted, _TOKEN.findall(piece))]
         return Line(state, (command.name, *functions, *_words(given), *chosen))
     text = bare[0] if bare else state.expression
-    if bare and not _fails(text, state):
+    if bare and (text.startswith("@") or _parsed(text, state.names)):
         state = replace(state, expression=text)
         state = state if several else replace(state, inputs={**state.inputs, **given})
     inputs = {**state.inputs, **given}
@@ -245,15 +243,12 @@ def _words(inputs: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in inputs.items()]
 
 
-def _fails(text: str, state: State) -> bool:
-    """Whether a text is no expression, whatever its names are."""
-    if text.startswith("@"):
-        return False
+def _parsed(text: str, names: tuple[str, ...]) -> Expression | None:
+    """An expression over these names and others; None if it is none, which its call will explain."""
     try:
-        parse(Source(text), state.names, free=True)
+        return parse(Source(text), names, free=True)
     except GradcliError:
-        return True
-    return False
+        return None
 
 
 def _with_steps(text: str, inputs: Mapping[str, str], state: State) -> tuple[str, Collection[str]]:
@@ -272,9 +267,8 @@ def _with_steps(text: str, inputs: Mapping[str, str], state: State) -> tuple[str
 
 def _reads(text: str, names: tuple[str, ...]) -> Collection[str]:
     """Those of the names that an expression reads; of one with an error, all that stand in it."""
-    try:
-        program = parse(Source(text), names, free=True)
-    except GradcliError:
+    program = _parsed(text, names)
+    if program is None:
         return set(_WORD.findall(text)).intersection(names)
     parameters = [name for name in names if name.partition(".")[0] in program.modules]
     return {*program.names, *parameters}
@@ -311,12 +305,15 @@ def _pieces(text: str) -> list[str]:
     belongs to it, blanks included.
     """
     starts: list[int] = []
+    opened, after_option = 0, None
     for token in _TOKEN.finditer(text):
-        last = text[starts[-1] : token.start()].strip() if starts else ""
-        apart = token[0].isidentifier() and re.match(r"\s*=(?!=)", text[token.end() :])
-        begins = apart or _OPTION.match(token[0]) or input_name(token[0])
-        if not last or _OPTION.fullmatch(last) or (begins and _depth(last) <= 0):
+        word = token[0]
+        apart = word.isidentifier() and _EQUALS.match(text, token.end())
+        begins = apart or _OPTION.match(word) or input_name(word)
+        if not starts or after_option or (begins and opened <= 0):
             starts.append(token.start())
+            opened, after_option = 0, _OPTION.fullmatch(word)
+        opened += depth(word)
     ends = [*starts[1:], len(text)]
     return [text[start:end].strip() for start, end in zip(starts, ends, strict=False)]
 

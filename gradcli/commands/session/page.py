@@ -104,6 +104,8 @@ class _Conversation:
             word = first_word(text)
             rest = text[len(word) :].strip()
             if word in _OWN and not (word == HELP_COMMAND and rest):
+                if rest and word != "save":
+                    raise UsageError(f"{word} takes no words", hint=word)
                 return _OWN[word](self, rest)
             return self._call(line, text) if text else ExitStatus.OK
         except GradcliError as error:
@@ -126,11 +128,11 @@ class _Conversation:
             return WHY
         if found := _ENTRY.search(self._calls.errors(self._failed)):
             return f"{WHY} {found[1]}"
-        hint = "its own lines say what to do; gradcli why --help: an error of a program of yours"
+        hint = "its own lines say what to do"
         raise UsageError("gradcli why has no entry for the last error", hint=hint)
 
     def _inputs(self, rest: str) -> int:
-        drawn = HelpPage(self._world)
+        drawn = HelpPage(World.current())  # as wide as the terminal is now
         drawn.rows("Inputs", [*self._state.inputs.items()])
         steps = [step.text.partition("=") for step in self._state.steps]
         drawn.rows("Steps", [(name.strip(), value.strip()) for name, _, value in steps])
@@ -168,7 +170,7 @@ class _Conversation:
         return self._world.put_text(f"wrote {printable(path)}\n")
 
     def _help(self, rest: str) -> int:
-        drawn = HelpPage(self._world)
+        drawn = HelpPage(World.current())
         drawn.rows("A line of a session", _HELP)
         return self._world.put_text(drawn.text.lstrip("\n"))
 

@@ -18,16 +18,8 @@ from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.rerun import Held
-from gradcli.evidence.check.differences import (
-    JUMP,
-    Change,
-    Estimate,
-    Slopes,
-    central_difference,
-    richardson,
-    ridders,
-    usual_step,
-)
+from gradcli.evidence.check import differences
+from gradcli.evidence.check.differences import JUMP, Change, Estimate, Slopes
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
 from gradcli.evidence.check.reasons import DELIBERATE, HELD, POWERS, SELECTING, STEPWISE
 from gradcli.evidence.derive.derive import ClosedForms
@@ -216,13 +208,13 @@ class Comparison:
         slope, x = float(self.slopes[at]), float(self.x[place])
         change = self._change(row, place)
         if self.underived or math.isfinite(slope):
-            central, alike = central_difference(change, x, self.epsilon)
+            central, alike = differences.central_difference(change, x, self.epsilon)
             if alike and (self.underived or self._agree(slope, central)):
                 verdict = "none" if self.underived else self._against_closed(at)
                 return verdict, central.slope, math.nan, math.nan, self._zero(central)
             if alike and self._patience <= 0 and self._far(slope, central):
                 return "wrong", central.slope, math.nan, math.nan, self._zero(central)
-        slopes = ridders(change, x, self.epsilon)
+        slopes = differences.ridders(change, x, self.epsilon)
         verdict, estimate = self._verdict(at, slopes), slopes.central
         self._patience -= verdict == "wrong"
         difference, left, right, floor = math.nan, math.nan, math.nan, self.floor
@@ -348,7 +340,7 @@ class Comparison:
         also less, because another one may be as near.
         """
         row, place = self.pairs[at]
-        usual = usual_step(float(self.x[place]), self.epsilon)
+        usual = differences.usual_step(float(self.x[place]), self.epsilon)
         less = slopes.steps if slopes.bends or slopes.diverges else ()
         for step in (usual / 4, *(step for step in reversed(less) if step < usual / 4)):
             sides = [self._right_at(row, place, side * 4 * BESIDE * step, step) for side in (-1, 1)]
@@ -358,7 +350,7 @@ class Comparison:
 
     def _right_at(self, row: int | None, place: int, offset: float, step: float) -> bool | None:
         x = float(self.x[place]) + offset
-        difference = richardson(self._change(row, place, offset), x, step, self.epsilon)
+        difference = differences.richardson(self._change(row, place, offset), x, step, self.epsilon)
         if difference is None:
             return None
         near = [pair for pair in self.pairs if pair[0] == row]
@@ -373,9 +365,9 @@ class Comparison:
             return False
         row, place = self.pairs[at]
         kept, self._moved = self._moved, {}
-        self._held = held
+        self._held, x = held, float(self.x[place])
         try:
-            slopes = ridders(self._change(row, place), float(self.x[place]), self.epsilon)
+            slopes = differences.ridders(self._change(row, place), x, self.epsilon)
             return self._hidden(float(self.slopes[at]), slopes)
         finally:
             self._held, self._moved = None, kept

@@ -12,16 +12,7 @@ from gradcli import core
 from gradcli.algebra import nodes
 from gradcli.algebra.choice import Simplifier
 from gradcli.algebra.gradients import differentiated, inlined
-from gradcli.algebra.nodes import (
-    Node,
-    NoFormulaError,
-    NoRuleError,
-    TooLongError,
-    UnequalError,
-    names_of,
-    num,
-    sym,
-)
+from gradcli.algebra.nodes import Node, NoFormulaError, NoRuleError, TooLongError, UnequalError
 from gradcli.algebra.shared_parts import with_parts_named
 from gradcli.algebra.walk import Value, Walk, input_value, walk
 from gradcli.algebra.writing.writer import Writer
@@ -237,7 +228,7 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
     if [1 if d is None else d.root.size for d in done.value.sides] != list(run.value.shape):
         raise NoRuleError("no rule for these shapes")
     axes = [axis if axis is not None else () for axis in done.value.axes]
-    return _Attempt(done, inputs, sym(upstream, axes) if upstream else num(1))
+    return _Attempt(done, inputs, nodes.sym(upstream, axes) if upstream else nodes.num(1))
 
 
 def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, list[str]]:
@@ -266,7 +257,7 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     texts = []
     if node.weight > _WRITTEN:
         raise TooLongError(f"longer than {LONGEST} characters")
-    used = names_of(node)
+    used = nodes.names_of(node)
     once = [step for step in walk.steps if used.get(step) == 1]
     forms = [node, *([Simplifier()(inlined(node, walk, once))] if once else [])]
     writer = _writer(attempt, run)
@@ -289,10 +280,10 @@ def _writer(attempt: _Attempt, run: Run) -> Writer:
 
 def _needed(node: Node, walk: Walk) -> list[str]:
     """The steps that a formula reads, and those that these read, the last one first."""
-    needed = set(names_of(node)) & walk.steps.keys()
+    needed = set(nodes.names_of(node)) & walk.steps.keys()
     for name, (_, value) in reversed(walk.steps.items()):
         if name in needed:
-            needed |= names_of(value.node).keys() & walk.steps.keys()
+            needed |= nodes.names_of(value.node).keys() & walk.steps.keys()
     return [name for name in reversed(walk.steps) if name in needed]
 
 

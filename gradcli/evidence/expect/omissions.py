@@ -22,13 +22,7 @@ from gradcli.evaluate.naming import Names
 from gradcli.evaluate.rerun import Rerun, widened
 from gradcli.evaluate.trace import ExecutedOp, Use
 from gradcli.evidence.explain.ledger import shown
-from gradcli.evidence.explain.local_rules import (
-    Local,
-    is_elementwise,
-    known_as,
-    local_rule,
-    slope,
-)
+from gradcli.evidence.explain.local_rules import Local, is_elementwise, known_as, local_rule, slope
 from gradcli.results import Inputs, Subject
 
 OPERATIONS = 60

@@ -176,7 +176,7 @@ def series(
     if positive and (log or wide(numbers)):
         panel.set_yscale("log")
         panel.yaxis.set_major_formatter(_Powers())
-        panel.yaxis.set_minor_formatter(_Powers(labelOnlyBase=False))
+        panel.yaxis.set_minor_formatter(_Powers(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
         low, high = log10(min(positive)), log10(max(positive))
         margin = max(0.05 * (high - low), (1 - high + low) / 2, 0.1)  # at least one power of ten
         panel.set_ylim(10 ** max(low - margin, LEAST), 10 ** (high + margin))
