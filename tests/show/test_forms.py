@@ -191,6 +191,12 @@ def test_precision_full_and_quiet_apply() -> None:
         assert "kink" not in run("grad", "relu(x)", "x=0", form, "--quiet").stdout
 
 
+def test_derive_prints_formulas_alone_as_latex_and_notes_beside_them() -> None:
+    shown = run("derive", "2*x", "x=1", "y=2", "--latex")
+    assert shown.stdout.startswith("\\[\n")
+    assert shown.stderr == run("derive", "2*x", "x=1", "y=2").stderr != ""
+
+
 def test_the_wrong_line_of_a_backward_pass_keeps_its_caret(tmp_path: Path) -> None:
     (tmp_path / "back.py").write_text("dh = 2*h\ndw = dh*x*2\n")
     words = ("grad", "h = w*x; h**2", "w=2", "x=3", "--expect", f"@{tmp_path / 'back.py'}")
