@@ -281,6 +281,15 @@ def test_the_exit_status_of_a_pipe_is_that_of_the_worst_line(lines: str, status:
     assert ("error:" in ran.stderr) == (status == 2)
 
 
+def test_a_bracket_that_nothing_closes_costs_a_pipe_one_line() -> None:
+    lines = "x = 3\nmse(x,\n0.)\nfoo(\nx**2\n(x +\n\nx*2\nx = [1,\n"
+    ran = run("session", stdin=lines)
+    calls = [run("grad", text, "x=3") for text in ("mse(x,\n0.)", "x**2", "x*2")]
+    assert ran.stdout == "".join(call.stdout for call in calls)
+    assert ran.stderr.count("error: ") == 3
+    assert ran.status == 2
+
+
 def test_what_a_session_itself_refuses_is_an_error_with_its_cure() -> None:
     lines = ["why", "undo", "session", "quit now", "save", "save /no/such/folder/file", "x\0 = 2"]
     ran = run("session", stdin="\n".join(lines))
@@ -350,10 +359,10 @@ def test_the_history_of_the_editor_is_for_its_owner_alone(tmp_path: Path) -> Non
     pytest.importorskip("prompt_toolkit")
     with keyboard(["session"], tmp_path, XDG_STATE_HOME=str(tmp_path), **EDITOR) as call:
         shows(call, PROMPTS["editor"][1])
-        call.type(b"width = 3\nwid")
-        shows(call, b"> wid")
+        call.type(b"width = 3\n")
+        assert until(lambda: call.read().count(PROMPTS["editor"][1]) == 2)
         before = len(call.read())
-        call.type(b"\t")
+        call.type(b"wid\t")
         assert until(lambda: b"th" in call.read()[before:])  # only what is new is drawn
         call.type(b"*2\n")
         shows(call, b"width*2 = 6")
