@@ -99,8 +99,9 @@ from gradcli.commands import COMMANDS
 examples = [words for name, each in COMMANDS.items() if name not in ("why", "check") for words, _ in each.examples]
 calls = [f"gradcli {{words}}" for words in {CALLS!r}.strip().splitlines()]
 for words in (*PROGRAM.calls, *examples, *calls):
-    if PROGRAM.try_out(words) == 70 or is_used() or {{"sympy", "torch._dynamo"}} & {{*sys.modules}}:
-        sys.exit(words)
+    status, slow = PROGRAM.try_out(words), {{"sympy", "torch._dynamo"}} & {{*sys.modules}}
+    if status == 70 or is_used() or slow:
+        sys.exit(f"{{words}}: {{status}} {{is_used()}} {{slow}}")
 """
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

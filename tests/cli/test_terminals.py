@@ -122,7 +122,7 @@ def keyboard(words: Sequence[str], folder: Path, **env: str) -> Iterator[Keyboar
         assert until(lambda: not group(call.pid), 5)
         assert termios.tcgetattr(call._theirs) == call.modes
     finally:
-        if group(call.pid):
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(call.pid, signal.SIGKILL)
         os.close(call.fd)
         os.close(call._theirs)

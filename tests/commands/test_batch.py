@@ -1,5 +1,6 @@
 """`gradcli batch`: one line out for each job in, in order, whatever a job does."""
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -28,7 +29,7 @@ from gradcli.process.pool import FRAME, Begin, Work, answers
 from gradcli.process.worker import Limits, cause
 from tests.program import BASE, child, lines_of, run, usual_signals
 from tests.program import fork as fork_loaded
-from tests.warm import all_of
+from tests.warm import all_of, until
 from tools.benchmarks import endless
 
 ROOT = Path(__file__).parents[2]
@@ -554,19 +555,21 @@ def test_answers_come_while_the_pipe_waits_and_an_interrupt_leaves_whole_lines()
     )  # and the input is still open
     process.stdin.write(job * 2000)
     process.stdin.flush()
-    time.sleep(0.3)
+    process.stdout.readline()  # they are being answered
     os.killpg(process.pid, signal.SIGINT)
     out, _ = process.communicate()
     assert process.returncode == -signal.SIGINT
     assert all(json.loads(line) for line in out.splitlines())
     assert out.endswith(b"\n") or not out
-    for _ in range(50):  # the workers are gone, or just going
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    pytest.fail("a process was left behind")
+    assert until(lambda: not alive(process.pid), 5)  # the workers are gone, or just going
+
+
+def alive(group: int) -> bool:
+    """Whether a group has a process."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return True
+    return False
 
 
 def test_an_answer_does_not_wait_for_a_slow_job_that_came_with_it() -> None:

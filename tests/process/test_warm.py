@@ -294,7 +294,7 @@ def working(server: Server, call: "subprocess.Popen[bytes]", client: int = 0) ->
                 fields = (
                     Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
                 )
-                if int(fields[11]) > 0.2 * os.sysconf("SC_CLK_TCK"):
+                if int(fields[11]) > 0.1 * os.sysconf("SC_CLK_TCK"):
                     found.append(pid)
         return bool(found)
 
@@ -390,7 +390,7 @@ def test_an_ignored_interrupt_stays_ignored(server: Server) -> None:
     "words",
     [
         ("grad", "torch.linalg.lstsq(A, ones(2, 0), driver='gelss').solution.sum()", "A=1,2;3,4"),
-        ("grad", "linalg.inv(A).sum()*x", "x=1", "A=eye(5000)", "--timeout", "0.4"),
+        ("grad", "A = ones(1).expand(9000,9000); (A @ A).sum()*x", "x=1", "--timeout", "0.4"),
         ("grad", "x*rand(60000,60000).sum()", "x=1"),
     ],
 )

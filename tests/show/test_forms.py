@@ -189,6 +189,14 @@ def test_precision_full_and_quiet_apply() -> None:
         assert "kink" not in run("grad", "relu(x)", "x=0", form, "--quiet").stdout
 
 
+def test_the_wrong_line_of_a_backward_pass_keeps_its_caret(tmp_path: Path) -> None:
+    (tmp_path / "back.py").write_text("dh = 2*h\ndw = dh*x*2\n")
+    words = ("grad", "h = w*x; h**2", "w=2", "x=3", "--expect", f"@{tmp_path / 'back.py'}")
+    assert "\n```text\ndw = dh*x*2\n^^^^^^^^^^^\n```\n" in run(*words, "--markdown").stdout
+    assert "<pre><code>dw = dh*x*2\n^^^^^^^^^^^</code></pre>" in run(*words, "--html").stdout
+    assert r"\char94{}" * 11 in run(*words, "--latex").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
