@@ -358,15 +358,19 @@ def test_ctrl_c_ends_the_computation_and_the_line_but_not_the_session(
 def test_the_history_of_the_editor_is_for_its_owner_alone(tmp_path: Path) -> None:
     pytest.importorskip("prompt_toolkit")
     with keyboard(["session"], tmp_path, XDG_STATE_HOME=str(tmp_path), **EDITOR) as call:
-        shows(call, PROMPTS["editor"][1])
-        call.type(b"width = 3\n")
-        assert until(lambda: call.read().count(PROMPTS["editor"][1]) == 2)
-        before = len(call.read())
-        call.type(b"wid\t")
-        assert until(lambda: b"th" in call.read()[before:])  # only what is new is drawn
-        call.type(b"*2\n")
-        shows(call, b"width*2 = 6")
-        assert until(lambda: call.read().count(PROMPTS["editor"][1]) == 3)
+
+        def type_and_see(keys: bytes, new: bytes) -> None:
+            before = len(call.read())  # only what changes on the screen is drawn
+            call.type(keys)
+            assert until(lambda: new in call.read()[before:]), call.shown
+
+        prompt = PROMPTS["editor"][1]
+        shows(call, prompt)
+        type_and_see(b"width = 3\n", prompt)
+        type_and_see(b"wid", b"wid")
+        type_and_see(b"\t", b"th")
+        type_and_see(b"*2\n", b"width*2 = 6")
+        assert until(lambda: call.read().count(prompt) == 3)
         call.type(b"\x04")
         assert call.end() == 0
     history = tmp_path / "gradcli" / "session_history"
