@@ -20,7 +20,6 @@ FIRST = (
     ("gradcli activate sigmoid relu x=-2,0,2", "values and derivatives"),
     ("gradcli plot 'x*sigmoid(x)' x=-6,6", "a curve and its slope"),
     ("python train.py 2>&1 | gradcli why", "what an error means"),
-    ("gradcli session", "line by line, with inputs that stay"),
     ("gradcli server start", "later calls take 0.03 s"),
 )
 """What most people try first, for the first screen."""
