@@ -33,7 +33,13 @@ WRITTEN = (
 )
 """Commands that write a picture of docs/images; the page that shows it has the same command."""
 PICTURES = (
-    Picture("grad", ("gradcli grad --fn mse --x 1 --w 2", "gradcli softmax-jacobian 2,1,0.1")),
+    Picture(
+        "grad",
+        (
+            "gradcli grad 'mse(w*x + b, y)' x=1,2 w=3 b=0 y=1,1",
+            "gradcli derive 'mse(X @ w, y)' X='randn(5,3)' w=1,2,3 y='ones(5)'",
+        ),
+    ),
     Picture("plot", ("gradcli plot gelu",)),
     Picture("contour", ("gradcli plot 'x**2 + 3*y**2' x=-2,2 y=-2,2",)),
     Picture(

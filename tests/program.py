@@ -128,6 +128,12 @@ def _called(
         return out.read(), err.read(), status
 
 
+def at_the_end(work: Callable[[], object]) -> None:
+    """Do this when this process ends; a fork of it that runs a program until its end does not."""
+    owner = os.getpid()
+    atexit.register(lambda: work() if os.getpid() == owner else None)
+
+
 @cache
 def _caller() -> "subprocess.Popen[bytes]":
     """The process that makes the calls of this one. It ends when this one does."""
@@ -137,7 +143,7 @@ def _caller() -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", *words, "tests.program"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         cwd=ROOT, env={**environ, **LARGE_PAGES}, start_new_session=True,
     )  # fmt: skip
-    atexit.register(caller.communicate)  # which closes its input and waits for its end
+    at_the_end(caller.communicate)  # which closes its input and waits for its end
     return caller
 
 

@@ -1,14 +1,14 @@
 """Every Python, PyTorch and other package that is promised: the whole suite in a fresh environment
 of each, one row for each.
 
-    python -m tools.versions [--json] [-- PYTEST WORD ...]
-    python -m tools.versions --python python3.12 python3.13 --torch 2.13.0 2.14.1 [--others lowest pinned newest]
+    python -m tools.versions [--only 2.6.0 python3.14 ...] [--json] [-- PYTEST WORD ...]
 
-Without options it is the table below, with them each combination. Of the other packages, `lowest`
-are the lower bounds that pyproject.toml admits, `pinned` those of constraints.txt, `newest` what
-pip finds. An environment is made outside the tree, from a copy of it, and removed when its row is
-known. Words for pytest may choose tests: `-- tests/catalogue/test_operators.py`. It ends with 1
-where a test failed or an environment could not be made.
+It tries each row of the table below, or those that have one of the words after `--only`. Of the
+other packages, `lowest` are the lower bounds that pyproject.toml admits, `pinned` those of
+constraints.txt, `newest` what pip finds. An environment is made outside the tree, from a copy of
+it, and removed when its row is known. Words for pytest may choose tests:
+`-- tests/catalogue/test_operators.py`. It ends with 1 where a test failed or an environment could
+not be made.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -45,11 +45,15 @@ class Environment:
 
 ENVIRONMENTS = (
     Environment("python3.11", "2.13.0", "pinned"),
-    Environment("python3.11", "2.13.0", "lowest"),
-    Environment("python3.11", "2.14.1", "pinned"),
+    Environment("python3.11", "2.6.0", "lowest"),
+    *(
+        Environment("python3.11", version, "pinned")
+        for version in ("2.7.1", "2.8.0", "2.9.1", "2.10.0", "2.11.0", "2.12.1", "2.14.1")
+    ),
     Environment("python3.12", "2.14.1", "pinned"),
     Environment("python3.13", "2.13.0", "pinned"),
     Environment("python3.13", "2.15.0", "newest"),
+    Environment("python3.14", "2.15.0", "newest"),
 )
 
 
@@ -167,27 +171,16 @@ def table(rows: Sequence[Row]) -> Table:
     return drawn
 
 
-def asked(arguments: argparse.Namespace) -> Sequence[Environment]:
-    """The combinations that the options name; the whole table where there are none."""
-    if not (arguments.python or arguments.torch or arguments.others):
-        return ENVIRONMENTS
-    pythons = arguments.python or [f"python{sys.version_info.major}.{sys.version_info.minor}"]
-    torches = arguments.torch or [ENVIRONMENTS[0].torch]
-    others = arguments.others or ["pinned"]
-    return [Environment(*one) for one in itertools.product(pythons, torches, others)]
-
-
 def main() -> int:
     """Try each environment, print its row, and return 1 where one failed."""
     parser = argparse.ArgumentParser(description="the suite in every environment that is promised")
-    parser.add_argument("--python", nargs="+", metavar="COMMAND")
-    parser.add_argument("--torch", nargs="+", metavar="VERSION")
-    parser.add_argument("--others", nargs="+", choices=("lowest", "pinned", "newest"))
+    known = {word for row in ENVIRONMENTS for word in astuple(row)}
+    parser.add_argument("--only", nargs="+", choices=sorted(known), default=known, metavar="WORD")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("words", nargs="*", metavar="PYTEST WORD", help="after --")
     arguments = parser.parse_args()
     rows = []
-    for environment in asked(arguments):
+    for environment in (row for row in ENVIRONMENTS if {*astuple(row)} & {*arguments.only}):
         with tempfile.TemporaryDirectory(prefix="g") as folder:
             rows.append(tested(environment, arguments.words, Path(folder)))
     if arguments.json:

@@ -229,7 +229,7 @@ def _streams(request: Any, shown: OutputOptions) -> AbstractContextManager[None]
     """Where the streams go while a request is computed: nothing but the user's code prints."""
     if not request.runs_user_code:
         return silent_streams()
-    result_alone = shown.json or shown.get is not None
+    result_alone = shown.json or shown.get is not None or bool(shown.markup)
     return nullcontext() if request.prints_through and not result_alone else stdout_to_stderr()
 
 

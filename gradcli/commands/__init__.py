@@ -112,7 +112,6 @@ COMMANDS = {
         Command("value", "Explore", "just the value, and the shape of every part"),
         Command("descend", "Explore", "gradient descent with any optimiser from torch.optim"),
         Command("plot", "Explore", "a curve and its derivative, in the terminal or as PNG or SVG"),
-        Command("session", "Explore", "the same line by line, with inputs that stay"),
         Command("check", "Learn", "your own function, module or backward pass, checked"),
         Command("perceptron", "Learn", "forward pass and gradient of one layer, or its training"),
         Command("flow", "Learn", "gradient size layer by layer: vanishing, exploding or steady"),
@@ -121,6 +120,7 @@ COMMANDS = {
             "functions", "Learn", "the catalogue: formula, derivative, range, kinks, PyTorch's name"
         ),
         Command("batch", "Script", "one JSON job per line in, one JSON result per line out"),
+        Command("session", "Script", "the same line by line, with inputs that stay"),
         Command("server", "Script", "keep PyTorch loaded: a call takes hundredths of a second"),
         Command("completion", "Script", "completion script for bash, zsh or fish"),
     )

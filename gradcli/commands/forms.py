@@ -33,7 +33,8 @@ def show(
         return graph(result, shown.graph, ascii_only=world.ascii_only).encode(), ""
     if temporary:
         _write(request, result, shown, world, temporary)
-    in_result = shown.json or shown.markup or shown.out_suffix in MARKUPS
+    form = shown.markup or MARKUPS.get(shown.out_suffix, "")
+    in_result = shown.json or (form and not _formulas_alone(result, form))
     notes = [] if in_result else _notes(result, shown)
     return _form(result, shown, world), "".join(f"{note}\n" for note in notes)
 
@@ -101,13 +102,18 @@ def markup(result: Any, form: str, shown: OutputOptions) -> str:
     from gradcli.show.document import Prose
 
     view, digits = part(result, "show"), shown.precision
-    if form == "latex" and hasattr(view, "latex"):
+    if _formulas_alone(result, form):
         return str(view.latex(result))
     drawn = getattr(view, "document", None) or view.tables
     every = [*drawn(result, digits), *_evidence(result, digits)]
     found = parts(every, _expressions(result), digits, full=shown.full)
     found += map(Prose, _notes(result, shown))
     return written(form, found, _ranks(result))
+
+
+def _formulas_alone(result: Any, form: str) -> bool:
+    """Whether the form holds formulas, and no tables or notes."""
+    return form == "latex" and hasattr(part(result, "show"), "latex")
 
 
 def _expressions(result: Any) -> set[str]:

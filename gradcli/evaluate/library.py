@@ -185,10 +185,8 @@ def _python(name: object) -> Function | None:
 
 def plain(values: Sequence[Any]) -> bool:
     """Whether Python's own functions may have these arguments: numbers and sequences of them."""
-    return all(
-        isinstance(value, int | float | tuple | list) and not isinstance(value, torch.Size)
-        for value in values
-    )
+    kinds = (int, float, tuple, list)
+    return all(isinstance(v, kinds) and not isinstance(v, torch.Size) for v in values)
 
 
 def pytorch_function(path: str) -> Function:
@@ -452,8 +450,7 @@ def _composed(entry: Activation | Loss) -> Function:
 INDEXED = {entry.torch: entry for entry in LOSSES.values() if entry.target in ("class", "labels")}
 INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
     nn.CrossEntropyLoss: LOSSES["cross_entropy"], nn.NLLLoss: LOSSES["nll"],
-    nn.MultiMarginLoss: LOSSES["multi_margin"],
-    nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
+    nn.MultiMarginLoss: LOSSES["multi_margin"], nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
 }  # fmt: skip
 
 _PREPARED: Mapping[str, Prepare] = {
@@ -462,12 +459,9 @@ _PREPARED: Mapping[str, Prepare] = {
     # `unsafe` would let it read memory that is not its own, for the same numbers.
     "torch.segment_reduce": lambda arguments, keywords: keywords.pop("unsafe", None),
     **dict.fromkeys(("F.batch_norm", "F.instance_norm"), _copies(1, 2)),
-    **{
-        f"torch.{name}": _copies(3, 4)
-        for name in ("batch_norm", "instance_norm", "native_batch_norm")
-    },
+    **dict.fromkeys(("torch.batch_norm", "torch.instance_norm", "torch.native_batch_norm"), _copies(3, 4)),
     **dict.fromkeys(("F.embedding", "F.embedding_bag"), _copies(1)),  # with max_norm
-}
+}  # fmt: skip
 """Functions whose arguments are corrected or checked before the call."""
 
 _OWN: Mapping[str, Function] = {

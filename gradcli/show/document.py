@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, groupby
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from rich.cells import cell_len
@@ -114,6 +114,16 @@ class TextTable:
                 number > 0 and (before or (self.ruled and first.several)),
             )
             before = first.several
+
+    @property
+    def remarks(self) -> "Iterator[Prose | Code]":
+        """The lines of the caption; those that are indented are quoted from a program."""
+        lines = self.caption.split("\n") if self.caption else []
+        for quoted, group in groupby(lines, lambda line: line.startswith("  ")):
+            if quoted:
+                yield Code("\n".join(line[2:] for line in group), "text")
+            else:
+                yield from map(Prose, group)
 
 
 _Column = TypeVar("_Column")

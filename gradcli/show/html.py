@@ -29,12 +29,13 @@ STYLE = """\
 .gradcli th,.gradcli td{padding:.2em .7em;border:0;background:none;color:inherit;text-align:left;vertical-align:top}
 .gradcli thead th,.gradcli thead td{border-bottom:2px solid;white-space:nowrap}
 .gradcli tbody th{font-weight:normal}
-.gradcli .line,.gradcli tbody:last-child{border-bottom:1px solid}
-.gradcli tbody.line{border-bottom:0;border-top:1px solid}
+.gradcli .line{border-top:1px solid}
+.gradcli tbody:last-child{border-bottom:1px solid}
 .gradcli .number{text-align:right;white-space:nowrap}
 .gradcli td.number{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.92em;\
 padding-right:calc(.7em + var(--gap,0)*1ch)}
 .gradcli .below{opacity:.75;font-size:.9em;margin-top:-.6em}
+.gradcli .below>*{margin:0}
 .gradcli code{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.92em;\
 background:none;border:0;padding:0;color:inherit}
 .gradcli pre{overflow-x:auto;padding:.6em .8em;border:1px solid;border-radius:4px;background:none;color:inherit}
@@ -93,7 +94,10 @@ def _table(table: TextTable, names: Collection[str]) -> Iterator[str]:
             yield "</tbody>"
         yield "</table></div>"
     if table.caption:
-        yield f'<p class="below">{"<br>".join(map(escaped, table.caption.split(chr(10))))}</p>'
+        yield '<div class="below">'
+        for remark in table.remarks:
+            yield from _lines(remark, names)
+        yield "</div>"
 
 
 def _cell(text: str, column: TextColumn, place: int, names: Collection[str]) -> str:

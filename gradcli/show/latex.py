@@ -116,8 +116,11 @@ class _Writer:
         pieces = groups(measured, table.keys, table.ends, lambda piece: _breadth_of(piece) <= WIDTH)
         for piece in pieces if measured else ():
             yield from self._tabulars(replace(table, columns=[c for c, _ in piece]), [*piece])
-        for line in table.caption.split("\n") if table.caption else ():
-            yield rf"{{\footnotesize {plain(line.strip())}\par}}"
+        for remark in table.remarks:
+            if isinstance(remark, Prose):
+                yield rf"{{\footnotesize {plain(remark.text)}\par}}"
+            else:
+                yield from self.lines(remark)
         yield r"\end{flushleft}"
 
     def _natural(self, column: TextColumn) -> int:

@@ -52,12 +52,10 @@ def _table(table: TextTable, names: Collection[str]) -> Iterator[str]:
         yield from (_bold(table.title, table.formula), "")
     if table.columns:
         yield from _pipes(table.columns, names)
-    if table.columns and table.caption:
-        yield ""
-    for number, line in enumerate(table.caption.split("\n") if table.caption else ()):
-        if number:
+    for number, remark in enumerate(table.remarks):
+        if number or table.columns:
             yield ""
-        yield _paragraph(line.strip())
+        yield from _lines(remark, names)
 
 
 def _pipes(columns: Sequence[TextColumn], names: Collection[str]) -> Iterator[str]:

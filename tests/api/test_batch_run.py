@@ -38,11 +38,14 @@ def test_inputs_may_be_arrays_and_tensors() -> None:
 
 
 def test_it_does_not_hang_after_pytorch_has_used_its_threads() -> None:
+    """Nor is any module of PyTorch deferred in a process that is not ours."""
     script = (
-        "import torch\nfrom gradcli import batch\ntorch.set_num_threads(2)\n"
+        "import sys, gradcli\nassert gradcli.grad('x**2', x=3).value == 9\n"
+        "assert not any('deferral' in name for name in sys.modules)\n"
+        "import torch\ntorch.set_num_threads(2)\n"
         "x = torch.rand(400_000, requires_grad=True)\nx.sigmoid().sum().backward()\n"
         "job = {'command': 'grad', 'expression': '(x**2).sum()', 'inputs': {'x': 'rand(400000)'}}\n"
-        "print([found['command'] for found in batch.run([job] * 3, processes=2)])"
+        "print([found['command'] for found in gradcli.batch.run([job] * 2, processes=2)])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -52,10 +55,9 @@ def test_it_does_not_hang_after_pytorch_has_used_its_threads() -> None:
         timeout=90,
         check=True,
     )
-    assert done.stdout == "['grad', 'grad', 'grad']\n"
+    assert done.stdout == "['grad', 'grad']\n"
 
 
-@pytest.mark.smoke
 def test_jobs_are_taken_as_they_are_needed() -> None:
     taken = 0
 
@@ -65,10 +67,8 @@ def test_jobs_are_taken_as_they_are_needed() -> None:
             yield {"id": taken, "command": "grad", "expression": "x**2", "inputs": {"x": taken}}
 
     found = batch.run(jobs())
-    rows = list(itertools.islice(found, 3_000))
-    assert [(row["id"], row["value"]) for row in rows] == [
-        (i, float(i * i)) for i in range(1, 3_001)
-    ]
+    rows = list(itertools.islice(found, 700))
+    assert [(row["id"], row["value"]) for row in rows] == [(i, float(i * i)) for i in range(1, 701)]
     assert taken < 20_000
     found.close()  # type: ignore[attr-defined]  # which ends the processes
 
@@ -76,4 +76,3 @@ def test_jobs_are_taken_as_they_are_needed() -> None:
 def test_what_ends_the_batch_is_an_error() -> None:
     with pytest.raises(GradcliError, match="--jobs must be from 1"):
         list(batch.run([], processes=0))
-    assert list(batch.run([])) == []

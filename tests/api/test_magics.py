@@ -24,7 +24,6 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     shell.reset()
 
 
-@pytest.mark.smoke
 def test_a_line_has_the_words_of_the_shell(shell: Any) -> None:
     found = shell.run_cell("%grad 'mse(w*x, y)' x=1 w=2 y=1").result
     assert isinstance(found, gradcli.Result)

@@ -27,7 +27,7 @@ from gradcli.language.limits import JOB_TEXT
 from gradcli.process import fork, pool
 from gradcli.process.pool import FRAME, Begin, Work, answers
 from gradcli.process.worker import Limits, cause
-from tests.program import BASE, child, lines_of, run, usual_signals
+from tests.program import BASE, TORCH, child, lines_of, run, usual_signals
 from tests.program import fork as fork_loaded
 from tests.warm import all_of, until
 from tools.benchmarks import endless
@@ -59,12 +59,14 @@ def results(
 
 @pytest.mark.smoke
 def test_the_job_of_the_contract() -> None:
-    job = {
+    job: dict[str, Any] = {
         "id": [1],
         "command": "grad",
         "expression": "mse(w*x, y)",
         "inputs": {"x": 1, "w": [1, 2], "y": "tensor([0, 1])"},
     }
+    if TORCH < (2, 12):  # has no gradient of mse_loss by a target of integers
+        job["inputs"]["y"] = [0, 1]
     (found,) = results({**job, "wrt": ["w"], "dtype": "float64"})
     w = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
     loss = ((w - torch.tensor([0, 1])) ** 2).mean()

@@ -271,20 +271,31 @@ def test_it_begins_with_the_words_of_the_command(tmp_path: Path) -> None:
         ("x = 2\nx**2\nexpect x=5\nx**2", 1),
         ("x = 2\nexpect x=5\nx**2\nexpect x=5\nx**2", 2),
         ("x = \nx = 2\nx**2\n", 2),
-        ("undo\n", 2),
-        ("session\n", 2),
-        ("quit now\n", 2),
-        ("save\n", 2),
-        ("save /no/such/folder/file\n", 2),
         ("x = 2\nmse(x,\n", 2),
         ("why\n", 0),
-        ("x\0 = 2\n", 2),
     ],
 )
 def test_the_exit_status_of_a_pipe_is_that_of_the_worst_line(lines: str, status: int) -> None:
     ran = run("session", stdin=lines)
     assert ran.status == status, ran.stderr
     assert ("error:" in ran.stderr) == (status == 2)
+
+
+def test_a_bracket_that_nothing_closes_costs_a_pipe_one_line() -> None:
+    lines = "x = 3\nmse(x,\n0.)\nfoo(\nx**2\n(x +\n\nx*2\nx = [1,\n"
+    ran = run("session", stdin=lines)
+    calls = [run("grad", text, "x=3") for text in ("mse(x,\n0.)", "x**2", "x*2")]
+    assert ran.stdout == "".join(call.stdout for call in calls)
+    assert ran.stderr.count("error: ") == 3
+    assert ran.status == 2
+
+
+def test_what_a_session_itself_refuses_is_an_error_with_its_cure() -> None:
+    lines = ["why", "undo", "session", "quit now", "save", "save /no/such/folder/file", "x\0 = 2"]
+    ran = run("session", stdin="\n".join(lines))
+    assert ran.stderr.count("error: ") == len(lines) - 1
+    assert ran.stdout == run("why").stdout
+    assert ran.status == 2
 
 
 def test_a_pipe_that_is_no_text_and_a_reader_that_is_gone() -> None:
@@ -347,15 +358,19 @@ def test_ctrl_c_ends_the_computation_and_the_line_but_not_the_session(
 def test_the_history_of_the_editor_is_for_its_owner_alone(tmp_path: Path) -> None:
     pytest.importorskip("prompt_toolkit")
     with keyboard(["session"], tmp_path, XDG_STATE_HOME=str(tmp_path), **EDITOR) as call:
-        shows(call, PROMPTS["editor"][1])
-        call.type(b"width = 3\nwid")
-        shows(call, b"> wid")
-        before = len(call.read())
-        call.type(b"\t")
-        assert until(lambda: b"th" in call.read()[before:])  # only what is new is drawn
-        call.type(b"*2\n")
-        shows(call, b"width*2 = 6")
-        assert until(lambda: call.read().count(PROMPTS["editor"][1]) == 3)
+
+        def type_and_see(keys: bytes, new: bytes) -> None:
+            before = len(call.read())  # only what changes on the screen is drawn
+            call.type(keys)
+            assert until(lambda: new in call.read()[before:]), call.shown
+
+        prompt = PROMPTS["editor"][1]
+        shows(call, prompt)
+        type_and_see(b"width = 3\n", prompt)
+        type_and_see(b"wid", b"wid")
+        type_and_see(b"\t", b"th")
+        type_and_see(b"*2\n", b"width*2 = 6")
+        assert until(lambda: call.read().count(prompt) == 3)
         call.type(b"\x04")
         assert call.end() == 0
     history = tmp_path / "gradcli" / "session_history"

@@ -11,7 +11,6 @@ as a comment `# exit 1` says.
     python -m tests.docs.test_docs --update PAGE...    rewrites the outputs of these pages alone
 """
 
-import atexit
 import difflib
 import math
 import os
@@ -130,7 +129,7 @@ def server() -> warm.Server | None:
     if not sys.platform.startswith("linux"):
         return None
     started = warm.Server()
-    atexit.register(started.__exit__)
+    program.at_the_end(started.__exit__)
     return started.__enter__()
 
 

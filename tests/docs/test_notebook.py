@@ -17,13 +17,13 @@ shells = pytest.importorskip("IPython.core.interactiveshell")
 pytest.importorskip("nbclient")
 
 
-@pytest.mark.parametrize("page", ["docs/how-to/notebook.md", "docs/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/notebook.md", "docs/python.md"])
 def test_the_cells_of_a_page_run(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     found = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert sum("assert" in cell for cell in found) >= len(found) - 1 >= 4
+    assert sum("assert" in cell for cell in found) >= len(found) - 1 >= 0
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)

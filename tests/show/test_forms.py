@@ -21,6 +21,7 @@ from gradcli.show.document import (
     Formula,
     Heading,
     Listing,
+    Part,
     Prose,
     TextColumn,
     Texts,
@@ -29,6 +30,7 @@ from gradcli.show.document import (
 from tests.program import run
 
 Rows = list[list[str]]
+GITHUB = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 NONE = {"batch", "server", "completion", "session"}
 """The commands without tables."""
 PAGES = {"plot", "derive", "why", "functions"}
@@ -53,9 +55,9 @@ MORE = (
 
 
 def calls() -> Iterator[list[str]]:
-    """The examples in help of every command with tables that need no file, and more."""
+    """Two examples in help of every command with tables, if they need no file, and more."""
     for name, command in COMMANDS.items():
-        for line, _ in command.examples if name not in NONE else ():
+        for line, _ in command.examples[:2] if name not in NONE else ():
             words = shlex.split(line)
             if (
                 words[0] == "gradcli"
@@ -79,7 +81,7 @@ def terminal_tables(text: str) -> list[Rows]:
 
 def markdown_tables(text: str) -> list[Rows]:
     found: list[Rows] = []
-    for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
+    for token in GITHUB.parse(text):
         if token.type == "table_open":
             found.append([])
         elif token.type == "tr_open":
@@ -189,6 +191,20 @@ def test_precision_full_and_quiet_apply() -> None:
         assert "kink" not in run("grad", "relu(x)", "x=0", form, "--quiet").stdout
 
 
+def test_derive_prints_formulas_alone_as_latex_and_notes_beside_them() -> None:
+    shown = run("derive", "2*x", "x=1", "y=2", "--latex")
+    assert shown.stdout.startswith("\\[\n")
+    assert shown.stderr == run("derive", "2*x", "x=1", "y=2").stderr != ""
+
+
+def test_the_wrong_line_of_a_backward_pass_keeps_its_caret(tmp_path: Path) -> None:
+    (tmp_path / "back.py").write_text("dh = 2*h\ndw = dh*x*2\n")
+    words = ("grad", "h = w*x; h**2", "w=2", "x=3", "--expect", f"@{tmp_path / 'back.py'}")
+    assert "\n```text\ndw = dh*x*2\n^^^^^^^^^^^\n```\n" in run(*words, "--markdown").stdout
+    assert "<pre><code>dw = dh*x*2\n^^^^^^^^^^^</code></pre>" in run(*words, "--html").stdout
+    assert r"\char94{}" * 11 in run(*words, "--latex").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -264,7 +280,7 @@ TEXTS = st.text(
 ).map(lambda text: " ".join(text.split()))
 
 
-def page_of(cell: str) -> list[object]:
+def page_of(cell: str) -> list[Part]:
     """A page with the same text at every place."""
     columns = [
         TextColumn("x", [Texts([[cell, "1"]])], numeric=False),
@@ -280,7 +296,7 @@ def page_of(cell: str) -> list[object]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TEXTS)
 def test_markdown_and_html_give_any_text_back(text: str) -> None:
     parts = page_of(text)
@@ -289,9 +305,7 @@ def test_markdown_and_html_give_any_text_back(text: str) -> None:
     assert table == reader.tables[0] == [["x", text], [text, "2"], ["1", text]]
     paragraphs = [
         "".join(child.content for child in token.children or [])
-        for token in MarkdownIt("commonmark")
-        .enable(["table", "strikethrough"])
-        .parse(markdown.write([Prose(text)], ()))
+        for token in GITHUB.parse(markdown.write([Prose(text)], ()))
         if token.type == "inline"
     ]
     assert "".join(paragraphs) == text

@@ -207,6 +207,7 @@ SHAPES = (
             "Implicit dimension choice for ... has been deprecated",
             "Change the call to include dim=X as an argument",
             "<softmax|log_softmax>() missing 1 required positional arguments: 'dim'",
+            "<softmax|log_softmax>() received an invalid combination of arguments - got (Tensor), but expected",
         ),
         related=("softmax-sum", "double-softmax"),
         in_training="PyTorch warns once. If it guesses the dimension of the batch, probabilities of one sample do not add"

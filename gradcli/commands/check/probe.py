@@ -129,17 +129,19 @@ class OwnProbe(Probe):
         step = usual_step(float(x.abs().max()), self.epsilon)
         direction = torch.randn(len(x), generator=_generator(), dtype=torch.float64)
         places = torch.arange(len(x))
+
+        def off(kept: Tensor) -> bool:
+            along = torch.zeros_like(direction).index_copy(0, kept, direction[kept])
+            expected, most = float(slopes @ along), float((slopes * along).abs().max())
+            return abs(self._along(name, along, step) - expected) > FAR * most + 1e-6
+
         while len(places):
-            along = torch.zeros_like(direction)
-            along[places] = direction[places]
-            if not self._off(name, slopes, along, step):
+            if not off(places):
                 return None
             if len(places) == 1:
                 return int(places[0])
             half = places[: len(places) // 2]
-            along = torch.zeros_like(direction)
-            along[half] = direction[half]
-            places = half if self._off(name, slopes, along, step) else places[len(half) :]
+            places = half if off(half) else places[len(half) :]
         return None
 
     def _along(self, name: str, along: Tensor, step: float) -> float:
@@ -148,13 +150,6 @@ class OwnProbe(Probe):
         moved = (tensor + (sign * step * along).reshape(tensor.shape) for sign in (1, -1))
         sides = [self.value({**self.inputs, name: each}) for each in moved]
         return self.change(sides[0], sides[1], None)[0] / (2 * step)
-
-    def _off(self, name: str, slopes: Tensor, along: Tensor, step: float) -> bool:
-        expected = float(slopes @ along)
-        return (
-            abs(self._along(name, along, step) - expected)
-            > FAR * float((slopes * along).abs().max()) + 1e-6
-        )
 
     @property
     def affordable(self) -> int:

@@ -25,6 +25,8 @@ from gradcli.world import World, is_terminal
 
 _PROMPT, _MORE = "> ", "  "
 _NAME = re.compile(r"[\w.]*$")
+MOST = 1_000
+"""Lines that one may go on for."""
 Reader = Callable[[str], str | None]
 """Takes a prompt and returns what was typed, perhaps several lines; None at the end."""
 
@@ -39,30 +41,35 @@ class Console:
         self._own = own
 
     def lines(self) -> Iterator[str]:
-        """Each line together with those that continue it. Raises FileError if one cannot be read."""
+        """Each line together with those that continue it. In a pipe, if nothing closes a bracket, the
+        line that opens it is answered alone. Raises FileError if a line cannot be read.
+        """
         read = self._reader()
         text, opened = "", 0
+        pieces: list[str] = []
         waiting: list[str] = []
         while True:
             if not waiting:
                 try:
-                    typed = read(_MORE if text else _PROMPT)
+                    typed = read(_MORE if pieces else _PROMPT)
                 except KeyboardInterrupt:
-                    text, opened = "", 0
+                    text, opened, pieces = "", 0, []
                     continue
-                if typed is None:
-                    break
+                if typed is None and not pieces:
+                    return
                 # A pasted traceback is one text, anything else as many lines as it has.
+                typed = typed or ""
                 waiting = [typed] if first_word(typed) == WHY else typed.split("\n")
-            opened += depth(waiting[0])
-            text += waiting.pop(0)
-            if unfinished(text, opened):
+            pieces.append(waiting.pop(0))
+            opened += depth(pieces[-1])
+            text += pieces[-1]
+            if unfinished(text, opened) and len(pieces) < MOST:
                 text = f"{text[:-1]} " if text.endswith("\\") else f"{text}\n"
-            else:
-                yield text
-                text, opened = "", 0
-        if text:
+                continue
+            if opened > 0 and not self.interactive:
+                text, waiting = pieces[0], pieces[1:] + waiting
             yield text
+            text, opened, pieces = "", 0, []
 
     def _reader(self) -> Reader:
         if not self.interactive:

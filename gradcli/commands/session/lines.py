@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gradcli.commands import COMMANDS, HELP_COMMAND, Command
 from gradcli.errors import GradcliError, LiteralError
 from gradcli.language import assignment
-from gradcli.language.expressions.expression import parse
+from gradcli.language.expressions.expression import Expression, parse
 from gradcli.language.file_names import is_named
 from gradcli.language.literals import literal
 from gradcli.language.source import Source
@@ -30,7 +30,6 @@ _FIRST = re.compile(r"[A-Za-z][\w-]*(?=\s|$)")
 _EQUALS = re.compile(r"\s*=(?!=)")
 _OPERAND = re.compile(r"""['"\w]|--\w""")
 _WORD = re.compile(r"[^\W\d]\w*")
-
 
 WHY = "why"
 """The command that takes a text of any number of lines, and alone explains the last error."""
@@ -196,11 +195,9 @@ def _with_step(state: State, step: Step) -> State:
 def _evaluated(text: str, state: State) -> Line:
     """A line that is no command: an expression, perhaps with options after it, or a step."""
     pieces = _pieces(text)
-    try:
-        program = parse(Source(text), state.names, free=True)
-    except GradcliError:  # the call will say what is wrong with it
-        return _about(answering(), pieces, state)
-    if any(piece.partition("=")[0] in flags(answering().options) for piece in pieces):
+    program = _parsed(text, state.names)
+    known = flags(answering().options)
+    if program is None or any(piece.partition("=")[0] in known for piece in pieces):
         return _about(answering(), pieces, state)
     if isinstance(program.tree.body[-1], ast.Expr):
         return _about(answering(), [], state, text)
@@ -233,7 +230,7 @@ def _about(command: Command, pieces: Sequence[str], state: State, expression: st
         functions = [word for piece in bare for word in map(_unquoted, _TOKEN.findall(piece))]
         return Line(state, (command.name, *functions, *_words(given), *chosen))
     text = bare[0] if bare else state.expression
-    if bare and not _fails(text, state):
+    if bare and (text.startswith("@") or _parsed(text, state.names)):
         state = replace(state, expression=text)
         state = state if several else replace(state, inputs={**state.inputs, **given})
     inputs = {**state.inputs, **given}
@@ -246,15 +243,12 @@ def _words(inputs: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in inputs.items()]
 
 
-def _fails(text: str, state: State) -> bool:
-    """Whether a text is no expression, whatever its names are."""
-    if text.startswith("@"):
-        return False
+def _parsed(text: str, names: tuple[str, ...]) -> Expression | None:
+    """An expression over these names and others; None if it is none, which its call will explain."""
     try:
-        parse(Source(text), state.names, free=True)
+        return parse(Source(text), names, free=True)
     except GradcliError:
-        return True
-    return False
+        return None
 
 
 def _with_steps(text: str, inputs: Mapping[str, str], state: State) -> tuple[str, Collection[str]]:
@@ -273,9 +267,8 @@ def _with_steps(text: str, inputs: Mapping[str, str], state: State) -> tuple[str
 
 def _reads(text: str, names: tuple[str, ...]) -> Collection[str]:
     """Those of the names that an expression reads; of one with an error, all that stand in it."""
-    try:
-        program = parse(Source(text), names, free=True)
-    except GradcliError:
+    program = _parsed(text, names)
+    if program is None:
         return set(_WORD.findall(text)).intersection(names)
     parameters = [name for name in names if name.partition(".")[0] in program.modules]
     return {*program.names, *parameters}

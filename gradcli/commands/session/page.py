@@ -24,7 +24,7 @@ _ANSWERED = (ExitStatus.OK, ExitStatus.FAILED)
 _HELP = (
     ("x = 1,2", "an input: any literal; it stays until it is set again"),
     ("z = w*x + b", "a step of the expressions that follow"),
-    ("mse(z, y)", "an expression: its value, and its gradients by the inputs that it uses"),
+    ("mse(z, y)", "an expression: its value, and its gradients for the inputs that it uses"),
     ("mse(z, y) --explain", "the same with options of grad"),
     ("explain", "the last expression with this option; so check, code, json, expect w=2, ..."),
     ("derive", "a command about the last expression; so jacobian, hessian, value, descend, ..."),
@@ -128,7 +128,7 @@ class _Conversation:
             return WHY
         if found := _ENTRY.search(self._calls.errors(self._failed)):
             return f"{WHY} {found[1]}"
-        hint = "its own lines say what to do; gradcli why --help: an error of a program of yours"
+        hint = "its own lines say what to do"
         raise UsageError("gradcli why has no entry for the last error", hint=hint)
 
     def _inputs(self, rest: str) -> int:
