@@ -15,6 +15,10 @@ test *words:
 smoke *words:
     .venv/bin/python -m pytest -m smoke "$@"
 
+# every case of what the tests try a part of: minutes, before a release
+exhaustive *words:
+    .venv/bin/python -m pytest -m exhaustive "$@"
+
 # the tests, with the statements and branches that they run
 coverage *words:
     .venv/bin/python -m pytest -p tools.coverage "$@"

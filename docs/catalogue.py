@@ -17,9 +17,10 @@ HEAD = """\
 # Catalogue
 
 Every activation and loss that gradcli has by name. This page is made from the output of [functions](commands/functions.md). A
-solid line is the value, a dashed one the derivative by `x`, for a loss by `pred`; a dot is the slope that PyTorch picks between
-two others. A loss has the target 0; [plot](commands/plot.md) says which target it has if that is a probability, a count, a sign
-or a class. A function of a whole row is shown for two logits, of which the first moves and the second is 0.
+solid line is the value, a dashed one the derivative with respect to `x`, for a loss with respect to `pred`; a dot is the slope
+that PyTorch picks between two others. A loss has the target 0; [plot](commands/plot.md) says which target it has if that is a
+probability, a count, a sign or a class. A function of a whole row is shown for two logits, of which the first moves and the
+second is 0.
 [activate](commands/activate.md) and [loss](commands/loss.md) compute them, expressions may call each by its name, and
 [derive](commands/derive.md) differentiates with these formulas.
 """

@@ -1,34 +1,16 @@
-"""Draws docs/images/*.svg: what the program prints on a colour terminal. `python -m
-tests.docs.test_docs --update` runs it.
-
-Each piece of text has its own place and length, so that columns stand whatever monospaced font a
-reader has; the pictures load nothing. Lines are as close as the glyphs are high, so that the frames
-of tables are closed.
+"""The pictures of docs/images: what the program prints on a colour terminal, and the files that it
+writes. `python -m tests.docs.test_docs --update` makes them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
-from rich.console import Console
-from rich.segment import Segment
 from rich.text import Text
 
-IMAGES = Path(__file__).parent / "images"
-SIZE, ADVANCE, LINE, MARGIN = 14.0, 8.43, 16.4, 18.0
-"""The font's size, the width of a character, the height of a line and the space around the text, in
-pixels."""
+from gradcli.show.screen import draw_lines
 
-STYLE = (
-    "text{font:14px 'DejaVu Sans Mono',Menlo,Consolas,'Liberation Mono',monospace;fill:#d7dae0;white-space:pre}"
-    ".bold{font-weight:bold}.dim{fill:#7f8794}.cyan{fill:#5cc5d8}.green{fill:#86c98a}.red{fill:#e98080}"
-    "path{fill:none;stroke:#d7dae0;stroke-width:2.4;stroke-linecap:round}"
-    "path.cyan{stroke:#5cc5d8}path.yellow{stroke:#e0b35c}path.magenta{stroke:#cf8fd8}path.blue{stroke:#7fa8e8}"
-    "path.green{stroke:#86c98a}path.red{stroke:#e98080}.yellow{fill:#e0b35c}.blue{fill:#7fa8e8}.magenta{fill:#cf8fd8}"
-)
-COLOURS = {1: "red", 2: "green", 3: "yellow", 4: "blue", 5: "magenta", 6: "cyan"}
-"""The terminal's colours that the program uses, by their ANSI numbers."""
+IMAGES = Path(__file__).parent / "images"
 
 
 @dataclass(frozen=True)
@@ -44,8 +26,20 @@ class Picture:
         return IMAGES / f"{self.name}.svg"
 
 
+WRITTEN = (
+    "gradcli plot gelu relu --out curves-of-two.svg",
+    "gradcli descend '(x**2 + y - 11)**2 + (x + y**2 - 7)**2' x=-1 y=-1 --optimizer adam --lr 0.3 --out path.svg",
+    "gradcli flow sigmoid tanh relu --out flow.svg",
+)
+"""Commands that write a picture of docs/images; the page that shows it has the same command."""
 PICTURES = (
-    Picture("grad", ("gradcli grad --fn mse --x 1 --w 2", "gradcli softmax-jacobian 2,1,0.1")),
+    Picture(
+        "grad",
+        (
+            "gradcli grad 'mse(w*x + b, y)' x=1,2 w=3 b=0 y=1,1",
+            "gradcli derive 'mse(X @ w, y)' X='randn(5,3)' w=1,2,3 y='ones(5)'",
+        ),
+    ),
     Picture("plot", ("gradcli plot gelu",)),
     Picture("contour", ("gradcli plot 'x**2 + 3*y**2' x=-2,2 y=-2,2",)),
     Picture(
@@ -62,70 +56,4 @@ def draw(picture: Picture, outputs: Sequence[str]) -> str:
     for command, output in zip(picture.commands, outputs, strict=True):
         lines += [*([Text()] if lines else []), Text.assemble(("$ ", "green"), (command, "bold"))]
         lines += Text.from_ansi(output.rstrip("\n")).split()
-    width = 2 * MARGIN + ADVANCE * max(line.cell_len for line in lines)
-    height = 2 * MARGIN + LINE * len(lines)
-    body = [
-        text
-        for number, line in enumerate(lines)
-        for text in _texts(line, MARGIN + SIZE + LINE * number)
-    ]
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.1f} {height:.1f}" width="{width:.0f}" role="img">',
-            f"<title>{escape('; '.join(picture.commands))}</title>",
-            f"<style>{STYLE}</style>",
-            '<rect width="100%" height="100%" rx="8" fill="#1d2129"/>',
-            *body,
-            "</svg>\n",
-        ]
-    )
-
-
-def _texts(line: Text, y: float) -> Iterator[str]:
-    """One element for each piece of a line in one style, without the blanks around it; braille as
-    dots, whatever the font.
-    """
-    column = 0
-    for segment in line.render(Console()):
-        letters = "".join(" " if _bits(char) else char for char in segment.text)
-        bare = letters.strip()
-        if bare:
-            start = column + len(letters) - len(letters.lstrip())
-            place = f'x="{MARGIN + ADVANCE * start:.1f}" y="{y:.1f}" textLength="{ADVANCE * len(bare):.1f}"'
-            yield f'<text {place}{_classes(segment)} xml:space="preserve">{escape(bare, quote=False)}</text>'
-        if dots := "".join(
-            _dots(char, column + number, y) for number, char in enumerate(segment.text)
-        ):
-            yield f'<path{_classes(segment)} d="{dots}"/>'
-        column += len(segment.text)
-
-
-def _bits(char: str) -> int:
-    """The dots of a braille character; 0 for any other."""
-    return ord(char) - 0x2800 if 0x2800 < ord(char) < 0x2900 else 0
-
-
-def _dots(char: str, column: int, y: float) -> str:
-    """The dots of a braille character as strokes without length, a quarter of the line and half of
-    the column apart.
-    """
-    left, top = MARGIN + ADVANCE * column, y - SIZE
-    return "".join(
-        f"M{left + ADVANCE * (x + 0.5) / 2:.1f} {top + LINE * (row + 0.5) / 4:.1f}h0"
-        for bit, (x, row) in enumerate(
-            ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
-        )
-        if _bits(char) >> bit & 1
-    )
-
-
-def _classes(segment: Segment) -> str:
-    style = segment.style
-    if style is None:
-        return ""
-    number = style.color.number if style.color else None
-    colour = "" if number is None else COLOURS.get(number, "")
-    names = " ".join(
-        name for name in ("bold" if style.bold else "", "dim" if style.dim else "", colour) if name
-    )
-    return f' class="{names}"' if names else ""
+    return draw_lines(lines, "; ".join(picture.commands))

@@ -5,9 +5,6 @@ import gc
 import os
 import sys
 
-_ALWAYS_COLD = ("server", "completion", "check")
-"""Commands that need no server, that control it, or that run the user's own code."""
-
 
 def main() -> int:
     """Run one call and return its exit status."""
@@ -20,12 +17,12 @@ def main() -> int:
     if arguments[:1] == ["--version"]:
         return _version()
     wish = os.environ.get("GRADCLI_SERVER", "")
-    if wish not in ("", "auto") or _is_cold(arguments):
+    if wish not in ("", "auto"):
         return _cold(arguments)  # which reports an invalid value of GRADCLI_SERVER
     from gradcli.process import client
 
     try:
-        client.run(arguments)
+        client.run(arguments, client.usual_socket())
     except client.NoServer:
         return _cold(arguments)
     except client.WorkerDied as death:
@@ -33,12 +30,6 @@ def main() -> int:
         from gradcli.world import World
 
         return program.worker_died(arguments, World.current(), death.signum, death.where)
-
-
-def _is_cold(arguments: list[str]) -> bool:
-    command = arguments[0] if arguments else ""
-    runs = command == "why" and any(word.partition("=")[0] == "--run" for word in arguments)
-    return runs or command in _ALWAYS_COLD
 
 
 def _cold(arguments: list[str]) -> int:

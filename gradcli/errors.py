@@ -36,6 +36,8 @@ class Location(Protocol):
         """Two lines: the text around the place, and the caret under it."""
 
 
+_LINES = 7
+_CHARACTERS = 2900
 LONGEST = 1_400
 """Characters of a message and of each line of its hint: the user's text in them may be longer."""
 
@@ -69,6 +71,27 @@ class GradcliError(Exception):
         self.span = span
         self.hint = "\n".join(_bounded(printable(line)) for line in hint.split("\n"))
         self.why_entry = why_entry
+
+    @property
+    def place(self) -> str:
+        """Two lines: the user's text around the place, and the caret under it; empty without one."""
+        return "\n".join(self.span.draw()) if self.span else ""
+
+    def told(self, more: str = "") -> str:
+        """The message with the name of the text, then indented the place and the hint, or else `more`;
+        at most seven lines.
+        """
+        label = self.span.label if self.span else ""
+        label = printable(label if len(label) <= 80 else f"{label[:77]}...")
+        line = f"{label}: {self.message}" if label else self.message
+        if self.why_entry:
+            line += f" (gradcli why {self.why_entry})"
+        below = [*self.place.splitlines(), *(self.hint or more).splitlines()]
+        lines = [line[: _CHARACTERS // 2], *(f"  {text}" for text in below[: _LINES - 1])]
+        return "\n".join(lines)[:_CHARACTERS]
+
+    def __str__(self) -> str:
+        return self.told()
 
 
 class UsageError(GradcliError):

@@ -252,7 +252,7 @@ class ForwardRow:
 
 @dataclass(frozen=True)
 class Checked:
-    """Autograd's gradient by one input, its closed form and central difference, all in float64."""
+    """Autograd's gradient for one input, its closed form and central difference, all in float64."""
 
     max_abs_error: float
     max_rel_error: float
@@ -337,7 +337,7 @@ class Result:
     when: ClassVar[str] = ""
     """When the subjects are taken, if that is not obvious: `at the start`."""
     by_input: ClassVar[str] = "gradients"
-    """The field that holds the gradient by each input."""
+    """The field that holds the gradient for each input."""
     unnoted: ClassVar[frozenset[str]] = frozenset()
     """The codes of notes that do not apply to this result."""
     rows_shown: ClassVar[int] = 0
@@ -369,13 +369,13 @@ class Result:
         return []
 
     def gradient_paths(self) -> dict[str, str]:
-        """The path of the gradient by each input: what a bare name or number of --expect means."""
+        """The path of the gradient for each input: what a bare name or number of --expect means."""
         return {
             name: f"{self.by_input}.{name}" for name in getattr(self, self.by_input, None) or ()
         }
 
     def step_paths(self) -> dict[str, str]:
-        """The path of the gradient by each named step, which a bare name may mean too."""
+        """The path of the gradient for each named step, which a bare name may mean too."""
         return {}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:

@@ -64,6 +64,22 @@ class World:
         """LINES if it is set, else the terminal's own height, else None."""
         return _size(self.stdout, self.environ, "LINES")
 
+    def state_folder(self) -> str:
+        """gradcli's folder in XDG_STATE_HOME or ~/.local/state, which is made if it is missing.
+
+        Raises OSError, or ValueError for a name that no folder can have.
+        """
+        place = self.environ.get("XDG_STATE_HOME", "")
+        if not place:
+            home = self.environ.get("HOME", "")
+            os.stat(home)
+            place = os.path.join(home, ".local", "state")
+            os.makedirs(place, mode=0o700, exist_ok=True)
+        os.stat(place)
+        folder = os.path.join(place, "gradcli")
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return folder
+
     @property
     def stdin_is_fed(self) -> bool:
         """Whether standard input is a pipe or a regular file, which can be read to its end."""

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import gc
 import io
+import json
 import marshal
 import os
 import signal
@@ -17,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import IO, Any
 
 import orjson
@@ -29,6 +31,7 @@ from gradcli.cli import main as program
 from gradcli.cli.serve import PROGRAM
 from gradcli.installed import torch_version
 from gradcli.process import deferral
+from gradcli.process.pool import LinesOfFile
 from gradcli.process.worker import Progress
 from gradcli.world import World
 
@@ -91,6 +94,8 @@ def run(
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
     call = words, content, {**BASE, **(env or {})}, cwd or os.getcwd(), whole
+    if words[:1] in (("check",), ("why",)) or any(word.endswith(".pt") for word in words):
+        here = True  # it needs all of PyTorch, which is loaded here
     out, err, status = _called(*call) if here else _asked(call)
     return Ran(out.decode(), err.decode(), status)
 
@@ -157,6 +162,10 @@ def _serve(calls: IO[bytes], answers: IO[bytes]) -> None:
     """Make the calls that are asked for until nobody asks any more."""
     _loaded()
     sys.modules["torch"].set_num_threads(1)  # a pool of threads does not survive a fork
+    for words in PROGRAM.calls:
+        PROGRAM.try_out(words)
+    import_module("gradcli.show.pictures.drawing")  # matplotlib, which a server does not load
+    import_module("matplotlib.backends.backend_svg")
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
     with contextlib.suppress(EOFError):
         while True:
@@ -252,6 +261,14 @@ def cold(
         check=False,
     )
     return Ran(done.stdout, done.stderr, done.returncode)
+
+
+def lines_of(jobs: Iterable[Mapping[str, Any]]) -> LinesOfFile:
+    """The jobs as a batch reads them."""
+    with tempfile.TemporaryFile() as file:
+        file.writelines(json.dumps(job).encode() + b"\n" for job in jobs)
+        file.seek(0)
+        return LinesOfFile(os.dup(file.fileno()))
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def calls(number: int, lives: int = LIVES) -> list[str]:
     with Server() as server:
         crowd = Crowd(server)
         for life in range(lives):
-            until(lambda: len(server.processes()) == 2)
+            until(lambda: len(server.processes()) == 1 + SPARES)
             before = _held(server)
             with ThreadPoolExecutor(8) as pool:
                 answers = [pool.submit(crowd.call, i) for i in range(number // lives)]

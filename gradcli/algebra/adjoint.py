@@ -115,10 +115,8 @@ def _by_arguments(node: Node, upstream: Node, live: dict[int, Dim]) -> list[Task
     else:
         raise NoRuleError(f"no rule for {name}")
     outer = {index: dim for index, dim in live.items() if index not in outs}
-    return [
-        (body, adjoint, outer | dict(axes))
-        for (axes, body), adjoint in zip(arguments, adjoints, strict=True)
-    ]
+    pairs = zip(arguments, adjoints, strict=True)
+    return [(body, adjoint, outer | dict(axes)) for (axes, body), adjoint in pairs]
 
 
 def _result(node: Node) -> list[tuple[int, Dim]]:
@@ -155,14 +153,6 @@ def _logsumexp(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
     return mul(upstream, along("softmax", body, index, dim, index))
 
 
-def _extreme(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
-    return mul(upstream, chosen(fn("==", body, node)))
-
-
-def _prod(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
-    return divide(mul(upstream, node), body)
-
-
 def _inv(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
     """The Matrix Cookbook, equation 60: -inv(X).T @ G @ inv(X).T."""
     (row, dim), (column, _) = axes
@@ -197,7 +187,9 @@ def _linear(back: str) -> "Rule":
 
 Rule = Callable[[Node, Node, Bounds, Node], Node]
 _RULES: Mapping[str, Rule] = {
-    "softmax": _softmax, "logsumexp": _logsumexp, "max": _extreme, "min": _extreme, "prod": _prod,
+    "softmax": _softmax, "logsumexp": _logsumexp,
+    **dict.fromkeys(("max", "min"), lambda node, upstream, axes, body: mul(upstream, chosen(fn("==", body, node)))),
+    "prod": lambda node, upstream, axes, body: divide(mul(upstream, node), body),
     "inv": _inv, "det": _det, "logdet": _det,
     "cumsum": _linear("rcumsum"), "rcumsum": _linear("cumsum"), "slice": _linear("pad"), "pad": _linear("slice"),
     **{name: _linear(name) for name in ("flip", "roll", "tril", "triu", "reshape")},

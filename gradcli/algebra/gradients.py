@@ -24,7 +24,7 @@ class Gradients(NamedTuple):
 def differentiated(
     walk: Walk, inputs: Mapping[str, Value], upstream: Node, *, apart: bool
 ) -> Gradients:
-    """The gradient by every input; `apart`: every step's gradient is a tensor of its own, `dNAME`.
+    """The gradient for every input; `apart`: every step's gradient is a tensor of its own, `dNAME`.
 
     `upstream` has the free indices of the value. Raises NoRuleError and TooLongError.
     """

@@ -9,23 +9,8 @@ from itertools import permutations
 from operator import is_
 from typing import Any, TypeAlias
 
-from gradcli.algebra import elementwise, products, terms
-from gradcli.algebra.nodes import (
-    ONE,
-    Bounds,
-    Dim,
-    Index,
-    Node,
-    Power,
-    count_of,
-    delta,
-    fresh,
-    interned,
-    num,
-    size,
-    state,
-    sym,
-)
+from gradcli.algebra import elementwise, nodes, products, terms
+from gradcli.algebra.nodes import ONE, Bounds, Dim, Index, Node, Power
 
 Argument: TypeAlias = tuple[Bounds, Node]
 """A tensor as an argument: its axes, and its elements."""
@@ -43,7 +28,7 @@ def arguments_of(node: Node) -> list[tuple[list[tuple[int, Dim]], Node]]:
 
 
 def _opened(bounds: Bounds, body: Node) -> tuple[list[tuple[int, Dim]], Node]:
-    axes = [(fresh(), dim) for _, dim in bounds]
+    axes = [(nodes.fresh(), dim) for _, dim in bounds]
     return axes, _bound_as([name for name, _ in bounds], body, [index for index, _ in axes])
 
 
@@ -68,10 +53,10 @@ def sigma(bounds: Mapping[int, Dim], body: Node) -> Node:
     while (simpler := _contracted(over, body)) is not None:
         body = simpler
     coefficient, factors = products.powers(body)
-    outside: list[Node] = [num(coefficient)]
+    outside: list[Node] = [nodes.num(coefficient)]
     live = free_of(factors)
     for index in [index for index in over if index not in live]:
-        outside.append(size(over.pop(index)))
+        outside.append(nodes.size(over.pop(index)))
     inside = []
     for base, by in factors:
         if (base.free | by.free).isdisjoint(over):
@@ -122,7 +107,7 @@ def _inverse(inverse: Node, factors: list[Node], over: dict[int, Dim]) -> tuple[
             for index in factor.free - {inner}:
                 if rename(matrix, {at: inner, beside: index}) is factor:
                     del over[inner]
-                    return factor, delta(outer, index, rows)
+                    return factor, nodes.delta(outer, index, rows)
     return None
 
 
@@ -151,7 +136,7 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
         (index,) = over
         if body.is_call("softmax", "one_hot") and body.data[2] == (index,):
             return ONE
-        place = state().shares.get(body.data[0]) if body.kind == "sym" else None
+        place = nodes.state().shares.get(body.data[0]) if body.kind == "sym" else None
         if place is not None and body.data[1][place] == index:
             return ONE
     names = _closed_names(body, len(over))
@@ -163,7 +148,7 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
     # Tensors of three sides that only a sum needs are dear.
     sums = [base for base, _ in products.powers(inner)[1] if base.kind == "add"]
     crossed = any(len(base.free) > 2 for base in sums)
-    node = interned("sigma", (bounds, inner), (bounds, inner), [inner], 60 if crossed else 3)
+    node = nodes.interned("sigma", (bounds, inner), (bounds, inner), [inner], 60 if crossed else 3)
     node.free = node.free.difference(names)
     node.depth = max(node.depth, body.depth + len(names))
     return node
@@ -180,11 +165,9 @@ def _by_occurrence(over: Mapping[int, Dim], body: Node) -> list[int]:
 
 
 def call(
-    name: str,
-    arguments: Sequence[Argument],
-    outs: Sequence[tuple[Index, Dim]] = (),
-    settings: tuple[Any, ...] = (),
-) -> Node:
+    name: str, arguments: Sequence[Argument], outs: Sequence[tuple[Index, Dim]] = (),
+    settings: tuple[Any, ...] = ()
+) -> Node:  # fmt: skip
     """An element of what a function of whole tensors returns, at the indices `outs`."""
     indices = tuple(index for index, _ in outs)
     taken = _taken(name, arguments, indices, settings)
@@ -199,7 +182,8 @@ def call(
     if name == "inv":
         indices = _symmetric(*closed[0], indices)
     data = (name, tuple(closed), indices, settings, tuple(dim.root for _, dim in outs))
-    node = interned("call", data, data, [it for _, it in closed], len(name) + 2 + 3 * len(outs))
+    weight = len(name) + 2 + 3 * len(outs)
+    node = nodes.interned("call", data, data, [it for _, it in closed], weight)
     own = {index for index in indices if isinstance(index, int)}
     inside = (body.free.difference(i for i, _ in axes) for axes, body in arguments)
     node.free = frozenset(own.union(*inside))
@@ -225,7 +209,7 @@ def _taken(
     (place,) = outs[0]  # type: ignore[misc]
     if name == "slice" and place >= 0:
         (((index, _),), body), *_ = arguments
-        return rename(body, {index: (count_of(settings[0]) + place * settings[2],)})
+        return rename(body, {index: (nodes.count_of(settings[0]) + place * settings[2],)})
     if name == "stack":
         return arguments[place][1]
     if name == "cat" and place >= 0:
@@ -245,8 +229,8 @@ def _det_of_product(axes: Bounds, body: Node) -> Node | None:
     name = names.pop()
     if names or name is None or len(factors) != len(body.data[0]) + 1:
         return None
-    whole = call("det", [(axes, sym(name, [index for index, _ in axes]))])
-    return products.power(whole, num(len(factors)))
+    whole = call("det", [(axes, nodes.sym(name, [index for index, _ in axes]))])
+    return products.power(whole, nodes.num(len(factors)))
 
 
 def _symmetric(axes: Bounds, body: Node, outs: tuple[Index, ...]) -> tuple[Index, ...]:
@@ -272,10 +256,10 @@ def _renamed(node: Node, names: Mapping[int, Index], done: dict[Node, Node]) -> 
     if found is None:
         match node.kind:
             case "sym":
-                found = sym(node.data[0], _moved(node.data[1], names))
+                found = nodes.sym(node.data[0], _moved(node.data[1], names))
             case "delta":
                 left, right = _moved(node.data[:2], names)
-                found = delta(left, right, node.data[2])
+                found = nodes.delta(left, right, node.data[2])
             case _:
                 found = _rebuilt(node, lambda child: _renamed(child, names, done), names)
         done[node] = found
@@ -317,9 +301,8 @@ def _rebuilt(
         case "call":
             name, arguments, outs, settings, sides = node.data
             made = [(axes, change(body)) for axes, body in arguments]
-            return call(
-                name, made, list(zip(_moved(outs, names or {}), sides, strict=True)), settings
-            )
+            moved = list(zip(_moved(outs, names or {}), sides, strict=True))
+            return call(name, made, moved, settings)
     return node
 
 

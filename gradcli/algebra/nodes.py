@@ -32,15 +32,19 @@ WORK = 150_000
 """Parts that nodes are made of in one derivation, at most, whether new or known."""
 
 
-class NoRuleError(Exception):
+class NoFormulaError(Exception):
+    """There is no formula for something."""
+
+
+class NoRuleError(NoFormulaError):
     """There is no rule for something; the message is the reason."""
 
 
-class TooLongError(Exception):
+class TooLongError(NoFormulaError):
     """The formula is too long, or the work on it."""
 
 
-class UnequalError(Exception):
+class UnequalError(NoFormulaError):
     """Two sizes that must be equal are not."""
 
     def __init__(self, left: "Dim", right: "Dim") -> None:

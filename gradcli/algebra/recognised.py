@@ -120,10 +120,8 @@ def _numbers_of(base: Node) -> dict[Node, Number]:
 
 def _holds(found: Mapping[Node, Node], powers: Mapping[Node, Number]) -> bool:
     """Whether each of some powers can be taken out."""
-    return all(
-        base in found and found[base].kind == "num" and found[base].data * by >= by * by
-        for base, by in powers.items()
-    )
+    known = [(found.get(base, ZERO), by) for base, by in powers.items()]
+    return all(mine.kind == "num" and mine.data * by >= by * by for mine, by in known)
 
 
 def _complement(base: Node, exp: Node) -> Node | None:

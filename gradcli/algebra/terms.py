@@ -30,10 +30,8 @@ def terms(node: Node) -> list[Term]:
     if node.kind != "add":
         return [parts(node)]
     constant, found = node.data
-    return [
-        *((each, term) for term, each in found.items()),
-        *([(constant, ONE)] if constant else []),
-    ]
+    listed = [(each, term) for term, each in found.items()]
+    return [*listed, (constant, ONE)] if constant else listed
 
 
 def add(*nodes: Node) -> Node:

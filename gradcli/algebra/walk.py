@@ -10,21 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, TypeAlias, cast
 
+from gradcli.algebra import nodes
 from gradcli.algebra.elementwise import fn
 from gradcli.algebra.indices import rename, transformed
-from gradcli.algebra.nodes import (
-    ONE,
-    ZERO,
-    Dim,
-    Node,
-    NoRuleError,
-    fresh,
-    num,
-    ratio,
-    size,
-    sums_to_one,
-    sym,
-)
+from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, NoRuleError
 from gradcli.algebra.products import divide, mul, neg, power, powers, product, without
 from gradcli.algebra.terms import add, sub
 from gradcli.language.expressions import expression
@@ -65,7 +54,7 @@ class Value:
 
     def element(self, name: str) -> Node:
         """An element of a tensor with this name and these sides."""
-        return sym(name, [() if index is None else index for index in self.axes])
+        return nodes.sym(name, [() if index is None else index for index in self.axes])
 
 
 @dataclass(frozen=True)
@@ -162,7 +151,7 @@ def _named(name: str, value: Value, done: Walk) -> Value:
     value = value.but(node=in_steps(value.node, done))
     node = value.node
     if node.is_call("softmax", "one_hot") and node.data[2][0] in own.node.data[1]:
-        sums_to_one(name, own.node.data[1].index(node.data[2][0]))
+        nodes.sums_to_one(name, own.node.data[1].index(node.data[2][0]))
     done.steps[name] = (own, value)
     return own
 
@@ -176,7 +165,7 @@ def in_steps(node: Node, done: Walk) -> Node:
     for coefficient, factors, own in products:
         sums = [base for base, _ in factors if base.kind == "sigma"]
         if len(sums) == 1 and all(base.kind in ("sigma", "size") for base, _ in factors):
-            known[sums[0]] = mul(sums[0], own, power(product(coefficient, factors), num(-1)))
+            known[sums[0]] = mul(sums[0], own, power(product(coefficient, factors), nodes.num(-1)))
 
     replaced: dict[Node, Node] = dict(known)
 
@@ -190,7 +179,8 @@ def in_steps(node: Node, done: Walk) -> Node:
             for coefficient, factors, own in products:
                 if all(node.data[1].get(base) is by for base, by in factors):
                     rest = without(node.data[1].items(), *(base for base, _ in factors))
-                    return change(product(ratio(node.data[0], coefficient), [*rest, (own, ONE)]))
+                    times = nodes.ratio(node.data[0], coefficient)
+                    return change(product(times, [*rest, (own, ONE)]))
         return transformed(node, change)
 
     return change(node) if known else node
@@ -201,7 +191,7 @@ def tensor(value: Any) -> Value:
     if isinstance(value, Value):
         return value
     if isinstance(value, bool | int | float):
-        return Value(fn("pi") if value == math.pi else num(+value))
+        return Value(fn("pi") if value == math.pi else nodes.num(+value))
     raise NoRuleError(f"no rule for a {type(value).__name__}")
 
 
@@ -324,7 +314,7 @@ Axis: TypeAlias = tuple[int | None, Dim | None]
 
 def unpacked(value: Value) -> tuple[Node, list[tuple[int, Dim | None]]]:
     """The elements of a value with a new index for each side, and its axes with these."""
-    axes = [(fresh(), side) for side in value.sides]
+    axes = [(nodes.fresh(), side) for side in value.sides]
     last = len(axes) - 1
     return rename(value.node, {last - i: index for i, (index, _) in enumerate(axes)}), axes
 
@@ -369,4 +359,4 @@ def length(dim: Dim | None) -> Value:
     """The size of a side as a plain number."""
     if dim is None:
         return Value(ONE, (), 1)
-    return Value(size(dim), (), dim.root.size)
+    return Value(nodes.size(dim), (), dim.root.size)

@@ -6,7 +6,7 @@ Formulas, derivatives and kinks are gradcli expressions of `x` in an activation,
 classes).
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 Value: TypeAlias = bool | int | float | str | tuple[float, ...] | None
@@ -24,7 +24,7 @@ class Parameter:
     choices: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Entry:
     """The fields that activations and losses share.
 
@@ -45,9 +45,10 @@ class _Entry:
 
     name: str
     torch: str
-    code: str = ""
     formula: str
     derivative: str | None
+    _: KW_ONLY
+    code: str = ""
     kinks: tuple[str, ...] = ()
     mixes: Literal["", "row", "all"] = ""
     parameters: tuple[Parameter, ...] = ()
@@ -86,7 +87,7 @@ class Loss(_Entry):
 
     operands = ("pred", "target")
 
-    derivative: str
+    derivative: str = field(kw_only=False)
     target: Target
     reduction: Literal["", "sum", "norm"] = ""
     broadcasts: bool = False

@@ -15,6 +15,7 @@ import inspect
 import pkgutil
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from fnmatch import fnmatchcase
@@ -26,32 +27,18 @@ from torch import masked, nn, overrides
 from gradcli.catalogue.operators import FILE, entries
 
 DENIED = {
-    "cpu": "the device is the command's",
-    "cuda": "the device is the command's",
-    "pin_memory": "the device is the command's",
-    "resize*": "shows memory that was never written",
-    "empty*": "shows memory that was never written",
-    "index": "an internal of indexing",
-    "slice_inverse": "an internal of indexing",
-    "batch_norm_*": "a backend's internal",
-    "miopen_*": "a backend's internal",
-    "fbgemm_*": "a backend's internal",
-    "to_mkldnn": "a backend's internal",
-    "quantize*": "quantised tensors have no gradient",
-    "q_per_channel_*": "quantised tensors have no gradient",
-    "choose_qparams_optimized": "quantised tensors have no gradient",
-    "dequantize": "quantised tensors have no gradient",
-    "int_repr": "quantised tensors have no gradient",
-    "*col_indices*": "compressed sparse layouts are out of reach",
-    "*row_indices*": "compressed sparse layouts are out of reach",
-    "hspmm": "needs sparse layouts that no input can have",
-    "align_*": "named dimensions, which are no more since 2.13",
-    "refine_names": "named dimensions, which are no more since 2.13",
-    "rename": "named dimensions, which are no more since 2.13",
-    "hash_tensor": "no number that anyone differentiates",
-    "has_torch_function*": "no function of tensors",
-    "handle_torch_function": "no function of tensors",
+    "the device is the command's": "cpu cuda pin_memory",
+    "shows memory that was never written": "resize* empty*",
+    "an internal of indexing": "index slice_inverse",
+    "a backend's internal": "batch_norm_* miopen_* fbgemm_* to_mkldnn",
+    "quantised tensors have no gradient": "quantize* q_per_channel_* choose_qparams_optimized dequantize int_repr",
+    "compressed sparse layouts are out of reach": "*col_indices* *row_indices*",
+    "needs sparse layouts that no input can have": "hspmm",
+    "named dimensions, which are no more since 2.13": "align_* refine_names rename",
+    "no number that anyone differentiates": "hash_tensor",
+    "no function of tensors": "has_torch_function* handle_torch_function",
 }
+"""What is left out, by the reason."""
 
 ADDED = {
     # constructors: not overridable, because no argument is a tensor
@@ -63,29 +50,22 @@ ADDED = {
     " svd_lowrank unique unravel_index",
     # plain functions that nobody can override
     "F": "hardsigmoid hardswish sigmoid tanh upsample upsample_bilinear upsample_nearest",
-    "special": "",
-    "linalg": "",
-    "fft": "fftfreq rfftfreq",
+    "special": "", "linalg": "", "fft": "fftfreq rfftfreq",
     "masked": """amax amin argmax argmin cumprod cumsum log_softmax logaddexp logsumexp mean median norm normalize prod softmax
         softmin std sum var""",
     # casts, sizes, constructors after a tensor's pattern
     "Tensor": """allclose bfloat16 bool byte cdouble cfloat char dim double equal float half int is_complex is_contiguous
         is_floating_point long lu ndimension nelement new_full new_ones new_tensor new_zeros numel short size storage_offset
         stride unflatten unique""",
-}
+}  # fmt: skip
 
 PREFIXED = ("special", "linalg", "fft", "masked")
 """Namespaces whose native schemas have their name as a prefix, as in `linalg_inv`."""
 
 SPACES: dict[str, ModuleType | type] = {
-    "torch": torch,
-    "F": nn.functional,
-    "special": torch.special,
-    "linalg": torch.linalg,
-    "fft": torch.fft,
-    "masked": masked,
-    "Tensor": torch.Tensor,
-}
+    "torch": torch, "F": nn.functional, "special": torch.special, "linalg": torch.linalg, "fft": torch.fft,
+    "masked": masked, "Tensor": torch.Tensor,
+}  # fmt: skip
 
 FUNCTIONS = "activation channelshuffle distance dropout flatten fold loss padding pixelshuffle pooling upsampling"
 """The files of torch.nn.modules whose classes are functions with settings ..."""
@@ -119,7 +99,8 @@ def pure_schemas() -> set[str]:
 def denied(name: str) -> bool:
     """Whether `name` is private, works in place, or is on the deny list."""
     hidden = name.startswith("_") or name.endswith("_")
-    return hidden or any(fnmatchcase(name, pattern) for pattern in DENIED)
+    patterns = " ".join(DENIED.values()).split()
+    return hidden or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def operators(space: str, overridable: AbstractSet[object], pure: set[str]) -> Iterator[str]:
@@ -147,9 +128,8 @@ def modules(*, layers: bool) -> Iterator[str]:
     have parameters, or contain or are like modules that do.
     """
     for file in pkgutil.iter_modules(nn.modules.__path__):
-        for name in getattr(
-            importlib.import_module(f"torch.nn.modules.{file.name}"), "__all__", ()
-        ):
+        home = importlib.import_module(f"torch.nn.modules.{file.name}")
+        for name in getattr(home, "__all__", ()):
             module = getattr(nn, name, None)
             is_function = file.name in FUNCTIONS.split() and name not in WITH_PARAMETERS
             refused = any(fnmatchcase(name, pattern) for pattern in NO_LAYERS)
@@ -170,13 +150,10 @@ def tables() -> dict[str, list[str]]:
     overridable, pure = set(overrides.get_testing_overrides()), pure_schemas()
     known = {space: list(operators(space, overridable, pure)) for space in SPACES}
     return known | {
-        "nn": sorted(modules(layers=False)),
-        "layers": sorted(modules(layers=True)),
-        "properties": PROPERTIES.split(),
-        "fields": sorted(fields()),
-        "dtypes": DTYPES.split(),
-        "constants": CONSTANTS.split(),
-    }
+        "nn": sorted(modules(layers=False)), "layers": sorted(modules(layers=True)),
+        "properties": PROPERTIES.split(), "fields": sorted(fields()),
+        "dtypes": DTYPES.split(), "constants": CONSTANTS.split(),
+    }  # fmt: skip
 
 
 def merged(
@@ -228,14 +205,8 @@ def render(sections: dict[str, list[str]], oldest: str) -> str:
     """The text of the file: a heading and wrapped names per section."""
     lines = [HEADER.format(oldest)]
     for section, names in sections.items():
-        lines += ["", f"[{section}]"]
-        line = ""
-        for name in names:
-            if len(line) + len(name) >= 120:
-                lines.append(line.rstrip())
-                line = ""
-            line += name + " "
-        lines.append(line.rstrip())
+        wrapped = textwrap.wrap(" ".join(names), 119, break_on_hyphens=False)
+        lines += ["", f"[{section}]", *wrapped]
     return "\n".join(lines) + "\n"
 
 
@@ -244,10 +215,8 @@ def renewed() -> str:
     with open(FILE, encoding="ascii") as file:
         oldest = file.readline().split()[8]
     version = installed()
-    return render(
-        merged(entries(), tables(), version, oldest),
-        version if _older(version, oldest) else oldest,
-    )
+    sections = merged(entries(), tables(), version, oldest)
+    return render(sections, version if _older(version, oldest) else oldest)
 
 
 if __name__ == "__main__":

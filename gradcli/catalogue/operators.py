@@ -5,6 +5,7 @@ in `spellings.py`. Nothing here imports PyTorch: a function is a path such as `t
 `F.mse_loss`, `nn.MSELoss` or `Tensor.relu`, which `gradcli.evaluate` turns into the real one.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,15 +43,10 @@ SPACES = {
 SPELT = ("np", "np.linalg", "np.fft", "math")
 """Sections of names whose meaning in PyTorch is in `gradcli.catalogue.spellings`."""
 
-CONSTANTS = {
-    "pi": 3.141592653589793,
-    "e": 2.718281828459045,
-    "inf": float("inf"),
-    "nan": float("nan"),
-}
+CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 """Numbers by their own names, and as names of torch, np and math."""
 
-TAU = 6.283185307179586
+TAU = math.tau
 """A constant of math alone."""
 
 PYTHON_TYPES = {"float": "float64", "int": "int64", "bool": "bool", "complex": "complex128"}

@@ -3,8 +3,9 @@
 A row, one for each way to call a name, is `names (parameters): meaning`. The parameters are NumPy's
 or Python's own, in their order, with their defaults; one with the default `...` is left out of the
 meaning if it is not given. The meaning is an expression of the parameters, and `{}` in it is the
-name itself. The first row of a name that takes the arguments of a call applies. A call that no row
-takes is refused, so a name always means the same as in NumPy or Python.
+name itself, or what follows it: `fabs=abs`. The first row of a name that takes the arguments of a
+call applies. A call that no row takes is refused, so a name always means the same as in NumPy or
+Python.
 """
 
 import ast
@@ -17,16 +18,10 @@ ROWS = """
 abs absolute arccos arccosh arcsin arcsinh arctan arctanh acos acosh asin asinh atan atanh cos cosh sin sinh tan tanh
     exp exp2 expm1 log log10 log1p log2 sqrt square reciprocal negative positive floor ceil trunc fix deg2rad rad2deg
     isfinite isinf isnan isneginf isposinf isreal signbit logical_not bitwise_not conj sinc i0 frexp
+    sign fabs=abs rint=round radians=deg2rad degrees=rad2deg invert=bitwise_not conjugate=conj
     (x): torch.{}(x)
-sign(x): torch.sign(x)
 real imag(val): torch.{}(val)
 angle(z): torch.angle(z)
-fabs(x): torch.abs(x)
-rint(x): torch.round(x)
-radians(x): torch.deg2rad(x)
-degrees(x): torch.rad2deg(x)
-invert(x): torch.bitwise_not(x)
-conjugate(x): torch.conj(x)
 cbrt(x): torch.copysign(torch.abs(x)**(1/3), x)
 round around(a, decimals=...): torch.round(a, decimals=decimals)
 nan_to_num(x, *, nan=..., posinf=..., neginf=...): torch.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
@@ -35,13 +30,9 @@ clip(a, *, min=..., max=...): torch.clip(a, min=min, max=max)
 add subtract multiply divide true_divide float_power maximum minimum fmax fmin arctan2 atan2 hypot copysign
     ldexp heaviside logaddexp logaddexp2 nextafter gcd lcm greater greater_equal less less_equal not_equal fmod
     floor_divide remainder logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift
-    bitwise_right_shift
+    bitwise_right_shift mod=remainder power=pow pow equal=eq left_shift=bitwise_left_shift
+    right_shift=bitwise_right_shift matmul vecdot=linalg.vecdot
     (x1, x2): torch.{}(x1, x2)
-mod(x1, x2): torch.remainder(x1, x2)
-power pow(x1, x2): torch.pow(x1, x2)
-equal(x1, x2): torch.eq(x1, x2)
-left_shift(x1, x2): torch.bitwise_left_shift(x1, x2)
-right_shift(x1, x2): torch.bitwise_right_shift(x1, x2)
 isclose allclose(a, b, rtol=..., atol=..., equal_nan=...): torch.{}(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
 array_equal(a1, a2): torch.equal(a1, a2)
 isin(element, test_elements): torch.isin(element, test_elements)
@@ -50,15 +41,12 @@ sum nansum mean nanmean any all(a): torch.{}(a)
 sum nansum mean nanmean any all(a, axis=None, *, keepdims=...): torch.{}(a, dim=axis, keepdim=keepdims)
 prod(a): torch.prod(a)
 prod(a, axis, *, keepdims=...): torch.prod(a, dim=axis, keepdim=keepdims)
-amax max(a): torch.amax(a)
-amin min(a): torch.amin(a)
-amax max(a, axis=(), *, keepdims=...): torch.amax(a, dim=axis, keepdim=keepdims)
-amin min(a, axis=(), *, keepdims=...): torch.amin(a, dim=axis, keepdim=keepdims)
+amax max=amax amin min=amin(a): torch.{}(a)
+amax max=amax amin min=amin(a, axis=(), *, keepdims=...): torch.{}(a, dim=axis, keepdim=keepdims)
 ptp(a, axis=(), *, keepdims=...): torch.amax(a, dim=axis, keepdim=keepdims) - torch.amin(a, dim=axis, keepdim=keepdims)
 argmax argmin(a, axis=..., *, keepdims=...): torch.{}(a, dim=axis, keepdim=keepdims)
 std var(a, axis=..., *, ddof=0, keepdims=...): torch.{}(a, dim=axis, correction=ddof, keepdim=keepdims)
-median(a, axis=..., *, keepdims=...): torch.quantile(a, 0.5, dim=axis, keepdim=keepdims)
-nanmedian(a, axis=..., *, keepdims=...): torch.nanquantile(a, 0.5, dim=axis, keepdim=keepdims)
+median=quantile nanmedian=nanquantile(a, axis=..., *, keepdims=...): torch.{}(a, 0.5, dim=axis, keepdim=keepdims)
 quantile nanquantile(a, q, axis=..., *, method=..., keepdims=...):
     torch.{}(a, q, dim=axis, interpolation=method, keepdim=keepdims)
 percentile(a, q, axis=..., *, method=..., keepdims=...):
@@ -90,16 +78,12 @@ dot(a, b):
     a*b if a.ndim*b.ndim == 0 else
     torch.matmul(a, b) if b.ndim < 3 else
     torch.tensordot(a, b, ([-1], [-2]))
-matmul(x1, x2): torch.matmul(x1, x2)
-inner(a, b): torch.inner(a, b)
-vecdot(x1, x2): torch.linalg.vecdot(x1, x2)
+inner kron(a, b): torch.{}(a, b)
 vdot(a, b): torch.vdot(torch.ravel(a), torch.ravel(b))
 outer(a, b): torch.outer(torch.ravel(a), torch.ravel(b))
-kron(a, b): torch.kron(a, b)
 cross(a, b, *, axis=...): torch.linalg.cross(a, b, dim=axis)
 tensordot(a, b, axes=...): torch.tensordot(a, b, dims=axes)
 einsum(subscripts, *operands): torch.einsum(subscripts, *operands)
-trace(a): torch.trace(a)
 convolve(a, v):
     torch.nn.functional.conv1d(a[None, None], torch.flip(v, (0,))[None, None], padding=v.shape[0] - 1)[0, 0]
 
@@ -121,8 +105,7 @@ rot90(m, k=..., axes=...): torch.rot90(m, k=k, dims=axes)
 roll(a, shift, axis=...): torch.roll(a, shift, dims=axis)
 concatenate concat(arrays, axis=...): torch.cat(arrays, dim=axis)
 stack(arrays, axis=...): torch.stack(arrays, dim=axis)
-hstack vstack dstack column_stack(tup): torch.{}(tup)
-row_stack(tup): torch.vstack(tup)
+hstack vstack dstack column_stack row_stack=vstack(tup): torch.{}(tup)
 split array_split(ary, indices_or_sections, axis=...): torch.tensor_split(ary, indices_or_sections, dim=axis)
 hsplit vsplit dsplit(ary, indices_or_sections): torch.{}(ary, indices_or_sections)
 tile(A, reps): A.tile(reps)
@@ -143,9 +126,8 @@ where(condition): torch.where(condition)
 where(condition, x, y): torch.where(condition, x, y)
 nonzero(a): torch.nonzero(a, as_tuple=True)
 flatnonzero(a): torch.nonzero(torch.ravel(a), as_tuple=True)[0]
-argwhere(a): torch.argwhere(a)
 unravel_index(indices, shape): torch.unravel_index(indices, shape)
-atleast_1d atleast_2d atleast_3d(a): torch.{}(a)
+argwhere trace atleast_1d atleast_2d atleast_3d(a): torch.{}(a)
 broadcast_to(array, shape): torch.broadcast_to(array, shape)
 broadcast_shapes(*args): torch.broadcast_shapes(*args)
 meshgrid(*xi, indexing='xy'): torch.meshgrid(*xi, indexing=indexing)
@@ -183,10 +165,8 @@ matrix_power(a, n): torch.linalg.matrix_power(a, n)
 multi_dot(arrays): torch.linalg.multi_dot(arrays)
 tensorinv(a, ind=...): torch.linalg.tensorinv(a, ind=ind)
 tensorsolve(a, b, axes=...): torch.linalg.tensorsolve(a, b, dims=axes)
-matmul(x1, x2): torch.matmul(x1, x2)
-vecdot(x1, x2): torch.linalg.vecdot(x1, x2)
+matmul outer vecdot=linalg.vecdot(x1, x2): torch.{}(x1, x2)
 cross(x1, x2, *, axis=...): torch.linalg.cross(x1, x2, dim=axis)
-outer(x1, x2): torch.outer(x1, x2)
 diagonal(x, *, offset=...): torch.linalg.diagonal(x, offset=offset)
 trace(x): torch.trace(x)
 
@@ -198,12 +178,9 @@ fftfreq rfftfreq(n, d=1.0): torch.fft.{}(n, d)
 
 [math]
 acos acosh asin asinh atan atanh ceil cos cosh erf erfc exp exp2 expm1 floor isfinite isinf isnan lgamma log10 log1p log2
-    sin sinh sqrt tan tanh trunc (x, /): torch.{}(x)
+    sin sinh sqrt tan tanh trunc fabs=abs degrees=rad2deg radians=deg2rad (x, /): torch.{}(x)
 atan2 copysign fmod hypot nextafter pow(x, y, /): torch.{}(x, y)
 ldexp(x, i, /): torch.ldexp(x, i)
-fabs(x, /): torch.abs(x)
-degrees(x, /): torch.rad2deg(x)
-radians(x, /): torch.deg2rad(x)
 cbrt(x, /): torch.copysign(torch.abs(x)**(1/3), x)
 log(x, /): torch.log(x)
 log(x, base, /): torch.log(x)/torch.log(base)
@@ -253,7 +230,8 @@ def _lines() -> Mapping[str, Mapping[str, list[str]]]:
         for line in body.replace("\n    ", " ").splitlines():
             listed, bracket, rest = line.partition("(")
             for name in listed.split():
-                names.setdefault(name, []).append(bracket + rest.replace("{}", name))
+                name, _, other = name.partition("=")
+                names.setdefault(name, []).append(bracket + rest.replace("{}", other or name))
     return sections
 
 

@@ -66,10 +66,10 @@ def _reported(arguments: Sequence[str], world: World, action: Callable[[], int])
     except EndedBySignal as ended:
         return die(ended.signum)
     except Exception as error:
-        return _draw_error(error, world, command)
+        return draw_error(error, world, command)
 
 
-def _draw_error(error: BaseException, world: World, command: str) -> ExitStatus:
+def draw_error(error: BaseException, world: World, command: str) -> ExitStatus:
     """Draw an error on stderr, and return its exit status."""
     shown = error if isinstance(error, GradcliError) else report.shortage(error)
     world.tell(report.draw(shown, world, command) if shown else report.fault(error, world))
@@ -87,6 +87,13 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     call = _read(command, arguments[1:], world)
     gc.enable()
     page = command.page(call.request, call.shown, world, call.read_stdin) if command.page else None
+    if callable(page):
+        from gradcli.cli.session_calls import (
+            making_calls,
+        )  # the server, which other calls do without
+
+        with making_calls(world) as calls:
+            return page(calls)
     if isinstance(page, int):
         if getattr(call.request, "loads_pytorch", False):
             successor = Successor(world, quiet=call.shown.quiet)
@@ -182,7 +189,7 @@ def _work(call: Invocation, world: World, progress: Progress, temporary: str) ->
         content, status = _answer(call, world, progress, temporary, successor)
         status = world.put(content) or status
     except (Exception, SystemExit) as error:  # a library may raise SystemExit
-        status = _draw_error(error, world, call.command.name)
+        status = draw_error(error, world, call.command.name)
     successor.tell()
     return status
 
@@ -222,7 +229,7 @@ def _streams(request: Any, shown: OutputOptions) -> AbstractContextManager[None]
     """Where the streams go while a request is computed: nothing but the user's code prints."""
     if not request.runs_user_code:
         return silent_streams()
-    result_alone = shown.json or shown.get is not None
+    result_alone = shown.json or shown.get is not None or bool(shown.markup)
     return nullcontext() if request.prints_through and not result_alone else stdout_to_stderr()
 
 

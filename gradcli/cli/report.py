@@ -3,29 +3,18 @@
 import errno
 
 from gradcli import errors
-from gradcli.errors import GradcliError, SizeError, UsageError, printable
-from gradcli.language.source import quoted
+from gradcli.errors import GradcliError, SizeError, UsageError
 from gradcli.world import World
 
-_LINES = 7
-_CHARACTERS = 2900
 _SCARCE = {errno.EMFILE: "-n", errno.ENFILE: "-n", errno.EAGAIN: "-u", errno.ENOMEM: "-v"}
 """The system's errors for a resource that has run out, and the option of ulimit that shows it."""
 
 
 def draw(error: GradcliError, world: World, command: str = "") -> str:
     """The text for stderr, ended by a line feed."""
-    label = printable(quoted(error.span.label)) if error.span else ""
-    line = f"{label}: {error.message}" if label else error.message
-    if error.why_entry:
-        line += f" (gradcli why {error.why_entry})"
-    hint = error.hint
-    if not hint and isinstance(error, UsageError):
-        hint = f"gradcli {command} --help".replace("  ", " ")
-    below = [*(error.span.draw() if error.span else []), *hint.splitlines()]
+    usage = f"gradcli {command} --help".replace("  ", " ")
     first = "\x1b[1;31merror:\x1b[0m" if world.colour(world.stderr) else "error:"
-    lines = [f"{first} {line[: _CHARACTERS // 2]}", *(f"  {text}" for text in below[: _LINES - 1])]
-    return "\n".join(lines)[:_CHARACTERS] + "\n"
+    return f"{first} {error.told(usage if isinstance(error, UsageError) else '')}\n"
 
 
 def shortage(error: BaseException) -> GradcliError | None:

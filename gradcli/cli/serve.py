@@ -50,7 +50,8 @@ def _calls() -> tuple[str, ...]:
 
 _NOT_LOADED = (
     "gradcli.__main__", "gradcli.catalogue.generate_operators", "gradcli.process.client",
-    "gradcli.show.pictures.drawing", "gradcli.commands.plot.picture",  # matplotlib: 24 MB, for --out alone
+    "gradcli.show.pictures.drawing", "gradcli.show.pictures.figure",  # matplotlib: 24 MB, for --out
+    *(f"{command.folder}.picture" for command in COMMANDS.values()),
 )  # fmt: skip
 
 
@@ -92,6 +93,8 @@ PROGRAM = Program(
 )
 
 
-def main(path: str, idle: float, files: Files) -> None:
-    """Serve gradcli, of these files, at `path` until nobody has called for `idle` seconds."""
-    serve(path, idle, PROGRAM, files)
+def main(path: str, idle: float, files: Files, owner: int = -1) -> None:
+    """Serve gradcli, of these files, at `path` until nobody has called for `idle` seconds, or until
+    the other end of `owner` is closed, if that is a descriptor.
+    """
+    serve(path, idle, PROGRAM, files, owner)

@@ -64,8 +64,7 @@ def _idle(world: World) -> float:
 def _is_due(world: World) -> bool:
     """Whether it has not been told today; records it, in the user's state folder, if it can."""
     with suppress(OSError, ValueError):
-        folder = os.path.join(_state_folder(world), "gradcli")
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        folder = world.state_folder()
         today = time.strftime("%Y-%m-%d")
         path = os.path.join(folder, "hinted")
         with suppress(FileNotFoundError), open(path, encoding="ascii") as file:
@@ -74,15 +73,3 @@ def _is_due(world: World) -> bool:
         with open(path, "w", encoding="ascii") as file:
             file.write(today)
     return True
-
-
-def _state_folder(world: World) -> str:
-    """XDG_STATE_HOME or ~/.local/state, which is made if it is missing. Raises OSError."""
-    folder = world.environ.get("XDG_STATE_HOME", "")
-    if not folder:
-        home = world.environ.get("HOME", "")
-        os.stat(home)
-        folder = os.path.join(home, ".local", "state")
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    os.stat(folder)
-    return folder

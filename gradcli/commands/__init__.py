@@ -8,7 +8,7 @@ The parts of a folder are found by these names, and each is loaded only when it 
     request.py    the request: its class has the command's name, its fields are the options
     compute.py    compute(request, job): the result of a request
     result.py     the result, its main arrays and paths, its closed forms
-    show.py       tables(result, digits), or page(result, style, window); perhaps latex(result)
+    show.py       tables(result, digits), or page(result, style, window) and document(result, digits)
     program.py    program(script, request, result): writes the PyTorch program of --code
     page.py       page(request, output, world, read_stdin): the answer that needs no PyTorch
 """
@@ -59,10 +59,11 @@ class Command:
     def output(self) -> "dict[str, Option]":
         """The output options that it has, by field of `OutputOptions`."""
         from gradcli.options.fields import Paths, options
-        from gradcli.options.shared import OUT, PICTURE_OUT, OutputOptions
+        from gradcli.options.shared import OUT, PICTURE_OPTIONS, OutputOptions, files_of
 
-        known = options(OutputOptions)
-        missing = {"latex"} if find_spec(f"{self.folder}.program") else {"latex", "code"}
+        known, files = options(OutputOptions), files_of(self.request)
+        missing = set() if find_spec(f"{self.folder}.program") else {"code"}
+        missing |= set() if getattr(self.request, "pictures", False) else {*PICTURE_OPTIONS}
         every = [name for name in known if name not in missing]
         forms: Mapping[str, str] = self._get("FORMS", dict.fromkeys(every, ""))
         output = {
@@ -71,10 +72,10 @@ class Command:
         }
         if paths := self._get("PATHS", ""):
             output["get"] = replace(output["get"], help=f"{output['get'].help}, such as {paths}")
-        if getattr(self.request, "pictures", False):
-            output["out"] = replace(output["out"], kind=PICTURE_OUT)
-        if "out" in output and (files := getattr(self.request, "files", ())):
-            output["out"] = replace(output["out"], kind=replace(OUT, paths=Paths("", files)))
+        if "out" in output:
+            text = forms["out"] or f"{known['out'].help}: {', '.join(files[:-1])} or {files[-1]}"
+            kind = replace(OUT, paths=Paths("", files))
+            output["out"] = replace(output["out"], kind=kind, help=text)
         return output
 
     @cached_property
@@ -85,10 +86,11 @@ class Command:
         return options(self.request) | self.output
 
     @cached_property
-    def page(self) -> Callable[..., str | int | None] | None:
+    def page(self) -> Callable[..., str | int | Callable[..., int] | None] | None:
         """The function that answers a call without a worker, if there is one.
 
-        It returns a page to print, an exit status if it has printed, or None for a worker to answer.
+        It returns a page to print, an exit status if it has printed, None for a worker to answer, or
+        a function of what makes further calls, which returns the exit status of all of them.
         """
         path = f"{self.folder}.page"
         return import_module(path).page if find_spec(path) else None
@@ -118,6 +120,7 @@ COMMANDS = {
             "functions", "Learn", "the catalogue: formula, derivative, range, kinks, PyTorch's name"
         ),
         Command("batch", "Script", "one JSON job per line in, one JSON result per line out"),
+        Command("session", "Script", "the same line by line, with inputs that stay"),
         Command("server", "Script", "keep PyTorch loaded: a call takes hundredths of a second"),
         Command("completion", "Script", "completion script for bash, zsh or fish"),
     )

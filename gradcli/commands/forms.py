@@ -3,13 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 from gradcli.errors import FileError, printable
-from gradcli.options.shared import OutputOptions
+from gradcli.options.shared import MARKUPS, OutputOptions
 from gradcli.results import Result, part
 from gradcli.show import json
+from gradcli.show.markup import written
 from gradcli.world import World
 
 if TYPE_CHECKING:
     from gradcli.show.pictures.plotter import Window
+    from gradcli.show.table import Table
     from gradcli.show.terminal import Style
 
 
@@ -30,10 +32,11 @@ def show(
 
         return graph(result, shown.graph, ascii_only=world.ascii_only).encode(), ""
     if temporary:
-        _write(result, shown, temporary)
-    notes = result.notes if isinstance(result, Result) and not (shown.quiet or shown.json) else []
-    lines = [f"note: {printable(note.text)} [{note.code}]\n" for note in notes]
-    return _form(result, shown, world), "".join(lines)
+        _write(request, result, shown, world, temporary)
+    form = shown.markup or MARKUPS.get(shown.out_suffix, "")
+    in_result = shown.json or (form and not _formulas_alone(result, form))
+    notes = [] if in_result else _notes(result, shown)
+    return _form(result, shown, world), "".join(f"{note}\n" for note in notes)
 
 
 def line(answer: tuple[bytes, Result]) -> bytes:
@@ -52,8 +55,8 @@ def _form(result: Any, shown: OutputOptions, world: World) -> bytes:
         return json.render(result)
     if shown.get is not None:
         return json.render_path(result, shown.get)
-    if shown.latex:
-        return _encoded(part(result, "show").latex(result), world)
+    if shown.markup:
+        return _encoded(markup(result, shown.markup, shown), world)
     if shown.csv:
         from gradcli.show import csv
 
@@ -68,8 +71,7 @@ def _screen(result: Any, shown: OutputOptions, world: World) -> str:
     view = part(result, "show")
     if hasattr(view, "page"):
         return str(view.page(result, _style(shown, world), _window(world)))
-    found = (result.ledger, result.forward, result.check, result.expect)
-    evidence = any(each is not None for each in found)
+    evidence = _evidence(result, shown.precision)
     picture = ""
     if hasattr(view, "picture"):
         picture = str(view.picture(result, _window(world), shown.precision))
@@ -77,13 +79,62 @@ def _screen(result: Any, shown: OutputOptions, world: World) -> str:
             return picture
     from gradcli.show import terminal  # rich, which the other forms do not need
 
-    tables = [] if picture else [*view.tables(result, shown.precision)]
-    if evidence:
-        from gradcli.evidence.tables import evidence_tables
-
-        tables += evidence_tables(result, shown.precision)
-    text = terminal.render(tables, _style(shown, world))
+    tables = [] if picture else view.tables(result, shown.precision)
+    text = terminal.render([*tables, *evidence], _style(shown, world))
     return f"{picture}\n{text}" if picture else text
+
+
+def _evidence(result: Any, digits: int) -> list["Table"]:
+    """The tables of --explain, --check and --expect, as far as these were asked for."""
+    keys = ("ledger", "forward", "check", "expect")
+    if all(getattr(result, key, None) is None for key in keys):
+        return []
+    from gradcli.evidence.tables import evidence_tables
+
+    return evidence_tables(result, digits)
+
+
+def markup(result: Any, form: str, shown: OutputOptions) -> str:
+    """The result as text for another page, in one of the forms of MARKUPS: its tables or, of a
+    command that has one, its `document`; then evidence and notes.
+    """
+    from gradcli.show.cells import parts
+    from gradcli.show.document import Prose
+
+    view, digits = part(result, "show"), shown.precision
+    if _formulas_alone(result, form):
+        return str(view.latex(result))
+    drawn = getattr(view, "document", None) or view.tables
+    every = [*drawn(result, digits), *_evidence(result, digits)]
+    found = parts(every, _expressions(result), digits, full=shown.full)
+    found += map(Prose, _notes(result, shown))
+    return written(form, found, _ranks(result))
+
+
+def _formulas_alone(result: Any, form: str) -> bool:
+    """Whether the form holds formulas, and no tables or notes."""
+    return form == "latex" and hasattr(part(result, "show"), "latex")
+
+
+def _expressions(result: Any) -> set[str]:
+    """The expressions that titles contain."""
+    rows = [*(getattr(result, "ledger", None) or ()), *(getattr(result, "forward", None) or ())]
+    subjects = [row.subject for row in rows if row.subject]
+    own = {getattr(result, key, "") for key in ("expression", "layer")}
+    return {*own, *(subject.title or subject.expression for subject in subjects)} - {"", None}
+
+
+def _ranks(result: Any) -> dict[str, int]:
+    """The number of dimensions of each input and named step."""
+    steps = getattr(result, "intermediates", {})
+    values = {name: getattr(step, "value", step) for name, step in steps.items()}
+    return {name: each.ndim for name, each in {**getattr(result, "inputs", {}), **values}.items()}
+
+
+def _notes(result: Any, shown: OutputOptions) -> list[str]:
+    """A line for each note, unless there shall be none."""
+    notes = result.notes if isinstance(result, Result) and not shown.quiet else []
+    return [f"note: {printable(note.text)} [{note.code}]" for note in notes]
 
 
 def _style(shown: OutputOptions, world: World) -> "Style":
@@ -114,12 +165,21 @@ def _encoded(text: str, world: World) -> bytes:
     return text.encode(world.stdout.encoding or "utf-8", "replace")
 
 
-def _write(result: Any, shown: OutputOptions, path: str) -> None:
+def _write(request: Any, result: Any, shown: OutputOptions, world: World, path: str) -> None:
     from gradcli.show import archive
 
+    suffix = shown.out_suffix
     try:
         with open(path, "wb") as file:
-            archive.write(result, shown.out_suffix, file)
+            if suffix in MARKUPS:
+                file.write(markup(result, MARKUPS[suffix], shown).encode())
+            elif shown.tables_in_file(request):
+                from gradcli.show import screen
+
+                drawn = screen.draw(lambda paper: _screen(result, shown, paper), world)
+                file.write(drawn.encode())
+            else:
+                archive.write(result, shown, file)
     except OSError as error:
         reason = (error.strerror or "the disk is full").lower()  # NumPy gives no reason
         message = f"--out: {shown.out!r} cannot be written: {reason}"

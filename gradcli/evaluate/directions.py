@@ -1,6 +1,6 @@
 """Directions of derivatives as tensors: `--jvp` and `--hvp` name an input and give its tangent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from gradcli.evaluate.networks import in_shape
 from gradcli.language.literals.constructors import Made
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.inputs import Input
+from gradcli.results import Inputs
 
 LISTED = 16
 """Random numbers in a note, at most."""
@@ -24,12 +25,12 @@ class Directions(dict[str, Tensor]):
     def __init__(self, given: Sequence[Input], job: Job, option: str) -> None:
         self._given, self._job, self._option = given, job, option
 
-    def made(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def made(self, inputs: Inputs) -> dict[str, Tensor]:
         """Make the directions, which are not inputs. Raises what a literal raises."""
         self.update({item.name: self._job.tensor(item.literal) for item in self._given})
         return {}
 
-    def fit(self, inputs: Mapping[str, Tensor]) -> None:
+    def fit(self, inputs: Inputs) -> None:
         """Fit the directions to their inputs.
 
         Raises UsageError for a name that is not an input, MathError for an input of integers,
@@ -39,9 +40,7 @@ class Directions(dict[str, Tensor]):
             self[item.name] = _fitted(self[item.name], item, inputs, self._job, self._option)
 
 
-def _fitted(
-    direction: Tensor, item: Input, inputs: Mapping[str, Tensor], job: Job, option: str
-) -> Tensor:
+def _fitted(direction: Tensor, item: Input, inputs: Inputs, job: Job, option: str) -> Tensor:
     name, place = item.name, item.literal.source.whole
     if (tensor := inputs.get(name)) is None:
         known = [each for each, tensor in inputs.items() if tensor.is_floating_point()]

@@ -9,36 +9,26 @@ from torch import Tensor, nn
 
 from gradcli.language.assignment import in_expression
 
-_TAKES = {
-    "in_features": {
-        "Linear AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss": "* n",
-    },
-    "in_channels": {
-        "Conv1d ConvTranspose1d": "n length | batch n length",
-        "Conv2d ConvTranspose2d": "n height width | batch n height width",
-        "Conv3d ConvTranspose3d": "n depth height width | batch n depth height width",
-    },
-    "num_features": {
-        "BatchNorm1d": "batch n | batch n length",
-        "InstanceNorm1d": "n length | batch n length",
-        "BatchNorm2d": "batch n height width",
-        "InstanceNorm2d": "n height width | batch n height width",
-        "BatchNorm3d": "batch n depth height width",
-        "InstanceNorm3d": "n depth height width | batch n depth height width",
-    },
-    "num_channels": {"GroupNorm": "batch n *"},
-    "num_parameters": {"PReLU": "batch n *"},
-    "normalized_shape": {"LayerNorm RMSNorm": "* n"},
-    "input_size": {
-        "RNN LSTM GRU": "length n | length batch n",
-        "RNNCell LSTMCell GRUCell": "n | batch n",
-    },
-    "embed_dim": {"MultiheadAttention": "length n | length batch n"},
-}
+_TAKES = """
+    in_features: Linear AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss: * n
+    in_channels: Conv1d ConvTranspose1d: n length | batch n length
+    in_channels: Conv2d ConvTranspose2d: n height width | batch n height width
+    in_channels: Conv3d ConvTranspose3d: n depth height width | batch n depth height width
+    num_features: BatchNorm1d: batch n | batch n length
+    num_features: InstanceNorm1d: n length | batch n length
+    num_features: BatchNorm2d: batch n height width
+    num_features: InstanceNorm2d: n height width | batch n height width
+    num_features: BatchNorm3d: batch n depth height width
+    num_features: InstanceNorm3d: n depth height width | batch n depth height width
+    num_channels: GroupNorm: batch n *
+    num_parameters: PReLU: batch n *
+    normalized_shape: LayerNorm RMSNorm: * n
+    input_size: RNN LSTM GRU: length n | length batch n
+    input_size: RNNCell LSTMCell GRUCell: n | batch n
+    embed_dim: MultiheadAttention: length n | length batch n"""
 _FORMS = {
     name: (setting, [form.split() for form in forms.split(" | ")])
-    for setting, classes in _TAKES.items()
-    for names, forms in classes.items()
+    for setting, names, forms in (line.strip().split(": ") for line in _TAKES.strip().split("\n"))
     for name in names.split()
 }
 """The setting of a layer that one size of its input must equal, and the shapes that the input may

@@ -66,9 +66,8 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         memory = f"{name} needs more memory than is available"
         return SizeError(memory, span=step.span, hint=lines[0])
     if isinstance(error, OverflowError | ZeroDivisionError):
-        return ExpressionError(
-            f"{name}: {message}", span=step.span, hint="the number is not finite"
-        )
+        hint = "the number is not finite"
+        return ExpressionError(f"{name}: {message}", span=step.span, hint=hint)
     if step.kind == "call" and step.name.startswith("nn."):
         return _settings(name, message, step, operands)
     if "invalid combination of arguments" in message:
@@ -170,10 +169,9 @@ def _reworded(message: str, name: str, operands: Sequence[object]) -> str:
     shapes = [list(v.shape) for v in chain.from_iterable(listed) if isinstance(v, Tensor)]
     for pattern, worded in _RULES:
         if matched := re.search(pattern, message):
-            text = (
-                matched.expand(worded) if isinstance(worded, str) else worded(matched, name, shapes)
-            )
-            if text:
+            if isinstance(worded, str):
+                return matched.expand(worded)
+            if text := worded(matched, name, shapes):
                 return text
     return message
 

@@ -16,12 +16,12 @@ import orjson
 import torch
 from torch import Tensor
 
-from gradcli.errors import FileError, GradcliError, SizeError
+from gradcli.errors import FileError, GradcliError, LiteralError, SizeError
 from gradcli.evaluate import columns
 from gradcli.language.file_names import FromFile, check_file
 from gradcli.language.limits import ELEMENTS, LITERAL_TEXT
 from gradcli.language.literals.constructors import Made
-from gradcli.language.literals.literal import Numbers, from_json, parse_stream, read_json
+from gradcli.language.literals.literal import Held, Numbers, from_json, parse_stream, read_json
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
 
@@ -45,12 +45,12 @@ _HEADER = 16_384
 """Bytes at the head of an array that are read; NumPy's own headers stay below 10,000."""
 
 _NOT_NUMBERS = {
-    "O": ("Python objects", "save an array of floats: a.astype(float)"),
-    **dict.fromkeys("US", ("text", "save an array of floats: a.astype(float)")),
-    "V": ("records, or a type unknown to NumPy", "save each field as an array of floats"),
-    "M": ("dates", "save an array of floats"),
-    "m": ("time differences", "save an array of floats"),
-    "c": ("complex numbers", "save its .real and .imag"),
+    "O": ("Python objects", "make it an array of floats: a.astype(float)"),
+    **dict.fromkeys("US", ("text", "make it an array of floats: a.astype(float)")),
+    "V": ("records, or a type unknown to NumPy", "make each field an array of floats"),
+    "M": ("dates", "make it an array of floats"),
+    "m": ("time differences", "make it an array of floats"),
+    "c": ("complex numbers", "use its .real and .imag"),
 }
 """What arrays hold instead of numbers, by NumPy's letter for the kind, with the hint."""
 
@@ -91,11 +91,31 @@ def _guarded(literal: FromFile, reader: Callable[[FromFile], _Item]) -> _Item:
         raise _unreadable(literal, _reason(error)) from None
 
 
-def _fault(literal: FromFile, message: str, hint: str) -> FileError:
-    return FileError(message, span=literal.span, hint=hint)
+def held(literal: Held) -> Tensor:
+    """The array or the tensor of a caller, detached, on its device as it is stored, in the same
+    memory where PyTorch has its type.
+
+    Raises LiteralError if it does not hold real numbers, SizeError if it is too large.
+    """
+    if isinstance(literal.value, Tensor):
+        tensor = _strided(literal, literal.value.detach()).as_subclass(Tensor)
+        return tensor.clone() if tensor.is_inference() else tensor  # which autograd refuses
+    array = np.asarray(literal.value)
+    if array.dtype.kind in _NOT_NUMBERS:
+        contents, hint = _NOT_NUMBERS[array.dtype.kind]
+        raise _fault(literal, f"the array contains {contents}, not real numbers", hint)
+    if any(step < 0 for step in array.strides):  # which a tensor cannot have
+        array = array.copy()
+    with warnings.catch_warnings(action="ignore"):  # that it is read-only: it is only read
+        return _strided(literal, _tensor(array))
 
 
-def _unreadable(literal: FromFile, reason: str) -> FileError:
+def _fault(literal: FromFile | Held, message: str, hint: str) -> GradcliError:
+    kind = FileError if isinstance(literal, FromFile) else LiteralError
+    return kind(message, span=literal.span, hint=hint)
+
+
+def _unreadable(literal: FromFile, reason: str) -> GradcliError:
     message = f"this cannot be read as {literal.suffix} ({reason})"
     return _fault(literal, message, "write the file again")
 
@@ -220,19 +240,19 @@ def _pt(literal: FromFile) -> Tensor:
     return _strided(literal, contents.detach())
 
 
-def _strided(literal: FromFile, tensor: Tensor) -> Tensor:
-    """`tensor`, if it is dense and real; FileError otherwise."""
+def _strided(literal: FromFile | Held, tensor: Tensor) -> Tensor:
+    """`tensor`, if it is dense and real. Raises FileError or LiteralError, and SizeError."""
     if tensor.is_complex():
-        raise _fault(literal, "the tensor is complex", "save its .real and .imag")
+        raise _fault(literal, "the tensor is complex", "use its .real and .imag")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         message = "the tensor is sparse, quantized, nested or without data"
-        raise _fault(literal, message, "save x.to_dense() or x.dequantize()")
-    ELEMENTS.check(tensor.numel(), "the tensor", hint="save part of it")
+        raise _fault(literal, message, "use x.to_dense() or x.dequantize()")
+    ELEMENTS.check(tensor.numel(), "the tensor", hint="use a part of it")
     try:
         torch.empty(1, dtype=tensor.dtype).float()
     except RuntimeError:
         message = f"the tensor is {tensor.dtype}, which PyTorch cannot convert to real numbers"
-        raise _fault(literal, message, "save x.float()") from None
+        raise _fault(literal, message, "use x.float()") from None
     return tensor
 
 
@@ -241,7 +261,7 @@ def _safe_open(literal: FromFile) -> Any:
         from safetensors import safe_open
     except ImportError:
         message = "reading .safetensors requires the package safetensors"
-        raise _fault(literal, message, "pip install 'gradcli[safetensors]'") from None
+        raise _fault(literal, message, "pip install safetensors") from None
     return safe_open(literal.path, framework="pt")
 
 

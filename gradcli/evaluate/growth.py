@@ -54,11 +54,12 @@ def refuse(name: str, elements: float) -> None:
     """Raise SizeError if `elements` are more than are allowed."""
     if elements > ELEMENTS.value:
         count = (
-            "countless" if elements == inf else f"{elements:{',.0f' if elements < 1e18 else '.0e'}}"
+            "countless"
+            if elements == inf
+            else format(elements, ",.0f" if elements < 1e18 else ".0e")
         )
-        raise SizeError(
-            f"{name} would make {count} elements, and at most {ELEMENTS.value:,} are allowed ({ELEMENTS.reason})"
-        )
+        allowed = f"at most {ELEMENTS.value:,} are allowed ({ELEMENTS.reason})"
+        raise SizeError(f"{name} would make {count} elements, and {allowed}")
 
 
 def broadcast(shapes: Iterable[Iterable[int]]) -> int:
@@ -70,17 +71,13 @@ def _flat(sizes: Any) -> list[float]:
     """Sizes given one by one, or in one tuple or list."""
     if not isinstance(sizes, tuple | list):
         return [float(sizes)]
-    return [
-        float(n) for size in sizes for n in (size if isinstance(size, tuple | list) else [size])
-    ]
+    # Two levels and no more: a few lines can nest sequences without end.
+    rows = (size if isinstance(size, tuple | list) else [size] for size in sizes)
+    return [float(number) for row in rows for number in row]
 
 
 def _sized(*size: Any, **more: Any) -> float:
     return prod(_flat(more.get("size", size)))
-
-
-def _sized_by_tuple(*arguments: Any, **more: Any) -> float:
-    return _sized(*(size for size in arguments if isinstance(size, tuple | list)), **more)
 
 
 def _steps(start: float, end: float | None = None, step: float = 1, **more: Any) -> float:
@@ -112,10 +109,9 @@ def _padded(x: Tensor, pad: Any, *_: Any, **more: Any) -> float:
 def _resampled(
     x: Tensor, size: Any = None, scale_factor: Any = None, *_: Any, **more: Any
 ) -> float:
-    spatial = x.shape[2:]
     if size is not None:
-        return prod(x.shape[:2]) * prod(_spread(size, len(spatial)))
-    return x.numel() * prod(_spread(scale_factor, len(spatial)))
+        return prod(x.shape[:2]) * prod(_spread(size, x.ndim - 2))
+    return x.numel() * prod(_spread(scale_factor, x.ndim - 2))
 
 
 def _spread(value: Any, count: int) -> list[float]:
@@ -139,7 +135,10 @@ def _spectrum(x: Tensor, n: Any = None, *_: Any, **more: Any) -> float:
 _COUNTS: Mapping[str, Count] = {
     "empty zeros ones rand randn": _sized,
     "new_zeros new_ones": lambda x, *size, **more: _sized(*size, **more),
-    "full new_full randint normal": _sized_by_tuple,
+    "full new_full randint normal":
+        lambda *all, **more: _sized(
+            *(size for size in all if isinstance(size, tuple | list)), **more
+        ),
     "arange range": _steps,
     "linspace logspace": lambda start, end, steps, *_, **more: float(steps),
     "eye tril_indices triu_indices": lambda n, m=None, *_, **more: float(n) * (n if m is None else m),

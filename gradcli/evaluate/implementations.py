@@ -48,12 +48,11 @@ def _reduced(call: Call, reduction: str) -> Binary:
 
 def _arguments(call: Call, like: Tensor) -> dict[str, Any]:
     """The arguments for PyTorch; weights have the dtype and device of `like`."""
-    return {
-        name: torch.tensor(value, dtype=like.dtype, device=like.device)
-        if name in TENSOR_PARAMETERS and value is not None
-        else value
-        for name, value in call.bound.items()
-    }
+    given: dict[str, Any] = dict(call.bound)
+    for name in TENSOR_PARAMETERS & given.keys():
+        if given[name] is not None:
+            given[name] = torch.tensor(given[name], dtype=like.dtype, device=like.device)
+    return given
 
 
 def _resolve(entry: Activation | Loss) -> Function:

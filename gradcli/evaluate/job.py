@@ -21,7 +21,7 @@ from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
 from gradcli.options import shared
 from gradcli.options.shared import ComputeOptions
-from gradcli.results import Note, Subject
+from gradcli.results import Inputs, Note, Subject
 
 DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shared.DTYPES}
 
@@ -84,17 +84,12 @@ class Job:
     """One request being computed. Making one seeds PyTorch's generator, once, before the inputs."""
 
     def __init__(
-        self,
-        request: ComputeOptions,
-        read_stdin: Callable[[], str],
+        self, request: ComputeOptions, read_stdin: Callable[[], str],
         before: Before = lambda step, operands: None,
-        begin_step: BeginStep = lambda number, total: None,
-        programs: Sequence[Expression] = (),
-    ) -> None:
-        self.programs = programs
-        self.read_stdin = read_stdin
-        self.before = before
-        self.begin_step = begin_step
+        begin_step: BeginStep = lambda number, total: None, programs: Sequence[Expression] = (),
+    ) -> None:  # fmt: skip
+        self.programs, self.read_stdin = programs, read_stdin
+        self.before, self.begin_step = before, begin_step
         self.dtype = DTYPES[request.dtype]
         self.device = _CPU if request.device == "cpu" else _device(request.device)
         self.notes: list[Note] = []
@@ -125,9 +120,7 @@ class Job:
         if (note := Note(code, text)) not in self.notes:
             self.notes.append(note)
 
-    def wrt(
-        self, names: Sequence[str], inputs: Mapping[str, Tensor], default: Sequence[str]
-    ) -> list[str]:
+    def wrt(self, names: Sequence[str], inputs: Inputs, default: Sequence[str]) -> list[str]:
         """The inputs to differentiate by, in the order of `inputs`: those of --wrt, or the default.
 
         A module's name means all its parameters. An integer input beside a floating one is left out,
@@ -164,50 +157,39 @@ class Job:
         return tensor
 
     def header(
-        self,
-        command: str,
-        inputs: Mapping[str, Tensor],
-        defaults: list[str] | None = None,
-        subjects: Sequence[Subject] = (),
-    ) -> dict[str, Any]:
+        self, command: str, inputs: Inputs, defaults: list[str] | None = None,
+        subjects: Sequence[Subject] = ()
+    ) -> dict[str, Any]:  # fmt: skip
         """The fields that every result has; `inputs` may have any shape and dtype."""
         return {
-            "command": command,
-            "dtype": str(self.dtype).removeprefix("torch."),
-            "inputs": dict(inputs),
-            "defaults": defaults or [],
-            "notes": self.notes,
-            "modules": tuple(self.modules),
-            "subjects": tuple(subjects),
-        }
+            "command": command, "dtype": str(self.dtype).removeprefix("torch."),
+            "inputs": dict(inputs), "defaults": defaults or [], "notes": self.notes,
+            "modules": tuple(self.modules), "subjects": tuple(subjects),
+        }  # fmt: skip
 
     @contextmanager
     def surroundings(self) -> Iterator[None]:
         """The job's dtype and device as PyTorch's defaults, and PyTorch's warnings as notes."""
-        with listening() as caught, nullcontext() if self.device.type == "cpu" else self.device:
-            if torch.get_default_dtype() == self.dtype:
-                yield
-            else:
-                with default_dtype(self.dtype):
-                    yield
+        device = nullcontext() if self.device.type == "cpu" else self.device
+        with listening() as caught, device, default_dtype(self.dtype):
+            yield
         for warning in caught:
             text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0]
             note = _warning(text.strip())
             self.note(note.code, note.text)
 
 
-def _meant(name: str, inputs: Mapping[str, Tensor]) -> list[str]:
+def _meant(name: str, inputs: Inputs) -> list[str]:
     """The inputs that a name of --wrt means: one, or all parameters of a module."""
     return [name] if name in inputs else [n for n in inputs if n.startswith(f"{name}.")]
 
 
 def not_floating(name: str, tensor: Tensor) -> MathError:
     """The error of an input of any shape that is not floating, and so has no derivative."""
-    return MathError(
-        f"there is nothing to differentiate: {name} is {dtype_name(tensor)}, and only floating-point inputs have gradients",
-        hint=f"write {name} as plain numbers, such as 1,2, which are floats",
-        why_entry="int-dtype",
-    )
+    fact = f"{name} is {dtype_name(tensor)}, and only floating-point inputs have gradients"
+    hint = f"write {name} as plain numbers, such as 1,2, which are floats"
+    message = f"there is nothing to differentiate: {fact}"
+    return MathError(message, hint=hint, why_entry="int-dtype")
 
 
 def dtype_name(tensor: Tensor) -> str:
@@ -245,12 +227,8 @@ _CPU = torch.device("cpu")
 def _device(name: str) -> torch.device:
     """The device of that name. Raises UsageError if this PyTorch cannot compute on it."""
     kind, _, index = name.partition(":")
-    counts = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-        "xpu": torch.xpu.device_count(),
-    }
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "xpu": torch.xpu.device_count()}
+    counts["mps"] = int(torch.backends.mps.is_available())
     if int(index or 0) >= counts[kind]:
         devices = [f"{k}:{i}" if i else k for k, count in counts.items() for i in range(count)]
         message = f"{name!r} is not available; this PyTorch has: {', '.join(devices)}"

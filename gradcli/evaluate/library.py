@@ -31,9 +31,7 @@ _SPACES: Mapping[str, object] = {
     "Tensor": Tensor, "nn": nn,
 }  # fmt: skip
 
-DTYPES: Mapping[str, torch.dtype] = {
-    name: getattr(torch, name) for name in operators.sections()["dtypes"]
-}
+DTYPES: Mapping[str, torch.dtype] = {n: getattr(torch, n) for n in operators.sections()["dtypes"]}
 
 
 @cache
@@ -154,14 +152,9 @@ def with_parameters(module: nn.Module, parameters: Mapping[str, Any]) -> nn.Modu
     if getattr(module, "max_norm", None) is not None:  # PyTorch scales the rows in place
         given = {name: value.clone() for name, value in given.items()}
     own._parameters = {**module._parameters, **given}
-    own._modules = {
-        name: part and with_parameters(part, below.get(name, {}))
-        for name, part in module._modules.items()
-    }
-    own._buffers = {
-        name: None if buffer is None else buffer.to(_fitting(buffer), copy=True)
-        for name, buffer in module._buffers.items()
-    }
+    parts, buffers = module._modules.items(), module._buffers.items()
+    own._modules = {name: p and with_parameters(p, below.get(name, {})) for name, p in parts}
+    own._buffers = {name: b if b is None else b.to(_fitting(b), copy=True) for name, b in buffers}
     if names := getattr(own, "_flat_weights_names", None):
         own._flat_weights = [own._parameters[name] for name in names]
     return cast(nn.Module, own)
@@ -192,10 +185,8 @@ def _python(name: object) -> Function | None:
 
 def plain(values: Sequence[Any]) -> bool:
     """Whether Python's own functions may have these arguments: numbers and sequences of them."""
-    return all(
-        isinstance(value, int | float | tuple | list) and not isinstance(value, torch.Size)
-        for value in values
-    )
+    kinds = (int, float, tuple, list)
+    return all(isinstance(v, kinds) and not isinstance(v, torch.Size) for v in values)
 
 
 def pytorch_function(path: str) -> Function:
@@ -354,13 +345,15 @@ def by_place(arguments: list[Any], keywords: dict[str, Any], *names: str) -> Non
 
 def _class_indices(entry: Loss) -> Prepare:
     """The target of a loss is class indices, which may be any whole numbers."""
-    return lambda arguments, keywords: _fit_target(
-        entry, arguments, keywords, keywords.get("ignore_index")
-    )
+
+    def prepare(arguments: list[Any], keywords: dict[str, Any]) -> None:
+        by_place(arguments, keywords, "input", "target")
+        _fit_target(entry, arguments, keywords.get("ignore_index"))
+
+    return prepare
 
 
-def _fit_target(entry: Loss, arguments: list[Any], keywords: dict[str, Any], ignored: Any) -> None:
-    by_place(arguments, keywords, "input", "target")
+def _fit_target(entry: Loss, arguments: list[Any], ignored: Any) -> None:
     if len(arguments) < 2:
         return
     pred, target = arguments[:2]
@@ -411,7 +404,7 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
         ignored = getattr(module, "ignore_index", -100)
         by_place(listed, keywords, "input", "target")
         if len(listed) == 2:
-            _fit_target(entry, listed, keywords, None if ignored == -100 else ignored)
+            _fit_target(entry, listed, None if ignored == -100 else ignored)
     random = type(module).__name__ in operators.RANDOM_MODULES
     call: Function = _on_cpu(module) if random else module
     return call(*listed, **keywords)
@@ -456,11 +449,9 @@ def _composed(entry: Activation | Loss) -> Function:
 
 INDEXED = {entry.torch: entry for entry in LOSSES.values() if entry.target in ("class", "labels")}
 INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
-    nn.CrossEntropyLoss: LOSSES["cross_entropy"],
-    nn.NLLLoss: LOSSES["nll"],
-    nn.MultiMarginLoss: LOSSES["multi_margin"],
-    nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
-}
+    nn.CrossEntropyLoss: LOSSES["cross_entropy"], nn.NLLLoss: LOSSES["nll"],
+    nn.MultiMarginLoss: LOSSES["multi_margin"], nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],
+}  # fmt: skip
 
 _PREPARED: Mapping[str, Prepare] = {
     **{path: _class_indices(entry) for path, entry in INDEXED.items()},
@@ -468,23 +459,15 @@ _PREPARED: Mapping[str, Prepare] = {
     # `unsafe` would let it read memory that is not its own, for the same numbers.
     "torch.segment_reduce": lambda arguments, keywords: keywords.pop("unsafe", None),
     **dict.fromkeys(("F.batch_norm", "F.instance_norm"), _copies(1, 2)),
-    **dict.fromkeys(
-        ("torch.batch_norm", "torch.instance_norm", "torch.native_batch_norm"), _copies(3, 4)
-    ),
+    **dict.fromkeys(("torch.batch_norm", "torch.instance_norm", "torch.native_batch_norm"), _copies(3, 4)),
     **dict.fromkeys(("F.embedding", "F.embedding_bag"), _copies(1)),  # with max_norm
-}
+}  # fmt: skip
 """Functions whose arguments are corrected or checked before the call."""
 
 _OWN: Mapping[str, Function] = {
-    "python.len": len,
-    "python.float": _number(float),
-    "python.int": _number(int),
+    "python.len": len, "python.float": _number(float), "python.int": _number(int),
     **{f"math.{name}": _whole(getattr(math, name)) for name in operators.WHOLE},
-    "Tensor.to": _to,
-    "Module.eval": nn.Module.eval,
-    "Module.train": nn.Module.train,
-    "torch.tensor": _tensor,
-    "torch.as_tensor": _tensor,
-    "torch.scalar_tensor": _tensor,
+    "Tensor.to": _to, "Module.eval": nn.Module.eval, "Module.train": nn.Module.train,
+    **dict.fromkeys(("torch.tensor", "torch.as_tensor", "torch.scalar_tensor"), _tensor),
     **{entry.path: _composed(entry) for entry in CATALOGUE.values() if entry.code},
-}
+}  # fmt: skip

@@ -41,11 +41,9 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    expression: Expression,
-    inputs: Mapping[str, Any],
-    before: Before | None = None,
-    after: After | None = None,
-) -> Evaluation:
+    expression: Expression, inputs: Mapping[str, Any], before: Before | None = None,
+    after: After | None = None
+) -> Evaluation:  # fmt: skip
     """Compute `expression` with these tensors or plain numbers under its names.
 
     Autograd records as usual. The caller sets PyTorch's default dtype and seed. Raises a
@@ -131,24 +129,17 @@ def _compile(expression: Expression) -> list[_Act]:
 
 
 def composed(
-    expression: Expression,
-    inputs: Sequence[str],
-    named: Sequence[str],
-    makers: Mapping[int, Callable[[tuple[Any, ...], Any], Any]],
-    watch: Callable[[Any], object],
-) -> Callable[..., tuple[Any, ...]] | None:
+    expression: Expression, inputs: Sequence[str], named: Sequence[str],
+    makers: Mapping[int, Callable[[tuple[Any, ...], Any], Any]], watch: Callable[[Any], object],
+) -> Callable[..., tuple[Any, ...]] | None:  # fmt: skip
     """A program as one Python function of its `inputs`, by place; None if it branches or unpacks.
 
     The function returns the value and what the program binds to the names in `named`. It calls what
     `evaluate` calls, within the same bounds, but its errors have no place. `makers` make of some
     steps, found by their ids, what `watch` is given, from their operands and values.
     """
-    bound: dict[str, Any] = {
-        "Tensor": Tensor,
-        "most": ELEMENTS.value,
-        "admit": _admit,
-        "watch": watch,
-    }
+    bound: dict[str, Any] = {"Tensor": Tensor, "most": ELEMENTS.value}
+    bound |= {"admit": _admit, "watch": watch}
     scope = {name: f"x{place}" for place, name in enumerate(inputs)}
     stack: list[str] = []
     lines = [f"def run({', '.join(scope.values())}):"]
@@ -269,10 +260,6 @@ def _with(expression: Expression, suffix: str) -> str:
 # --- steps that move the machine ----------------------------------------------------------------
 
 
-def _push(value: object) -> Compute:
-    return lambda stack, scope: stack.append(value)
-
-
 def _branch(step: Step) -> Compute:
     def branch(stack: list[Any], scope: dict[str, Any]) -> object:
         condition = stack.pop()
@@ -289,8 +276,7 @@ def _network(step: Step) -> Compute:
     made: Any = step.value
 
     def network(stack: list[Any], scope: dict[str, Any]) -> None:
-        del stack[len(stack) - step.take :]
-        stack.append(made.again())
+        stack[len(stack) - step.take :] = [made.again()]
 
     return network
 
@@ -306,8 +292,8 @@ def _layers(step: Step) -> Compute:
 
 
 MOVES: Mapping[str, Callable[[Step], Compute]] = {
-    "constant": lambda step: _push(step.value),
-    "dtype": lambda step: _push(library.DTYPES[step.name]),
+    "constant": lambda step: lambda stack, scope, value=step.value: stack.append(value),
+    "dtype": lambda step: lambda stack, scope, it=library.DTYPES[step.name]: stack.append(it),
     "load": lambda step: lambda stack, scope, name=step.name: stack.append(scope[name]),
     "store": lambda step: lambda stack, scope: operator.setitem(scope, step.name, stack[-1]),
     "drop": lambda step: lambda stack, scope: operator.delitem(stack, -1),
@@ -392,15 +378,8 @@ def _parts(value: Any) -> Sequence[Any]:
     raise ExpressionError(f"* unpacks sequences, but this is {kind(value)}", hint="leave out the *")
 
 
-_ATTRIBUTES: Mapping[str, Compute] = {
-    name: operator.attrgetter(name)
-    for section in ("properties", "fields")
-    for name in operators.sections()[section]
-}
-
-
 def _attribute(step: Step) -> Compute:
-    name, get = step.name, _ATTRIBUTES.get(step.name, operator.attrgetter(step.name))
+    name, get = step.name, operator.attrgetter(step.name)
     of_tensors = operators.in_space("properties", name) is not None
 
     def attribute(value: Any) -> Any:

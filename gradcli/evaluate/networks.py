@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from gradcli.catalogue.functions import CATALOGUE, Activation
+from gradcli.catalogue.functions import ACTIVATIONS
 from gradcli.catalogue.operators import DRAWING, find_function
 from gradcli.errors import GradcliError, ShapeError, UsageError
 from gradcli.evaluate import failed_layers, files, library
@@ -26,16 +26,15 @@ from gradcli.language.expressions.substitution import parsed
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.literal import Literal
 from gradcli.language.suggest import did_you_mean
+from gradcli.results import Inputs
 
 More: TypeAlias = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 def make_inputs(
-    job: Job,
-    literals: Mapping[str, Literal],
-    more: More = lambda given: {},
-    at: More = lambda given: {},
-) -> dict[str, Tensor]:
+    job: Job, literals: Mapping[str, Literal], more: More = lambda given: {},
+    at: More = lambda given: {}
+) -> dict[str, Tensor]:  # fmt: skip
     """The inputs of a request, those that `more` makes of them, and the parameters of the modules that
     the job's expressions make; the expressions are then rewritten. An expression of one point or sample
     is run at that of `at`, which takes the place of the whole input.
@@ -46,11 +45,8 @@ def make_inputs(
     """
     modules = {name for program in job.programs for name in program.modules}
     paths = [name for name in literals if "." in name]
-    whole = {
-        name: literal
-        for name, literal in literals.items()
-        if name in modules and isinstance(literal, FromFile)
-    }
+    files_of = ((n, each) for n, each in literals.items() if isinstance(each, FromFile))
+    whole = {name: literal for name, literal in files_of if name in modules}
     made = {n: job.tensor(literal) for n, literal in literals.items() if n not in whole}
     given = {name: made.pop(name) for name in paths}
     made |= more(made)
@@ -76,9 +72,7 @@ def make_inputs(
     return made | parameters
 
 
-def _phrases(
-    parameters: Mapping[str, Tensor], given: Mapping[str, Tensor], seed: int
-) -> Iterator[str]:
+def _phrases(parameters: Inputs, given: Inputs, seed: int) -> Iterator[str]:
     """How many parameters each module has, and whether PyTorch initialized them."""
     for module in dict.fromkeys(name.partition(".")[0] for name in parameters):
         own = {n: t.numel() for n, t in parameters.items() if n.startswith(f"{module}.")}
@@ -127,8 +121,8 @@ class _Linking:
     """One run of an expression, in which its modules are made, and what it is rewritten from."""
 
     source: Expression
-    inputs: Mapping[str, Tensor]
-    given: Mapping[str, Tensor]
+    inputs: Inputs
+    given: Inputs
     typed: set[str]
     """The parameters that the user gave by themselves; the others are from files."""
     whole: Mapping[str, FromFile]
@@ -154,9 +148,7 @@ class _Linking:
             state = torch.get_rng_state()
             if step.kind == "apply" and isinstance(operands[0], nn.Module):
                 layers = [*leaves(operands[0])]
-                if id(operands[0]) in self.names or any(
-                    id(layer) in self.names for layer in layers
-                ):
+                if any(id(part) in self.names for part in (operands[0], *layers)):
                     self.calls[id(step)] = [call for layer in layers for call in self._calls(layer)]
             if step.kind == "attribute" and isinstance(operands[0], nn.Module):
                 parameter = operands[0]._parameters.get(step.name)
@@ -239,13 +231,13 @@ class _Linking:
                 steps.append(written)
                 origins.append(origin)
         starts.append(len(steps))
-        linked = tuple(
-            step._replace(value=starts[cast(int, step.value)]) if step.kind in _JUMPS else step
-            for step in steps
-        )
+        for number, step in enumerate(steps):
+            if step.kind in ("jump", "branch"):
+                steps[number] = step._replace(value=starts[cast(int, step.value)])
         names = tuple(dict.fromkeys((*self.source.names, *self.parameters)))
         return replace(
-            self.source, steps=linked, origins=tuple(origins), names=names, modules={}, layers=self.titles
+            self.source, steps=tuple(steps), origins=tuple(origins), names=names, modules={},
+            layers=self.titles
         )  # fmt: skip
 
     def _written(self, step: Step, node: ast.AST) -> Iterator[tuple[Step, ast.AST]]:
@@ -289,9 +281,6 @@ class _Linking:
             take, keywords = 1, ()
 
 
-_JUMPS = ("jump", "branch")
-
-
 def in_shape(given: Tensor, own: Tensor) -> Tensor:
     """What is given for a parameter, in its shape if only leading sides of size 1 are left out."""
     leading = own.shape[max(own.ndim - given.ndim, 0) :]
@@ -321,20 +310,15 @@ def leaves(module: nn.Module) -> Iterator[nn.Module]:
         part = waiting.pop()
         if type(part) is nn.Sequential:
             waiting.extend(reversed(part))
-        elif not (
-            isinstance(part, nn.Identity) or (isinstance(part, _DROPOUT) and not part.training)
+        elif not isinstance(part, nn.Identity) and (
+            part.training or not isinstance(part, _DROPOUT)
         ):
             yield part
 
 
 _DROPOUT = (
-    nn.Dropout,
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.Dropout3d,
-    nn.AlphaDropout,
-    nn.FeatureAlphaDropout,
-)
+    nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout
+)  # fmt: skip
 
 
 # --- layers as functions ------------------------------------------------------------------------
@@ -357,10 +341,9 @@ def activation_of(module: Any) -> Call | None:
     if entry is None or entry.name in DRAWING or (entry.mixes and module.dim is None):
         return None
     settings = {p.name: getattr(module, p.name, p.default) for p in entry.parameters}
+    defaults = {parameter.name: parameter.default for parameter in entry.parameters}
     given = {name: value for name, value in settings.items() if not isinstance(value, Tensor)}
-    changed = {
-        p.name: given[p.name] for p in entry.parameters if p.default != given.get(p.name, p.default)
-    }
+    changed = {name: value for name, value in given.items() if value != defaults[name]}
     return Call(entry.name, entry, changed)
 
 
@@ -376,21 +359,14 @@ def _activation(module: Any) -> Written:
     return function.path, [], {**call.arguments, **along}
 
 
-_ACTIVATIONS = {
-    name.replace("_", ""): entry
-    for name, entry in CATALOGUE.items()
-    if isinstance(entry, Activation)
-}
+_ACTIVATIONS = {name.replace("_", ""): entry for name, entry in ACTIVATIONS.items()}
 
 
 def _changed(module: Any, **defaults: Any) -> dict[str, Any]:
     """The settings of a module that are not PyTorch's default, which may be one number for all sides."""
     own = {name: getattr(module, name) for name in defaults}
-    return {
-        name: value
-        for name, value in own.items()
-        if (set(value) if isinstance(value, tuple) else {value}) != {defaults[name]}
-    }
+    sets = {name: {*value} if isinstance(value, tuple) else {value} for name, value in own.items()}
+    return {name: value for name, value in own.items() if sets[name] != {defaults[name]}}
 
 
 def _convolution(module: Any) -> Written:

@@ -98,15 +98,15 @@ def _described(op: ExecutedOp, value: Tensor) -> str:
                 operands.append(f"[{', '.join(map(str, operand.shape))}]")
         elif isinstance(operand, int | float):
             operands.append(f"{operand:.6g}")
-    name = _name(op)
+    name = _name(op.step)
     text = f"{name}({', '.join(operands)})"
     if op.step.kind == "operator":
         text = f" {name} ".join(operands) if len(operands) > 1 else name + operands[0]
     return f"{text} = {_number(value, bad)}"
 
 
-def _name(op: ExecutedOp) -> str:
-    return op.step.name.rpartition(".")[2] or op.step.kind
+def _name(step: Step) -> str:
+    return step.name.rpartition(".")[2] or step.kind
 
 
 def _first_bad(tensor: Tensor) -> Tensor:
@@ -170,20 +170,19 @@ def _backward(
     reaching = {id(live[name]) for name in subject.by if name in broken}
     turns: list[tuple[int, int]] = []
     for number, op in enumerate(operations):
-        places = [
-            place
-            for place, source in enumerate(op.sources)
-            if id(source) in reaching
-            and (not isinstance(source, Tensor) or f"{number} {place}" in broken)
-        ]
+        bad = {place for place in range(len(op.sources)) if f"{number} {place}" in broken}
+        on_path = [(i, source) for i, source in enumerate(op.sources) if id(source) in reaching]
+        places = [i for i, source in on_path if i in bad or not isinstance(source, Tensor)]
         if places:
             reaching |= {id(op.value), *map(id, op.results)}
             if not any(f"{number} out {place}" in broken for place in range(len(op.results))):
-                turns += [(number, place) for place in places if f"{number} {place}" in broken]
+                turns += [(number, place) for place in places if place in bad]
     for number, place in turns[::-1]:
         passed, reached = gradients[f"{number} {place}"], gradients.get(f"{number} out 0")
         if passed is not None and reached is not None:
-            return _turned(operations[number], operations[number].operands[place], reached, passed)
+            op = operations[number]
+            where = "in the backward pass"
+            return _turning(where, _name(op.step), op.operands[place], "gradient", reached, passed)
     return ""
 
 
@@ -202,25 +201,19 @@ def _forward(subject: Subject, job: Job) -> str:
         broken = next((tangent for tangent in made if not finite(tangent)), None)
         if found or broken is None or not all(finite(t) for x in given for t in x):
             return
-        name = step.name.rpartition(".")[2] or step.kind
         moving = ((x, tangent) for x, tangent in given if bool(tangent.any()))
         x, tangent = next(moving, (broken, broken))
-        found.append(_turning("in forward mode", name, x, "tangent", tangent, broken))
+        found.append(_turning("in forward mode", _name(step), x, "tangent", tangent, broken))
 
     with core.forward_mode() as forward:
-        duals = forward.duals(
-            {name: tensor.detach() for name, tensor in subject.inputs.items()}, subject.directions
-        )
+        plain = {name: tensor.detach() for name, tensor in subject.inputs.items()}
+        duals = forward.duals(plain, subject.directions)
         replay(program_of(subject), duals, subject.state, before, after)
     return "".join(found)
 
 
 def _real(x: Tensor) -> bool:
     return x.is_floating_point() and x.layout == torch.strided
-
-
-def _turned(op: ExecutedOp, operand: Tensor, reached: Tensor, passed: Tensor) -> str:
-    return _turning("in the backward pass", _name(op), operand, "gradient", reached, passed)
 
 
 def _turning(

@@ -35,11 +35,8 @@ def shaped_parts(done: Run, before: Before) -> list[ShapedPart]:
     """
     program, place = done.program, places(done.program)
     written = set(map(id, ast.walk(program.tree)))  # a layer of a called network is not
-    origins = {
-        id(step): node
-        for step, node in zip(program.steps, program.origins, strict=True)
-        if id(node) in written
-    }
+    pairs = zip(program.steps, program.origins, strict=True)
+    origins = {id(step): node for step, node in pairs if id(node) in written}
     seen: deque[tuple[Span, list[int]]] = deque()
     chain: list[tuple[str, Any]] = []
     chains: deque[tuple[int, list[tuple[str, Any]]]] = deque()
@@ -79,10 +76,8 @@ def shaped_parts(done: Run, before: Before) -> list[ShapedPart]:
                         inside[statement if whole else place(name)] = list(value.shape)
         length += sum(part.stop - part.start for part in inside)
         PARTS_TEXT.check(length, "--shapes: the parts of the expression are too long together")
-        parts += [
-            ShapedPart(one_line(part.text), shape, part, statement)
-            for part, shape in inside.items()
-        ]
+        found = inside.items()
+        parts += [ShapedPart(one_line(p.text), shape, p, statement) for p, shape in found]
     return parts
 
 

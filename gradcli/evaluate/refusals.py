@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 
 from torch import Tensor
 
@@ -40,6 +41,7 @@ def words(error: Exception) -> str:
     return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
 
 
+@lru_cache(256)  # a picture or a batch may be refused at thousands of points
 def why_entry(message: str) -> str:
     """The entry of `gradcli why` that explains a message of PyTorch; empty if none does."""
     from gradcli.language import matching  # the mistakes and programs, which only an error needs

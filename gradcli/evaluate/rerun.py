@@ -127,13 +127,17 @@ class Rerun:
             return [dict.fromkeys(chosen) for _ in upstreams]
         return [core.gradients(value, chosen, upstream=up, keep=True) for up in upstreams]
 
-    def hessian(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-        """Gradient and Hessian of a subject that is one number."""
+    def _one_number(self, inputs: Inputs) -> tuple[Tensor, dict[str, Tensor]]:
+        """The value of a subject that is one number, and the leaves that it depends on."""
         live = core.require_grad(inputs, self.by)
         value = self.value(live)
         if not value.requires_grad:
             raise MathError(core.NO_PATH)
-        return core.hessian(value.reshape(()), {name: live[name] for name in self.by})
+        return value.reshape(()), {name: live[name] for name in self.by}
+
+    def hessian(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+        """Gradient and Hessian of a subject that is one number."""
+        return core.hessian(*self._one_number(inputs))
 
     def jvp(self, inputs: Inputs, along: Inputs) -> Tensor:
         """The derivative of the value in the direction `along`, in its shape, by forward mode."""
@@ -142,12 +146,7 @@ class Rerun:
 
     def hvp(self, inputs: Inputs, along: Inputs) -> dict[str, Tensor]:
         """The Hessian's product with `along`, of a subject that is one number, by each input."""
-        live = core.require_grad(inputs, self.by)
-        value = self.value(live)
-        if not value.requires_grad:
-            raise MathError(core.NO_PATH)
-        by = {name: live[name] for name in self.by}
-        slopes, products = core.hessian_product(value.reshape(()), by, along)
+        slopes, products = core.hessian_product(*self._one_number(inputs), along)
         return {n: torch.zeros_like(slopes[n]) if p is None else p for n, p in products.items()}
 
     def _watch(self, step: Step, value: Any) -> None:

@@ -15,7 +15,7 @@ from gradcli.evaluate.networks import More, make_inputs
 from gradcli.evaluate.trace import Trace, leads_to
 from gradcli.language.expressions.program import Expression, Step, once
 from gradcli.options.derivatives import ExpressionOptions
-from gradcli.results import Subject
+from gradcli.results import Inputs, Subject
 
 
 class Run(NamedTuple):
@@ -52,7 +52,7 @@ class Run(NamedTuple):
         return sum(tensor.numel() for tensor in tensors)
 
 
-def run(program: Expression, inputs: Mapping[str, Tensor], chosen: list[str], job: Job) -> Run:
+def run(program: Expression, inputs: Inputs, chosen: list[str], job: Job) -> Run:
     """Run `program` on `inputs` of any shape and dtype, those in `chosen` as leaves that record."""
     live = core.require_grad(inputs, chosen)
     targets: list[Any] = []
@@ -101,8 +101,8 @@ def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> No
     for name in steps:
         count = sum(step.kind == "store" and step.name == name for step in program.steps)
         if count > 1:
-            job.note("rebound", f"{name} is assigned {count} times, and the steps show only its last value: "
-                     "give each step its own name")  # fmt: skip
+            shown = f"{name} is assigned {count} times, and the steps show only its last value"
+            job.note("rebound", f"{shown}: give each step its own name")
 
 
 def leads_to_result(done: Run, name: str) -> bool:
@@ -139,11 +139,7 @@ def _may_take_indices(program: Expression) -> bool:
     return any(step.kind == "apply" or step.name in library.INDEXED for step in program.steps)
 
 
-def run_expression(
-    request: ExpressionOptions,
-    job: Job,
-    more: More = lambda given: {},
-) -> Run:
+def run_expression(request: ExpressionOptions, job: Job, more: More = lambda given: {}) -> Run:
     """Make the inputs of `request` in their order, and run its expression on them and those that
     `more` makes of them.
     """
@@ -158,11 +154,9 @@ def one_number(value: Tensor, rule: str) -> Tensor:
     """A value of one number as a 0-d tensor. Raises a MathError with `rule` for any other."""
     if value.numel() == 1:
         return value.reshape(())
-    raise MathError(
-        f"{rule}, but the result has shape {list(value.shape)}",
-        hint="reduce it: (EXPR).sum() or (EXPR).mean()\nor show it whole: gradcli value EXPR NAME=T",
-        why_entry="non-scalar",
-    )  # fmt: skip
+    message = f"{rule}, but the result has shape {list(value.shape)}"
+    hint = "reduce it: (EXPR).sum() or (EXPR).mean()\nor show it whole: gradcli value EXPR NAME=T"
+    raise MathError(message, hint=hint, why_entry="non-scalar")
 
 
 def differentiable(done: Run, wrt: Sequence[str]) -> Run:

@@ -9,17 +9,12 @@ from gradcli.errors import LiteralError
 from gradcli.evaluate import files
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.constructors import CONSTRUCTORS, Made
-from gradcli.language.literals.literal import FromStdin, Literal, Numbers, parse_stream
+from gradcli.language.literals.literal import FromStdin, Held, Literal, Numbers, parse_stream
 from gradcli.language.literals.literal_grammar import INTEGERS
 from gradcli.language.source import Source
 
-_CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {
-    name: getattr(torch, name) for name in CONSTRUCTORS
-}
-
-_KEPT: Mapping[str, torch.dtype] = {"bool": torch.bool} | {
-    name: getattr(torch, name) for name in INTEGERS
-}
+_CONSTRUCTORS: Mapping[str, Callable[..., Tensor]] = {n: getattr(torch, n) for n in CONSTRUCTORS}
+_KEPT: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in ("bool", *INTEGERS)}
 """The dtypes of numbers that keep their dtype; all others take the job's."""
 
 
@@ -56,6 +51,11 @@ class TensorMaker:
                 if not isinstance(stored, Tensor):
                     return self(stored)
                 dtype = torch.bool if stored.dtype == torch.bool else self.dtype
+                return stored.to(device=self.device, dtype=dtype)
+            case Held():
+                stored = files.held(literal)
+                kept = stored.dtype == torch.bool or isinstance(literal.value, Tensor)
+                dtype = stored.dtype if kept and not stored.is_floating_point() else self.dtype
                 return stored.to(device=self.device, dtype=dtype)
 
     def _made(self, literal: Made) -> Tensor:

@@ -1,12 +1,12 @@
 """A recorded run of an expression: which operation took and made which values; and its replay.
 
 With `uses`, each operand that records is passed on as an alias of its own, so that autograd's
-gradient by the alias is exactly what it passed on through that use. Everything else is PyTorch's
+gradient for the alias is exactly what it passed on through that use. Everything else is PyTorch's
 own run.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -35,12 +35,9 @@ def program_of(subject: Subject) -> Expression:
 
 
 def replay(
-    program: Expression,
-    inputs: Inputs,
-    state: Tensor | None,
-    before: Before | None = None,
-    after: After | None = None,
-) -> Evaluation:
+    program: Expression, inputs: Inputs, state: Tensor | None, before: Before | None = None,
+    after: After | None = None
+) -> Evaluation:  # fmt: skip
     """Run an expression on inputs of any shape from a state of PyTorch's generator: with the
     same random numbers.
     """
@@ -50,12 +47,9 @@ def replay(
 
 
 def pushed(
-    program: Expression,
-    inputs: Inputs,
-    tangents: Inputs,
-    state: Tensor | None,
-    before: Before | None = None,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    program: Expression, inputs: Inputs, tangents: Inputs, state: Tensor | None,
+    before: Before | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
     """The tangent of an expression's value, and of each of its steps: the derivative in the direction
     `tangents`, which have the shapes and dtypes of the inputs of these names, by forward mode.
 
@@ -146,14 +140,9 @@ class Trace:
     """
 
     def __init__(
-        self,
-        program: Expression,
-        inputs: Inputs,
-        state: Tensor | None,
-        before: Before,
-        *,
-        uses: bool = False,
-    ) -> None:
+        self, program: Expression, inputs: Inputs, state: Tensor | None, before: Before, *,
+        uses: bool = False
+    ) -> None:  # fmt: skip
         self.program = program
         self.inputs = inputs
         self.operations: list[ExecutedOp] = []
@@ -161,6 +150,25 @@ class Trace:
         self._before = before
         self._uses = uses
         self.value, self.steps, *_ = replay(program, inputs, state, self._enter, self._leave)
+
+    @property
+    def followed(self) -> list[ExecutedOp]:
+        """The operations that made tensors of those that record."""
+        return [op for op in self.operations if op.uses and op.results]
+
+    def reached(
+        self, leaves: Iterable[Tensor], upstream: Tensor | None, *, keep: bool = False
+    ) -> dict[int, Tensor]:
+        """What reached each of `leaves`, and each use and result, by the tensor's id, in its shape: one
+        call of autograd, from an upstream gradient in the shape of the value. `keep` keeps the graph.
+        """
+        tensors = [*leaves]
+        for op in self.followed:
+            tensors += [use.alias for use in op.uses]
+            tensors += [result for result in op.results if result.requires_grad]
+        distinct = {str(id(tensor)): tensor for tensor in tensors}
+        found = core.gradients(self.value, distinct, upstream=upstream, keep=keep)
+        return {int(key): g.to_dense() for key, g in found.items() if g is not None}
 
     def _enter(self, step: Step, operands: list[Any]) -> None:
         self._before(step, operands)
@@ -233,12 +241,9 @@ def leads_to(trace: Trace, name: str) -> bool:
     touched, seen = {id(trace.inputs[name])}, set(map(id, trace.inputs.values()))
     for op in trace.operations:
         values = [op.value, *(op.value if isinstance(op.value, tuple | list) else ())]
-        new = {id(value) for value in values if _is_followed(value)} - seen
+        followed = (value for value in values if isinstance(value, Tensor | tuple | list | slice))
+        new = {id(value) for value in followed if not isinstance(value, torch.Size)} - seen
         seen |= new
         if any(id(source) in touched for source in op.sources):
             touched |= new
     return id(trace.value) in touched
-
-
-def _is_followed(value: Any) -> bool:
-    return isinstance(value, Tensor | tuple | list | slice) and not isinstance(value, torch.Size)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from gradcli.catalogue.functions import CATALOGUE, Loss
+from gradcli.catalogue.functions import CATALOGUE, LOSSES, Loss
 from gradcli.evaluate import implementations, library
 from gradcli.evaluate.machine import After, Before
 from gradcli.language.calls import Call
@@ -53,13 +53,9 @@ def of_activation(call: Call, x: Tensor, value: Tensor, label: str) -> WatchedOp
 
 
 def of_loss(
-    call: Call,
-    pred: Tensor,
-    target: Tensor,
-    value: Tensor,
-    label: str,
-    reduction: str | None = None,
-) -> WatchedOp:
+    call: Call, pred: Tensor, target: Tensor, value: Tensor, label: str,
+    reduction: str | None = None
+) -> WatchedOp:  # fmt: skip
     """A loss of `pred`, which records, and a target in the shape and dtype that the loss takes."""
     again = implementations.loss(call, reduction)
     return WatchedOp(call.entry.name, (pred, target), call.bound, value, again, lambda: label)
@@ -178,17 +174,12 @@ def _squeezed(name: str) -> str:
     return name.lower().replace("_", "").removesuffix("loss")
 
 
-_LOSSES = {
-    _squeezed(name): entry.name for name, entry in CATALOGUE.items() if isinstance(entry, Loss)
-}
+_LOSSES = {_squeezed(name): entry.name for name, entry in LOSSES.items()}
+# Smooth losses of any numbers are left out: no note is about them, and PyTorch itself warns about
+# shapes.
+_SMOOTH = {name for name, loss in LOSSES.items() if not loss.kinks and loss.target == "real"}
 _CANONICAL = {
-    # Smooth losses of any numbers are left out: no note is about them, and PyTorch itself warns
-    # about shapes.
-    **{
-        _squeezed(name): entry.name
-        for name, entry in CATALOGUE.items()
-        if entry.kinks or getattr(entry, "target", "") != "real"
-    },
+    **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if name not in _SMOOTH},
     **{name: name for name in OTHERS},
     "vectornorm": "norm",
 }

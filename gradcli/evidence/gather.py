@@ -23,10 +23,8 @@ def with_evidence(request: ExpectOptions, result: Result, job: Job) -> Result:
         for points in result.points:
             added["check"] |= check_points(result, points, job)
     if request.expect:
-        advice = _next_step(request, result)
-        added["expect"], added["first_wrong"] = expect(
-            request.expect, request.tol, result, job, advice
-        )
+        found = expect(request.expect, request.tol, result, job, _next_step(request, result))
+        added["expect"], added["first_wrong"] = found
     if verdicts := [added[kind] for kind in ("check", "expect") if kind in added]:
         added["ok"] = all(verdict.ok for named in verdicts for verdict in named.values())
     return replace(result, **added) if added else result

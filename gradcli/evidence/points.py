@@ -51,14 +51,9 @@ def _is_kept(tensor: Tensor) -> bool:
 
 
 def drawn(
-    inputs: Inputs,
-    keeping: Collection[str],
-    number: int,
-    chance: torch.Generator,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    *,
-    inside: bool = False,
-) -> dict[str, Tensor]:
+    inputs: Inputs, keeping: Collection[str], number: int, chance: torch.Generator,
+    shapes: Mapping[str, Sequence[int]] | None = None, *, inside: bool = False,
+) -> dict[str, Tensor]:  # fmt: skip
     """Point `number` in a sequence: near the given point and far, of both signs.
 
     The inputs in `keeping` keep their numbers; the others get the given or other `shapes`.
@@ -188,16 +183,14 @@ class Sampler:
             found = self.rerun.value({**seen.inputs, **moved}, held).detach()
             return found if upstream is None else (found * upstream).sum()
 
-        ways = {
-            name: torch.randn(slope.shape, generator=self._chance, dtype=torch.float64)
-            * (1 + seen.inputs[name].abs())
-            for name, slope in slopes.items()
-        }
+        ways = {}
+        for name, slope in slopes.items():
+            normal = torch.randn(slope.shape, generator=self._chance, dtype=torch.float64)
+            ways[name] = normal * (1 + seen.inputs[name].abs())
         parts = [(slope * ways[name]).reshape(-1) for name, slope in slopes.items()]
         terms = torch.cat(parts) if parts else torch.zeros(1)
-        coarse, fine = (
-            float(value(ways, step) - value(ways, -step)) / (2 * step) for step in (STEP, STEP / 2)
-        )
+        steps = (STEP, STEP / 2)
+        coarse, fine = (float(value(ways, h) - value(ways, -h)) / (2 * h) for h in steps)
         difference = (4 * fine - coarse) / 3
         noise = 4 * self.rerun.coarsest / STEP * float(seen.value.abs().sum()) + 1e-11
         room = AGREES * float(terms.abs().sum()) + noise
@@ -227,14 +220,8 @@ def round_points(inputs: Inputs, keeping: Collection[str]) -> list[dict[str, Ten
         return []
     chance = torch.Generator().manual_seed(0)
     pools = (
-        [2.0],
-        [1.0, 2.0],
-        [1.0, 2.0, 3.0],
-        [-1.0],
-        [-2.0, -1.0, 1.0, 2.0],
-        [0.5],
-        [0.5, -1.0, 2.0, 3.0],
-    )
+        [2.0], [1.0, 2.0], [1.0, 2.0, 3.0], [-1.0], [-2.0, -1.0, 1.0, 2.0], [0.5], [0.5, -1.0, 2.0, 3.0]
+    )  # fmt: skip
 
     def chosen(tensor: Tensor, pool: Sequence[float]) -> Tensor:
         places = torch.randint(len(pool), tuple(tensor.shape), generator=chance)

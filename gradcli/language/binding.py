@@ -9,11 +9,9 @@ T = TypeVar("T")
 
 
 def bind(
-    name: str,
-    parameters: Sequence[str],
-    arguments: Sequence[tuple[str, T]],
-    error: Callable[[str, T, str], Exception],
-) -> Iterator[tuple[str, T]]:
+    name: str, parameters: Sequence[str], arguments: Sequence[tuple[str, T]],
+    error: Callable[[str, T, str], Exception]
+) -> Iterator[tuple[str, T]]:  # fmt: skip
     """Each argument of a call of `name` with its parameter, lazily: each is read before the next.
 
     `arguments` come with their keyword or an empty text. Raises what `error` returns for a message,

@@ -8,7 +8,8 @@ prints them. `gradcli.language.binding` binds both to parameters.
 import ast
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
@@ -124,21 +125,14 @@ def _unknown(name: str, family: Family, place: Span) -> ExpressionError:
     hint = "gradcli functions lists all names"
     if not name:
         return ExpressionError("the name of a function is missing", span=place, hint=hint)
-    if _is_numbers(name):
-        hint = f"give numbers with their option: {_NUMBERS_BY[family]} {name}"
-    else:
-        entries = CATALOGUE.items()
-        known = [other for other, it in entries if family is None or isinstance(it, family)]
-        hint = did_you_mean(name.rpartition(".")[2], known) or hint
+    entries = CATALOGUE.items()
+    known = [other for other, it in entries if family is None or isinstance(it, family)]
+    hint = did_you_mean(name.rpartition(".")[2], known) or hint
+    with suppress(ValueError):
+        if all(math.isfinite(float(number)) for number in name.split(",")):
+            hint = f"give numbers with their option: {_NUMBERS_BY[family]} {name}"
     kind = family.__name__.lower() if family else "function"
     return ExpressionError(f"unknown {kind} {name[:80]!a}", span=place, hint=hint)
-
-
-def _is_numbers(text: str) -> bool:
-    try:
-        return all(math.isfinite(float(number)) for number in text.split(","))
-    except ValueError:
-        return False
 
 
 def _arguments(source: Source, entry: Activation | Loss) -> dict[str, Value]:
@@ -190,10 +184,10 @@ class _Reader:
         """The value of an argument, checked against what the parameter takes."""
         node = argument.value if isinstance(argument, ast.keyword) else argument
         value = self._value(node)
-        expected, accepts = _ACCEPTED[type(parameter.default)]
+        expected, types = _ACCEPTED[type(parameter.default)]
         if parameter.choices:
             expected = " or ".join(str(choice) for choice in parameter.choices)
-        if not accepts(value) or (parameter.choices and value not in parameter.choices):
+        if type(value) not in types or (parameter.choices and value not in parameter.choices):
             raise self.error(f"{parameter.name} must be {expected}", node)
         return value
 
@@ -235,19 +229,11 @@ class _Reader:
                 raise self.error("expected a number", node)
 
 
-def _is_number(value: Value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_weight(value: Value) -> bool:
-    return not isinstance(value, bool | str)
-
-
-_ACCEPTED: dict[type, tuple[str, Callable[[Value], bool]]] = {
-    bool: ("True or False", lambda value: isinstance(value, bool)),
-    int: ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-    float: ("a number", _is_number),
-    str: ("a word", lambda value: isinstance(value, str)),
-    type(None): ("a number or a list such as [1, 2, 3]", _is_weight),
+_ACCEPTED: dict[type, tuple[str, tuple[type, ...]]] = {
+    bool: ("True or False", (bool,)),
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    str: ("a word", (str,)),
+    type(None): ("a number or a list such as [1, 2, 3]", (int, float, tuple, type(None))),
 }
-"""What a parameter takes, by the type of its default: in words, and as a check."""
+"""What a parameter takes, by the type of its default: in words, and as types."""

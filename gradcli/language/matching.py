@@ -1,7 +1,6 @@
 """Which mistake a name or a pasted message means, by letters, not numbers or shapes."""
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -48,14 +47,13 @@ def by_text(text: str) -> list[Mistake]:
         return mistakes
     for statement in pasted.counting(pasted.without_source(text)):
         if scores := _scores(_asserted(statement.text, text), text):
-            mistakes = questions.best_first(scores)
-            return sorted(mistakes, key=lambda mistake: not _is_shown(mistake, text))
+
+            def unshown(mistake: Mistake) -> bool:
+                """Whether the program's lines in the text do not show that this is the mistake."""
+                return not any(re.search(line, text, re.MULTILINE) for line in mistake.shown_by)
+
+            return sorted(questions.best_first(scores), key=unshown)
     return []
-
-
-def _is_shown(mistake: Mistake, text: str) -> bool:
-    """Whether the program's lines in a text show that this is the mistake."""
-    return any(re.search(line, text, re.MULTILINE) for line in mistake.shown_by)
 
 
 def last_said(text: str) -> str:
@@ -159,22 +157,17 @@ def _asserted(message: str, text: str) -> str:
 def _scores(message: str, text: str) -> dict[str, int]:
     """The mistakes in a message, each with the number of letters that its fragments match."""
     squeezed = _Squeezed(message)
-    matches = [
-        match
-        for piece in _table()
-        for match in _matches(piece, squeezed)
-        if piece.vague is None or _is_meant(piece.vague, match, message, text)
-    ]
+    matches = []
+    for piece in _table():
+        spans = (found.span() for found in piece.pattern.finditer(squeezed.letters))
+        for span in filter(lambda span: squeezed.is_whole(*span), spans):
+            match = _Match(piece.name, *span, len(piece.literal))
+            if piece.vague is None or _is_meant(piece.vague, match, message, text):
+                matches.append(match)
     scores: dict[str, int] = {}
     for match in _latest(matches, squeezed):
         scores[match.name] = max(scores.get(match.name, 0), match.letters)
     return scores or _of_piece(_NAMED.sub("", message))
-
-
-def _matches(piece: _Piece, squeezed: _Squeezed) -> Iterator[_Match]:
-    for match in piece.pattern.finditer(squeezed.letters):
-        if squeezed.is_whole(*match.span()):
-            yield _Match(piece.name, *match.span(), len(piece.literal))
 
 
 def _is_meant(vague: Vague, match: _Match, message: str, text: str) -> bool:

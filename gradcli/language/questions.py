@@ -159,11 +159,9 @@ def nearest(text: str, *, foreign: bool) -> list[Mistake]:
     """
     words = _words(text)
     fewest = 3 if foreign else 2 if len(words - _FILLERS) > _FEW else 1
-    scores = {
-        name: sum(rarity[word] for word in shared)
-        for name, rarity in _rarities().items()
-        if len(shared := {*rarity} & words & TERMS) >= fewest
-    }
+    shared = {name: rarity.keys() & words & TERMS for name, rarity in _rarities().items()}
+    near = {name: some for name, some in shared.items() if len(some) >= fewest}
+    scores = {name: sum(_rarities()[name][word] for word in some) for name, some in near.items()}
     return best_first(scores)[:3]
 
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gradcli.errors import printable
 
@@ -19,10 +19,8 @@ def quoted(text: str) -> str:
 
 def columns(text: str) -> int:
     """The columns of `text`: two for an East Asian wide character, none for a combining one."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
+    plain = [char for char in text if not unicodedata.combining(char)]
+    return len(plain) + sum(unicodedata.east_asian_width(char) in "WF" for char in plain)
 
 
 def on_screen(text: str) -> str:
@@ -49,20 +47,40 @@ class Source:
         """The characters from `start` up to `stop` (one character unless given)."""
         return Span(self, start, start + 1 if stop is None else max(stop, start + 1))
 
+    def rest(self, place: "Span", label: str) -> "Source":
+        """What is at a place after NAME=, as a source of its own."""
+        return Source(place.text, label)
+
 
 class ValueSource(Source):
-    """A JSON value as a text, which is only made when an error quotes it."""
+    """A value of JSON or of Python as a text, which is only made when an error quotes it."""
+
+    given: Any
 
     def __init__(self, value: object, label: str) -> None:
-        self.__dict__["value"], self.__dict__["label"] = value, label  # past `frozen`
+        self.__dict__["given"], self.__dict__["label"] = value, label  # past `frozen`
 
     @property
     def text(self) -> str:
         """The beginning of the value as Python writes it."""
         try:
-            return str(self.__dict__["value"])[:VALUE]
+            return str(self.given)[:VALUE]
         except RecursionError:
             return "a list that nests too deep"
+
+
+class NamedValue(Source):
+    """The word NAME=T of an input whose value is not a text; `text` shows the name alone."""
+
+    given: Any
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__(f"{name}=...")
+        self.__dict__["given"] = value  # past `frozen`
+
+    def rest(self, place: "Span", label: str) -> Source:
+        """The value."""
+        return ValueSource(self.__dict__["given"], label)
 
 
 class Span(NamedTuple):

@@ -1,4 +1,4 @@
-"""A backward pass in a file: lines `dNAME = ..`, each the gradient by an input or a named step."""
+"""A backward pass in a file: lines `dNAME = ..`, each the gradient for an input or a named step."""
 
 import os
 import re
@@ -92,7 +92,7 @@ class BackwardPass:
             wanted = [f"d{name}" for name in names]
             near = (did_you_mean(name, wanted) for name in bound)
             hint = next(filter(None, near), "") or f"write lines such as {wanted[0]} = .."
-            message = "no line is the gradient by an input or a named step"
+            message = "no line is the gradient for an input or a named step"
             raise UsageError(f"{self.source.text.strip()[1:]}: {message}", hint=hint)
         return replace(self, lines=tuple(lines))
 

@@ -21,7 +21,7 @@ def read(source: Source) -> Input:
         hint = f"name the input that it is a direction of: {source.label} x=1,0"
         raise UsageError("expected NAME=T", span=source.whole, hint=hint)
     name, value = assigned
-    return Input(name, literal.parse(Source(value.text, f"{source.label} {name}")))
+    return Input(name, literal.parse(source.rest(value, f"{source.label} {name}")))
 
 
 def read_words(words: Sequence[Source], taken: int = 0, command: str = "") -> tuple[Input, ...]:
@@ -46,5 +46,11 @@ def accept(value: Any, key: str) -> tuple[Input, ...]:
 
 
 DIRECTION = ValueKind(
-    "NAME=T", read, read_words, accept, paths=TENSORS, outside=attrgetter("outside")
+    "NAME=T",
+    read,
+    read_words,
+    accept,
+    paths=TENSORS,
+    outside=attrgetter("outside"),
+    python="Mapping[str, Tensorlike] | str | Sequence[str]",
 )

@@ -104,7 +104,7 @@ def _value(source: Source, key: str) -> Literal | Formula | BackwardPass:
     except LiteralError as error:
         if text.startswith("@") or is_named(text):
             raise
-        return Formula(source, refused=None if _is_formula(text) else error)
+        return Formula(source, refused=None if is_formula(text) else error)
     if isinstance(value, FromStdin):
         hint = "put the expected values in a file: @FILE"
         raise UsageError("--expect cannot read standard input", hint=hint)
@@ -122,7 +122,7 @@ def _names(text: str) -> list[str]:
     return _NAME.findall(_NUMBER.sub(" ", text))
 
 
-def _is_formula(text: str) -> bool:
+def is_formula(text: str) -> bool:
     """Whether a text that is not a literal is a formula: it has a name that no literal has, or is
     arithmetic on numbers and constructors.
     """
@@ -165,4 +165,5 @@ EXPECT = ValueKind(
     accept=accept,
     paths=Paths("@", (*SUFFIXES, SUFFIX)),
     outside=lambda expectation: expectation.outside,
+    python="Tensorlike | Mapping[str, Tensorlike] | Sequence[str]",
 )

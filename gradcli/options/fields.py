@@ -49,6 +49,8 @@ class ValueKind:
     paths: Paths | None = None
     outside: Callable[[Any], literal.Literal | None] | None = None
     """The part of a value that may name a file or standard input; None if no value can."""
+    python: str = "str"
+    """The type that a Python function takes, as `gradcli.api` writes it."""
 
     def from_json(self, value: Any, key: str, *, many: bool = False) -> Any:
         """The value of a job's key. Raises UsageError for a wrong type, and what `read` raises."""
@@ -154,8 +156,12 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
 def wrong(key: str, value: Any, expected: str) -> UsageError:
     """The error of a JSON value of the wrong type."""
     names: dict[type, str] = {dict: "an object", list: "a list"}
-    got = names.get(type(value)) or json.dumps(value)[:40]
+    got = names.get(type(value)) or json.dumps(value, default=_type_name)[:40]
     return UsageError(f"{quoted(key)}: expected {expected}, got {got}")
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
 
 
 def _accept(expected: str, *types: type) -> Callable[[Any, str], Any]:
@@ -185,7 +191,7 @@ def _accept_names(value: Any, key: str) -> tuple[str, ...]:
 def _accept_tensor(value: Any, key: str) -> literal.Literal:
     if value is None or isinstance(value, dict):
         raise wrong(key, value, "a number, true or false, a list of them, or a literal as a string")
-    return literal.from_json(value, ValueSource(value, key))
+    return literal.from_value(value, ValueSource(value, key))
 
 
 def _flag(source: Source) -> bool:
@@ -225,15 +231,20 @@ def _index(source: Source) -> tuple[int, ...]:
         raise UsageError("expected an index", span=source.whole, hint=hint) from None
 
 
-FLAG = ValueKind("", _flag, accept=_accept("true or false", bool))
+FLAG = ValueKind("", _flag, accept=_accept("true or false", bool), python="bool")
 TEXT = ValueKind("TEXT", lambda source: source.text)
-WHOLE = ValueKind("N", _whole, accept=_accept("a whole number", int))
-NUMBER = ValueKind("NUMBER", _number, accept=_accept("a number", int, float))
-NAMES = ValueKind("NAMES", _names, accept=_accept_names)
-INDEX = ValueKind("INDEX", _index, accept=_accept_index)
+WHOLE = ValueKind("N", _whole, accept=_accept("a whole number", int), python="int")
+NUMBER = ValueKind("NUMBER", _number, accept=_accept("a number", int, float), python="float | str")
+NAMES = ValueKind("NAMES", _names, accept=_accept_names, python="str | Sequence[str]")
+INDEX = ValueKind("INDEX", _index, accept=_accept_index, python="int | Sequence[int] | str")
 TENSORS = Paths("@", tuple(SUFFIXES))
 TENSOR = ValueKind(
-    "T", literal.parse, accept=_accept_tensor, paths=TENSORS, outside=lambda value: value
+    "T",
+    literal.parse,
+    accept=_accept_tensor,
+    paths=TENSORS,
+    outside=lambda value: value,
+    python="Tensorlike",
 )
 ACTIVATION = ValueKind(
     "NAME", lambda source: calls.parse_call(source, Activation), hints=tuple(ACTIVATIONS)

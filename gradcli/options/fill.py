@@ -1,6 +1,6 @@
 """A request made from the words of a command line, or from the keys of a JSON job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from gradcli.errors import UsageError
 from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
-from gradcli.options.fields import FLAG, Option, flag_name, options
+from gradcli.options.fields import FLAG, flag_name, options
 from gradcli.options.inputs import INPUTS, input_name
 from gradcli.options.shared import OutputOptions
 from gradcli.options.split import too_many
@@ -19,31 +19,38 @@ Given: TypeAlias = str | bool | list[str] | None
 """The value of one option: its word, whether a flag is given, or all words of a repeatable one."""
 
 
-def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given]) -> T:
-    """The request of that type from the bare `words`, and the options `given` by field name.
+def from_words(
+    request: type[T],
+    words: Sequence[str | Source],
+    given: Mapping[str, Any],
+    label: Callable[[str], str] = flag_name,
+    named: Sequence[Source] = (),
+) -> T:
+    """The request of that type from the bare `words`, and the options `given` by field name: as
+    texts, or as `ValueKind.from_json` takes them. Errors call an option by its `label`. Inputs in
+    `named` come after the words, and are none of them.
 
     A field `order` gets the names of the options that were given, in their order.
 
     Raises UsageError for a word too many or a missing required field, and what the kinds raise.
     """
     values: dict[str, Any] = {}
-    sources = [Source(word) for word in words]
+    sources = [Source(word) if isinstance(word, str) else word for word in words]
     places = [option for option in options(request).values() if option.positional]
     inputs_apart = sum(option.many for option in places) > 1
     if len(words) > len(places) and not any(option.many for option in places):
         extra, hint = sources[len(places)].whole, "put quotes around what belongs together"
-        raise too_many(words) or UsageError("too many arguments", span=extra, hint=hint)
+        texts = [source.text for source in sources]
+        raise too_many(texts) or UsageError("too many arguments", span=extra, hint=hint)
     taken = 0
     for name, option in options(request).items():
-        kind, flag = option.kind, flag_name(name)
+        kind = option.kind
         if not option.positional:
             value = given.get(name)
-            if isinstance(value, list):
-                values[name] = kind.read_many([Source(word, flag) for word in value])
-            elif value is not None and value is not False:
-                values[name] = True if kind is FLAG else kind.read(Source(str(value), flag))
-        elif option.many and len(sources) > taken:
-            fitting = sources[taken:]
+            if value is not None and value is not False:
+                values[name] = kind.from_json(value, label(name), many=option.repeatable)
+        elif option.many and (len(sources) > taken or (named and kind.outside)):
+            fitting = [*sources[taken:], *(named if kind.outside else ())]
             if inputs_apart:
                 of_inputs = kind is INPUTS
                 fitting = [word for word in fitting if bool(input_name(word.text)) == of_inputs]
@@ -54,7 +61,8 @@ def from_words(request: type[T], words: Sequence[str], given: Mapping[str, Given
             values[name] = kind.read(sources[taken])
             taken += 1
         if name not in values and option.default is MISSING:
-            raise _missing(name, option)
+            word = kind.metavar if option.positional else label(name)
+            raise UsageError(f"{word} is missing: {option.help}")
     if hasattr(request, "order"):
         values["order"] = tuple(name for name in given if name in values)
     if given.get("full") and hasattr(request, "full"):  # some compute more if more is shown
@@ -107,8 +115,3 @@ def _defaults(request: type) -> tuple[tuple[str, ...], dict[str, Any]]:
     defaults = {name: option.default for name, option in options(request).items()}
     required = tuple(name for name, default in defaults.items() if default is MISSING)
     return required, {name: defaults[name] for name in defaults if name not in required}
-
-
-def _missing(name: str, option: Option) -> UsageError:
-    word = option.kind.metavar if option.positional else flag_name(name)
-    return UsageError(f"{word} is missing: {option.help}")

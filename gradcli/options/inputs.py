@@ -70,7 +70,7 @@ def read_input(source: Source) -> Input:
         raise UsageError(f"expected NAME=T, got {source.text[:80]!r}", hint=hint)
     name, value = assigned
     check_name(name, source.text.lstrip(), source.label)
-    return Input(name, literal.parse(Source(value.text, name)))
+    return Input(name, literal.parse(source.rest(value, name)))
 
 
 def read_inputs(

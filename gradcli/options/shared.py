@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -27,28 +27,48 @@ from gradcli.options.fields import (
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 GRAPHS = ("tree", "dot", "mermaid")
-FILE_FORMS = (".json", ".csv", ".npz", ".npy")
+MARKUPS = {".md": "markdown", ".tex": "latex", ".html": "html"}
+"""The forms that hold the tables for another page, by the suffix of a file."""
+TABLE_FILES = (*MARKUPS, ".svg")
+"""Files that hold the tables, `.svg` as the terminal shows them."""
+FILE_FORMS = (".json", ".csv", *TABLE_FILES, ".npz", ".npy")
 DEVICE = ValueKind("DEVICE", lambda source: source.text, hints=("cpu", "cuda", "mps", "xpu"))
-PICTURE_FORMS = (".png", ".svg")
+PICTURE_FORMS = (".png", ".svg", ".pdf")
 """What matplotlib draws, of the commands that have a picture."""
+PICTURE_OPTIONS = ("title", "size")
+"""The fields of `OutputOptions` that those commands alone have."""
+INCHES = (2.0, 40.0)
+"""The least and the largest width or height of a picture."""
 UPSTREAM = ("g", "upstream", "dout")
 """The names of the upstream gradient in a formula, where no input or step is called so."""
 PATH = ValueKind("PATH", lambda source: source.text)
 OUT = ValueKind("FILE", lambda source: source.text, paths=Paths("", FILE_FORMS))
-PICTURE_OUT = replace(OUT, paths=Paths("", (*PICTURE_FORMS, *FILE_FORMS)))
-_TABLELESS = {
+
+
+def _size(source: Source) -> tuple[float, float]:
+    """Width and height in inches: `7x4.2`. Raises UsageError for any other text."""
+    found = re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)", source.text.strip(), re.ASCII)
+    width, height = map(float, found.groups() if found else (0, 0))
+    low, high = INCHES
+    if not (low <= width <= high and low <= height <= high):
+        message = f"expected WIDTHxHEIGHT in inches, each from {low:g} to {high:g}"
+        raise UsageError(message, span=source.whole, hint="for example 7x4.2")
+    return width, height
+
+
+SIZE = ValueKind("WxH", _size)
+TABLELESS = {
     "json": "writes all numbers exactly",
     "csv": "writes all numbers exactly",
     "get": "prints a value exactly",
     "code": "prints a program",
     "graph": "draws operations",
-    "latex": "prints formulas",
     "out": "writes one line to standard output",
 }
 """The fields of `OutputOptions` that replace the tables, and what each does instead."""
-_FORMS = [name for name in _TABLELESS if name != "out"]
-"""Those of which one call has at most one."""
-_NO_EVIDENCE = [name for name in _FORMS if name not in ("json", "get")]
+_FORMS = [*(name for name in TABLELESS if name != "out"), *MARKUPS.values()]
+"""The fields of which one call has at most one."""
+_NO_EVIDENCE = ("csv", "code", "graph")
 """Those that hold less than the whole result, and so no ledger, check or expectation."""
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
 
@@ -59,7 +79,7 @@ class Request:
     timed: ClassVar[str] = ""
     """What `timeout` bounds, if that is less than the whole computation."""
     pictures: ClassVar[bool] = False
-    """Whether the result can be drawn into a file."""
+    """Whether the result can be drawn into a file: its folder has a picture.py."""
 
     free_inputs: ClassVar[bool] = False
     """Whether every unknown name that its expressions read is an input too."""
@@ -100,7 +120,7 @@ class Question(Request):
 
     timeout: ClassVar[float] = 60.0
     device: ClassVar[str] = "cpu"
-    files: ClassVar[tuple[str, ...]] = (".json",)
+    files: ClassVar[tuple[str, ...]] = (".json", *TABLE_FILES)
     """The suffixes that `--out` accepts."""
 
 
@@ -222,6 +242,13 @@ def _first_set(options: object, *names: str) -> str:
     return next((name for name in names if getattr(options, name, False)), "")
 
 
+def files_of(request: object) -> tuple[str, ...]:
+    """The suffixes that `--out` accepts for a request or a type of requests."""
+    pictures = PICTURE_FORMS if getattr(request, "pictures", False) else ()
+    every = tuple(dict.fromkeys((*pictures, *FILE_FORMS)))
+    return getattr(request, "files", every)
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
     """How a result is shown: in exactly one form. No batch job has these options."""
@@ -231,8 +258,16 @@ class OutputOptions:
     get: str | None = option(PATH, "one value by its path", None)
     code: bool = option(FLAG, "the PyTorch program that prints these numbers", False)
     graph: str | None = option(TEXT, "the autograd graph", None, choices=GRAPHS)
-    latex: bool = option(FLAG, "display mathematics for LaTeX", False)
-    out: str | None = option(OUT, "write to FILE instead: .json, .csv, .npz or .npy", None)
+    markdown: bool = option(FLAG, "the tables for GitHub's Markdown", False)
+    latex: bool = option(FLAG, "the tables for LaTeX, with booktabs and amsmath", False)
+    html: bool = option(FLAG, "the tables for a web page", False)
+    out: str | None = option(OUT, "write to FILE instead", None)
+    title: str | None = option(
+        TEXT, "title of the picture in FILE; empty for none", None, shown="the table's title"
+    )
+    size: tuple[float, float] | None = option(
+        SIZE, "width and height of the picture in inches, such as 7x4.2", None
+    )
     precision: int = option(WHOLE, "significant digits in tables", 6)
     full: bool = option(FLAG, "show large tensors in full", False)
     quiet: bool = option(FLAG, "no notes, progress or hint", False)
@@ -257,8 +292,7 @@ class OutputOptions:
 
     def check_with(self, request: object) -> None:
         """Raise a UsageError if this form cannot show what `request` computes."""
-        pictures = PICTURE_FORMS if getattr(request, "pictures", False) else ()
-        forms = getattr(request, "files", (*pictures, *FILE_FORMS))
+        forms = files_of(request)
         if self.out is not None and self.out_suffix not in forms:
             message = f"--out: {self.out!r} does not end in one of {', '.join(forms)}"
             hint = "the suffix chooses the format: result.json"
@@ -267,14 +301,26 @@ class OutputOptions:
             elif ".npz" in forms:
                 hint += ", table.csv, arrays.npz, main.npy"
             raise UsageError(message, hint=hint)
-        if self.out_suffix in PICTURE_FORMS and find_spec("matplotlib") is None:
+        if (
+            self.out_suffix in PICTURE_FORMS
+            and getattr(request, "pictures", False)
+            and find_spec("matplotlib") is None
+        ):
             message = "--out: pictures need matplotlib, which is not installed"
-            raise UsageError(message, hint="pip install 'gradcli[plot]'")
+            raise UsageError(message, hint="pip install matplotlib")
+        for name in PICTURE_OPTIONS:
+            if name in self.order and self.out_suffix not in PICTURE_FORMS:
+                hint = f"--out picture.png; or leave out --{name}"
+                raise UsageError(f"--{name} requires --out with a picture", hint=hint)
         self._check_table(request)
         name = _first_set(self, *_NO_EVIDENCE)
         form = f"--{name}" if name else ""
         exact = form or self.json or self.get is not None
-        if not exact and self.out_suffix not in ("", ".json", ".npz"):
+        if (
+            not exact
+            and self.out_suffix not in ("", ".json", ".npz")
+            and not self.tables_in_file(request)
+        ):
             form = f"a {self.out_suffix} file"
         evidence = _first_set(request, "explain", "check", "expect")
         if form and evidence:
@@ -283,15 +329,24 @@ class OutputOptions:
 
     def _check_table(self, request: object) -> None:
         """Raise a UsageError if an option of tables is given, but standard output gets no table."""
-        form = _first_set(self, *_TABLELESS)
+        if self.markup or self.tables_in_file(request):
+            return
+        form = _first_set(self, *TABLELESS)
         more = getattr(request, "full", False) and getattr(request, "explain", False)
         for name in ("precision", "full"):
             if form and name in self.order and not (name == "full" and more):
                 message = f"--{name} applies to tables and cannot be used with --{form}, which "
-                raise UsageError(message + _TABLELESS[form], hint=f"leave out --{name}")
-        only_picture = getattr(request, "pictures", False) and not getattr(request, "wanted", True)
-        if "full" in self.order and only_picture:
-            raise UsageError("--full requires --check or --expect", hint="leave out --full")
+                raise UsageError(message + TABLELESS[form], hint=f"leave out --{name}")
+
+    def tables_in_file(self, request: object) -> bool:
+        """Whether `--out` writes the tables, and not a picture, one table or the numbers."""
+        picture = getattr(request, "pictures", False) and self.out_suffix in PICTURE_FORMS
+        return self.out_suffix in TABLE_FILES and not picture
+
+    @property
+    def markup(self) -> str:
+        """The field of the form for another page that is set; empty if none is."""
+        return _first_set(self, *MARKUPS.values())
 
     @property
     def out_suffix(self) -> str:

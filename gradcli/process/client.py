@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PATIENCE = 2.0
 """Seconds that the server may take to accept a call; a cold start takes no longer."""
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+_ALWAYS_COLD = ("server", "completion", "check", "session")
+"""Commands that need no server, that control one, or that run the user's own code."""
 
 
 class WorkerDied(Exception):  # noqa: N818 - an answer of the server
@@ -31,14 +33,24 @@ class WorkerDied(Exception):  # noqa: N818 - an answer of the server
         self.where = where
 
 
-def run(arguments: list[str]) -> "NoReturn":
-    """Run a call in a worker of the server on this process's streams, and exit with its status.
+def usual_socket() -> str:
+    """The socket of the server that all calls of this user share. Raises NoServer if there is none."""
+    return wire.socket_base() + ".socket"
+
+
+def run(arguments: list[str], path: str) -> "NoReturn":
+    """Run a call in a worker of the server that listens at `path`, on this process's streams, and
+    exit with its status.
 
     Raises NoServer if no server took the call, and WorkerDied if a signal ended its worker.
     """
+    command = arguments[0] if arguments else ""
+    runs = command == "why" and any(word.partition("=")[0] == "--run" for word in arguments)
+    if runs or command in _ALWAYS_COLD:
+        raise NoServer("this call is always cold")
     if any("/fd/" in word for word in arguments):  # such as the shell passes for <(...)
         raise NoServer("a descriptor of this process does not exist in the worker")
-    connection = wire.connect(wire.socket_base() + ".socket", PATIENCE)
+    connection = wire.connect(path, PATIENCE)
     try:
         worker = _hand_over(connection, arguments)
     except (NoServer, OSError, ValueError):

@@ -8,6 +8,7 @@ import fcntl
 import json
 import marshal
 import os
+import select
 import signal
 import socket
 import sys
@@ -27,6 +28,8 @@ PATIENCE = 120.0
 """Seconds that loading PyTorch may take."""
 BEHIND = 5.0
 """Seconds that a server waits for the end of the call that leaves it: the processors are its own."""
+_ENDLESS = 1e6
+"""Seconds without a call after which a server ends that somebody owns: more than a week."""
 _HINT = "set XDG_RUNTIME_DIR to a folder that you own, with a short path"
 
 
@@ -74,6 +77,39 @@ def leave(module: str, idle: float, files: Files) -> bool:
     with suppress(GradcliError, OSError):
         return _launch(_socket_base(), module, idle, files, behind=True)
     return False
+
+
+class OwnServer:
+    """A server for this process alone, which ends when this process does, whatever it dies of.
+
+    It runs the function `main` of `module`. Raises FileError if there can be none.
+    """
+
+    def __init__(self, module: str) -> None:
+        base, files = _socket_base(), sources()
+        self.path = f"{base}.{os.getpid()}"
+        self._life, theirs = socket.socketpair()
+        self._pid = os.fork()
+        if not self._pid:
+            try:
+                _detach(base, os.O_APPEND, theirs.fileno())
+                import_module(module).main(self.path, _ENDLESS, files, theirs.fileno())
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        theirs.close()
+
+    def wait(self) -> None:
+        """Wait until it listens, or has ended."""
+        while not os.path.exists(self.path) and not select.select([self._life], [], [], 0.01)[0]:
+            pass
+
+    def end(self) -> None:
+        """End it, and wait until its socket is gone."""
+        os.kill(self._pid, signal.SIGTERM)
+        os.waitpid(self._pid, 0)
+        self._life.close()
 
 
 def stop() -> bool:
@@ -175,14 +211,7 @@ def _be_server(
 ) -> NoReturn:
     """Run the server in a fork that keeps nothing of its parent's but the lock."""
     try:
-        os.setsid()
-        os.chdir("/")
-        null = os.open(os.devnull, os.O_RDWR)
-        log = os.open(f"{base}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        for stream, fd in enumerate((null, null, log)):
-            os.dup2(fd, stream)
-        wire.close_all_but(lock, parent.fileno())
-        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+        _detach(base, os.O_TRUNC, lock, parent.fileno())
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         parent.send(b"!")
@@ -195,6 +224,20 @@ def _be_server(
         traceback.print_exc()
     finally:
         os._exit(1)
+
+
+def _detach(base: str, mode: int, *kept: int) -> None:
+    """Leave the terminal, the folder and the descriptors of the parent but `kept`, with a log in the
+    place of stderr.
+    """
+    os.setsid()
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    log = os.open(f"{base}.log", os.O_WRONLY | os.O_CREAT | mode, 0o600)
+    for stream, fd in enumerate((null, null, log)):
+        os.dup2(fd, stream)
+    wire.close_all_but(*kept)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _last_message(base: str) -> str:

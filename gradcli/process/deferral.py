@@ -141,12 +141,8 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = MappingProxyType({
 """The other uses of a stand-in while PyTorch loads."""
 
 
-def _delegated(use: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, *values: use(self.meant(), *values)
-
-
 for _name, _use in _OPERATORS.items():
-    setattr(StandIn, _name, _delegated(_use))
+    setattr(StandIn, _name, lambda self, *values, use=_use: use(self.meant(), *values))
 
 
 class Deferral(MetaPathFinder):
@@ -172,9 +168,8 @@ class Deferral(MetaPathFinder):
         """Where a module is, as the other finders say, and how it is loaded."""
         if fullname not in self.names:
             return None
-        found = (
-            each.find_spec(fullname, path, target) for each in sys.meta_path if each is not self
-        )
+        others = (each for each in sys.meta_path if each is not self)
+        found = (each.find_spec(fullname, path, target) for each in others)
         spec = next(filter(None, found), None)
         if spec is None or not isinstance(loader := spec.loader, SourceFileLoader):
             return spec

@@ -15,12 +15,12 @@ import signal
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gradcli.errors import FileError, ToldFault
 from gradcli.language.limits import JOB_TEXT
@@ -130,24 +130,6 @@ class LinesOfFile:
         lines = [_checked(number, text) for number, text in numbered if text.strip()]
         self._count += len(texts)
         return lines if piece or lines else None
-
-
-class LinesOfJobs:
-    """The jobs of an iterable as lines."""
-
-    fd: int | None = None
-
-    def __init__(self, jobs: Iterable[Mapping[str, Any]]) -> None:
-        self._jobs = enumerate(jobs, 1)
-
-    def take(self) -> list[Line] | None:
-        """The lines of the next jobs; None at the end."""
-        jobs = islice(self._jobs, FRAME)
-        return [Line(number, json.dumps(dict(job)).encode()) for number, job in jobs] or None
-
-
-Lines = LinesOfFile | LinesOfJobs
-"""A source of jobs. `fd` is the descriptor to wait for; None if jobs are always available."""
 
 
 def _checked(number: int, text: bytes) -> Line:
@@ -283,7 +265,7 @@ def _answer_to_killer(line: bytes, end: End) -> bytes:
 
 
 def answers(
-    lines: Lines, load: Load, *, jobs: int = 1, most: int = 0
+    lines: LinesOfFile, load: Load, *, jobs: int = 1, most: int = 0
 ) -> Generator[list[Answer], None, None]:
     """The result lines without line ends, in the order of the jobs, as many at a time as came in.
 
@@ -311,14 +293,9 @@ def answers(
 
 
 def _answers(
-    lines: Lines,
-    all_workers: list[_Worker],
-    jobs: int,
-    orders: int,
-    server: int,
-    page: SharedPage,
-    ended: int,
-) -> Generator[list[Answer], None, None]:
+    lines: LinesOfFile, all_workers: list[_Worker], jobs: int, orders: int, server: int,
+    page: SharedPage, ended: int,
+) -> Generator[list[Answer], None, None]:  # fmt: skip
     workers, spare = all_workers[:jobs], deque(all_workers[jobs:])
     answered, since = 0, time.monotonic()
     waiting: deque[Line] = deque()
@@ -337,11 +314,8 @@ def _answers(
                 workers.append(spare.popleft())
                 continue
             has_room = not at_end and len(waiting) < FRAME * AHEAD * len(workers)
-            if has_room and lines.fd is None and not waiting:
-                at_end = _read(lines, waiting)
-                continue
             busy = {worker.fd: worker for worker in workers if worker.frames}
-            source = [lines.fd] if has_room and lines.fd is not None else []
+            source = [lines.fd] if has_room else []
             timeout = PATIENCE if patient else None
             ready, _, _ = select.select([*busy, *source, ended], [], [], timeout)
             for fd in ready:
@@ -388,7 +362,7 @@ def _distribute(
         worker.give(frame)
 
 
-def _read(lines: Lines, waiting: deque[Line]) -> bool:
+def _read(lines: LinesOfFile, waiting: deque[Line]) -> bool:
     """Read the next lines; return whether that was the end."""
     new = lines.take()
     waiting.extend(new or ())

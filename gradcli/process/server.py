@@ -41,9 +41,9 @@ GRACE = 2.0
 """Seconds that a worker may take to clean up after its client has disconnected."""
 
 
-def serve(path: str, idle: float, program: Program, files: Files) -> None:
+def serve(path: str, idle: float, program: Program, files: Files, owner: int) -> None:
     """Load a program with these files, serve it at `path`, and exit without PyTorch's teardown."""
-    Server(path, idle, program, server_worker.load(program, files)).run()
+    Server(path, idle, program, server_worker.load(program, files), owner).run()
     os._exit(0)
 
 
@@ -59,9 +59,13 @@ class _Child:
 
 
 class Server:
-    """Accepts clients at `path` until `idle` seconds without a call, or a request to stop."""
+    """Accepts clients at `path` until `idle` seconds without a call, or a request to stop, or until
+    the other end of the descriptor `owner` is closed.
+    """
 
-    def __init__(self, path: str, idle: float, program: Program, origin: Origin) -> None:
+    def __init__(
+        self, path: str, idle: float, program: Program, origin: Origin, owner: int = -1
+    ) -> None:
         self._path = path
         self._idle = idle
         self._program = program
@@ -77,6 +81,8 @@ class Server:
         self._handlers: dict[int, Callable[[], None]] = {}
         self._listener = _listening(path)
         self._watch(self._listener.fileno(), select.POLLIN, self._accept)
+        if owner >= 0:
+            self._watch(owner, select.POLLIN, partial(self._lose_owner, owner))
         wakeup = _wakeup_fd()
         self._watch(wakeup, select.POLLIN, partial(self._handle_signals, wakeup))
 
@@ -127,6 +133,10 @@ class Server:
                 _signal_group(child.pid, signal.SIGKILL)
         if not self._stopping and not self._calls and now >= self._active + self._idle:
             self._stop()
+
+    def _lose_owner(self, owner: int) -> None:
+        self._unwatch(owner)
+        self._stop()
 
     # --- clients ---------------------------------------------------------------------------------
 

@@ -130,8 +130,8 @@ def work(inlet: socket.socket, progress: Progress, program: Program, origin: Ori
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     if not content:  # the server has ended
         return 0
-    connection = socket.socket(fileno=wire.unpack_descriptors(ancillary)[0])
-    answer(connection, inlet, progress, program, origin)
+    with socket.socket(fileno=wire.unpack_descriptors(ancillary)[0]) as connection:
+        answer(connection, inlet, progress, program, origin)
     return USED if deferral.is_used() > was_used else 0
 
 
@@ -166,12 +166,9 @@ def _leave_the_server(inlet: int) -> None:
 
 
 def answer(
-    connection: socket.socket,
-    inlet: socket.socket,
-    progress: Progress,
-    program: Program,
-    origin: Origin,
-) -> None:
+    connection: socket.socket, inlet: socket.socket, progress: Progress, program: Program,
+    origin: Origin
+) -> None:  # fmt: skip
     """Answer one client once the server has told through `inlet` that the files have not changed."""
     connection.settimeout(5.0)  # the client may send nothing
     try:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from gradcli import result_paths
 from gradcli.errors import UsageError
-from gradcli.results import Result, part
+from gradcli.options.shared import PICTURE_FORMS, OutputOptions
+from gradcli.results import Result
 from gradcli.show import csv, json
 
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -21,12 +22,17 @@ PIECE = 2**20
 _HEADER = frozenset({"command", "dtype", "inputs", "defaults", "notes"})
 
 
-def write(result: Any, suffix: str, file: BinaryIO) -> None:
-    """Write `result` to `file` in the format of `suffix`.
+def write(result: Any, shown: OutputOptions, file: BinaryIO) -> None:
+    """Write `result` to `file` in the format of its suffix.
 
     Raises UsageError if `.npy` is requested and the result has no single main array.
     """
-    _WRITERS[suffix](result, file)
+    if shown.out_suffix in PICTURE_FORMS:
+        from gradcli.show.pictures import figure  # matplotlib
+
+        figure.write(result, shown.out_suffix[1:], file, shown.title, shown.size)
+    else:
+        _WRITERS[shown.out_suffix](result, file)
 
 
 def _write_npz(result: Result, file: BinaryIO) -> None:
@@ -106,8 +112,4 @@ _WRITERS: dict[str, Callable[[Any, BinaryIO], object]] = {
     ".csv": csv.write,
     ".npz": _write_npz,
     ".npy": _write_npy,
-    ".tex": lambda result, file: file.write(part(result, "show").latex(result).encode()),
-    # These alone load matplotlib.
-    ".png": lambda result, file: part(result, "picture").write(result, "png", file),
-    ".svg": lambda result, file: part(result, "picture").write(result, "svg", file),
 }

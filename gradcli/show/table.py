@@ -64,11 +64,12 @@ Cells = Tensor | Sequence[Cell]
 @dataclass(frozen=True)
 class Column:
     """One column. An empty `heading` hides it on the screen, an empty `csv` in CSV; without `csv`
-    the heading serves for both.
+    the heading serves for both. With `code`, the cells are expressions, or hold some.
     """
 
     heading: str
     csv: str | None = None
+    code: bool = False
 
     @property
     def csv_name(self) -> str:

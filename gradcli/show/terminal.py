@@ -7,29 +7,18 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Literal
 
 from rich.cells import cell_len
-from torch import Tensor
 
 from gradcli.page import Page, frame
-from gradcli.show import brackets, numbers
+from gradcli.show import brackets
+from gradcli.show.cells import Drawn, text_table
+from gradcli.show.document import TextColumn, Texts, TextTable, groups, text_width
 from gradcli.show.pictures import curve
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.table import Block, Bracketed, Cells, LineChart, Table, chosen, take
-
-THRESHOLD = 1000
-EDGE = 3
-"""As in PyTorch: a tensor of more elements than THRESHOLD is summarised by EDGE at each end."""
-GAP = "..."
-PIECE = 2**13
-"""Rows that are turned into text at a time."""
-_END = "\0"
-"""The end of a cell among others, which no cell contains."""
-_INTEGER = re.compile(r"(?=-?[0-9])[^.e]*")
-"""The integer part of a number; other cells do not match."""
+from gradcli.show.table import Bracketed, LineChart, Table
 
 
 @dataclass(frozen=True)
@@ -43,61 +32,7 @@ class Style:
     full: bool = False
 
 
-class _Texts:
-    """The cells of a column in one block as text, PIECE rows together: single ones would take six
-    times the memory. A block without rows has one empty cell.
-    """
-
-    def __init__(self, pieces: Iterable[Sequence[str]]) -> None:
-        self._joined = [_END.join(piece) for piece in pieces] or [""]
-
-    @property
-    def pieces(self) -> Iterator[list[str]]:
-        """The cells of PIECE rows at a time."""
-        return (joined.split(_END) for joined in self._joined)
-
-    def __iter__(self) -> Iterator[str]:
-        return chain.from_iterable(self.pieces)
-
-    @property
-    def several(self) -> bool:
-        """Whether there is more than one row."""
-        return len(self._joined) > 1 or _END in self._joined[0]
-
-    @property
-    def widest(self) -> int:
-        """The width of the widest cell."""
-        return max(
-            max(map(len if joined.isascii() else cell_len, joined.split(_END)))
-            for joined in self._joined
-        )
-
-
-@dataclass(frozen=True)
-class _TextColumn:
-    """A column as text: its heading, and the cells of each block, numbers aligned at the point."""
-
-    heading: str
-    blocks: list[_Texts]
-    numeric: bool
-
-    @property
-    def least(self) -> int:
-        """The width when texts are broken at blanks; the heading is not broken."""
-        words = (_width(word) for block in self.blocks for cell in block for word in cell.split())
-        return max(len(self.heading), *words, 1)
-
-    @cached_property
-    def widest(self) -> int:
-        """The width of the widest cell."""
-        return max((block.widest for block in self.blocks), default=0)
-
-    def within(self, heading: int | None) -> int:
-        """The width when the heading is broken into pieces of `heading` characters (None: not)."""
-        return max(1, self.widest, len(self.heading[:heading]))
-
-
-def render(tables: Sequence[Table | LineChart | Bracketed], style: Style) -> str:
+def render(tables: Sequence[Drawn], style: Style) -> str:
     """The tables and curves for the screen, separated by blank lines, ended by a line feed."""
     page = Page(colour=style.colour)
     shown = [table for table in tables if table.screen and (style.full or not table.more)]
@@ -108,22 +43,21 @@ def render(tables: Sequence[Table | LineChart | Bracketed], style: Style) -> str
             if not brackets.draw(table, page, style.width, ascii_only=style.ascii_only):
                 _draw(page, table.table, style)
         elif isinstance(table, LineChart):
-            width = min(style.width or curve.COLUMNS, curve.COLUMNS)
-            window = Window(width, curve.ROWS, style.colour, style.ascii_only)
+            columns = min(style.width or curve.COLUMNS, curve.COLUMNS)
+            window = Window(columns, curve.ROWS, style.colour, style.ascii_only)
             page.write(curve.draw(table, window) + "\n")
         else:
-            _draw(page, table if style.full else chosen(table), style)
+            _draw(page, table, style)
     return page.text
 
 
-def _draw(page: Page, table: Table, style: Style) -> None:
-    columns = _columns(table, style)
-    if table.narrow is not None and not GRID.holds(columns, style.width):
+def _draw(page: Page, drawn: Table, style: Style) -> None:
+    table = text_table(drawn, style.digits, full=style.full)
+    if table.narrow is not None and not GRID.holds(table.columns, style.width):
         table = table.narrow
-        columns = _columns(table, style)
     if table.title:
         page.line(_wrap(table.title, style), "bold")
-    for piece, layout in _pieces(columns, table, style) if columns else ():
+    for piece, layout in _pieces(table, style) if table.columns else ():
         _draw_piece(page, piece, layout, ascii_only=style.ascii_only, ruled=table.ruled)
     if table.caption:
         page.lines((_wrap(line, style) for line in table.caption.split("\n")), "dim")
@@ -146,80 +80,6 @@ def _lines(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
-def _columns(table: Table, style: Style) -> list[_TextColumn]:
-    """The columns as text, large tables summarised as PyTorch does."""
-    summarise = not style.full and table.elements > THRESHOLD
-    shown = [i for i, column in enumerate(table.columns) if column.heading]
-    data = shown[table.keys :]
-    if not summarise or len(data) <= 2 * EDGE:
-        return [_column(table, i, summarise, style) for i in shown]
-    kept = [*shown[: table.keys], *data[:EDGE], *data[-EDGE:]]
-    columns = [_column(table, i, summarise, style) for i in kept]
-    sizes = [2 * EDGE + 1 if _is_cut(block, summarise) else block.rows for block in table.blocks]
-    gaps = [_Texts([[GAP] * size]) for size in sizes]
-    columns.insert(-EDGE, _TextColumn(GAP, gaps, numeric=True))
-    return columns
-
-
-def _column(table: Table, position: int, summarise: bool, style: Style) -> _TextColumn:
-    numeric = any(_is_numeric(block.cells[position]) for block in table.blocks)
-    cells = [_cells(block, position, summarise, style) for block in table.blocks]
-    heading = table.columns[position].heading.strip()
-    return _TextColumn(heading, _align(cells) if numeric else cells, numeric)
-
-
-def _is_numeric(cells: Cells) -> bool:
-    return isinstance(cells, Tensor) or (
-        isinstance(cells, list) and any(isinstance(cell, int | float) for cell in cells)
-    )
-
-
-def _is_cut(block: Block, summarise: bool) -> bool:
-    return summarise and block.rows > 2 * EDGE
-
-
-def _cells(block: Block, position: int, summarise: bool, style: Style) -> _Texts:
-    """One column's cells in one block; a summary has three dots instead of the middle rows."""
-    cells, count = block.cells[position], block.rows
-    if not _is_cut(block, summarise):
-        starts = range(0, count, PIECE)
-        return _Texts(_text(cells, range(i, min(i + PIECE, count)), style) for i in starts)
-    head, tail = (_text(cells, rows, style) for rows in (range(EDGE), range(count - EDGE, count)))
-    return _Texts([[*head, GAP, *tail]])
-
-
-def _text(cells: Cells, rows: range, style: Style) -> list[str]:
-    if isinstance(cells, Tensor):
-        return numbers.texts(cells[rows.start : rows.stop], style.digits)
-    return [
-        cell if isinstance(cell, str) else "" if cell is None else numbers.significant(cell, style.digits)
-        for cell in take(cells, rows)
-    ]  # fmt: skip
-
-
-def _align(blocks: list[_Texts]) -> list[_Texts]:
-    """Pad numbers so that their decimal points are aligned, and other cells to the right."""
-    found = {size for block in blocks for piece in block.pieces for size in _sizes(piece)}
-    left = max((point for point, _ in found if point >= 0), default=0)
-    right = max((size - point for point, size in found if point >= 0), default=0)
-    around = {}
-    for point, size in found:
-        lead = left - point if point >= 0 else left + right - size
-        around[point, size] = (" " * lead, " " * (left + right - size - lead))
-
-    def padded(piece: list[str]) -> list[str]:
-        blanks = map(around.__getitem__, _sizes(piece))
-        return [f"{lead}{cell}{rest}" for (lead, rest), cell in zip(blanks, piece, strict=True)]
-
-    return [_Texts(map(padded, block.pieces)) for block in blocks]
-
-
-def _sizes(cells: list[str]) -> Iterator[tuple[int, int]]:
-    """The length of each number's integer part, -1 for other cells, and of the whole cell."""
-    points = [number.end() if number else -1 for number in map(_INTEGER.match, cells)]
-    return zip(points, map(len, cells), strict=True)
-
-
 @dataclass(frozen=True)
 class _Layout:
     """How columns stand side by side: the lines around them, the bound on a heading's width, and
@@ -230,13 +90,13 @@ class _Layout:
     heading: int | None = None
     blanks: int = 2
 
-    def taken(self, columns: Sequence[_TextColumn]) -> int:
+    def taken(self, columns: Sequence[TextColumn]) -> int:
         """The width of the columns with the blanks and lines around them."""
         none = (self.blanks, -self.blanks)
         between, edges = {"grid": (3, 1), "rules": (2, 0), "none": none}[self.lines]
         return sum(column.within(self.heading) + between for column in columns) + edges
 
-    def holds(self, columns: Sequence[_TextColumn], width: int | None) -> bool:
+    def holds(self, columns: Sequence[TextColumn], width: int | None) -> bool:
         """Whether the columns fit into `width` (None: always)."""
         return width is None or self.taken(columns) <= width
 
@@ -251,10 +111,9 @@ NARROW = (
 """For a very narrow terminal: headings are broken, then lines are left out."""
 
 
-def _pieces(
-    columns: list[_TextColumn], table: Table, style: Style
-) -> list[tuple[list[_TextColumn], _Layout]]:
+def _pieces(table: TextTable, style: Style) -> list[tuple[list[TextColumn], _Layout]]:
     """The pieces of a table, drawn below each other: all its columns if they fit, else groups."""
+    columns = table.columns
     for layout in (GRID, RULES):
         if layout.holds(columns, style.width):
             return [(columns, layout)]
@@ -266,15 +125,11 @@ def _pieces(
         around = [*columns[:keys], *columns[stop:]]
         if all(layout.holds([*around, column], style.width) for column in columns[keys:stop]):
             break
-    groups: list[list[_TextColumn]] = [[]]
-    for column in columns[keys:stop]:
-        if groups[-1] and not layout.holds([*around, *groups[-1], column], style.width):
-            groups.append([])
-        groups[-1].append(column)
-    return [([*columns[:keys], *group, *columns[stop:]], layout) for group in groups]
+    pieces = groups(columns, keys, table.ends, lambda piece: layout.holds(piece, style.width))
+    return [(piece, layout) for piece in pieces]
 
 
-def _folded(columns: list[_TextColumn], width: int) -> list[_TextColumn] | None:
+def _folded(columns: list[TextColumn], width: int) -> list[TextColumn] | None:
     """The columns with texts broken so that all fit side by side; None if that is not enough."""
     texts = {i: column.within(None) for i, column in enumerate(columns) if not column.numeric}
     least = {i: columns[i].least for i in texts}
@@ -285,11 +140,11 @@ def _folded(columns: list[_TextColumn], width: int) -> list[_TextColumn] | None:
         texts[max((i for i in texts if texts[i] > least[i]), key=lambda i: texts[i])] -= 1
     blocks = [_broken(cells, texts) for cells in zip(*(c.blocks for c in columns), strict=True)]
     return [
-        replace(c, blocks=[_Texts([block[i]]) for block in blocks]) for i, c in enumerate(columns)
+        replace(c, blocks=[Texts([block[i]]) for block in blocks]) for i, c in enumerate(columns)
     ]
 
 
-def _broken(cells: Sequence[_Texts], widths: Mapping[int, int]) -> list[list[str]]:
+def _broken(cells: Sequence[Texts], widths: Mapping[int, int]) -> list[list[str]]:
     """One block's columns as lines: texts are broken to `widths`, a row is as high as its highest
     cell.
     """
@@ -303,7 +158,7 @@ def _broken(cells: Sequence[_Texts], widths: Mapping[int, int]) -> list[list[str
 
 
 def _draw_piece(
-    page: Page, columns: list[_TextColumn], layout: _Layout, *, ascii_only: bool, ruled: bool
+    page: Page, columns: list[TextColumn], layout: _Layout, *, ascii_only: bool, ruled: bool
 ) -> None:
     """A table as rich would draw it, with rich's lines and styles. Rich itself measures every cell
     and takes ten times as long.
@@ -320,7 +175,7 @@ def _draw_piece(
         if column.numeric:
             pieces = [piece.rjust(width) for piece in pieces]
         headings.append(pieces)
-        cells.append(max(width, *map(_width, pieces)))
+        cells.append(max(width, *map(text_width, pieces)))
     whole = [len(before) + width + len(pad) for width, pad in zip(cells, afters, strict=True)]
 
     def edged(parts: Iterable[str], edges: Iterable[str]) -> str:
@@ -336,7 +191,7 @@ def _draw_piece(
         parts = []
         for pieces, width, pad, all_of_it in zip(headings, cells, afters, whole, strict=True):
             at = i - height + len(pieces)
-            text = pieces[at] + " " * (width - _width(pieces[at])) if at >= 0 else ""
+            text = pieces[at] + " " * (width - text_width(pieces[at])) if at >= 0 else ""
             parts.append(head(before) + head(text) + head(pad) if text else head(" " * all_of_it))
         edges = (box.head_left, box.head_vertical, box.head_right) if box else ("", "", "")
         lines.append(edged(parts, edges))
@@ -357,9 +212,7 @@ def _draw_piece(
         page.write(page.styled(box.get_bottom(whole), "dim") + "\n")
 
 
-def _rows(
-    template: str, columns: list[_TextColumn], widths: list[int], block: int
-) -> Iterator[str]:
+def _rows(template: str, columns: list[TextColumn], widths: list[int], block: int) -> Iterator[str]:
     """The rows of a block, PIECE of them at a time."""
     for pieces in zip(*(column.blocks[block].pieces for column in columns), strict=True):
         cells = [
@@ -375,8 +228,3 @@ def _padded(cells: list[str], width: int, *, numeric: bool) -> Iterable[str]:
         return map(str.rjust if numeric else str.ljust, cells, repeat(width))
     blanks = (" " * (width - cell_len(cell)) for cell in cells)
     return [pad + cell if numeric else cell + pad for pad, cell in zip(blanks, cells, strict=True)]
-
-
-def _width(text: str) -> int:
-    """The width of a text in a terminal."""
-    return len(text) if text.isascii() else cell_len(text)

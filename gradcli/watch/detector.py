@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -12,6 +12,8 @@ from gradcli.watch.finding import Finding, Place
 
 if TYPE_CHECKING:
     from gradcli.watch.watcher import Watcher
+
+Tensors: TypeAlias = Sequence[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,10 @@ class Detector:
     def wrote(self, tensor: Tensor, name: str, before: int, place: Place | None) -> None:
         """`tensor` was changed in place by the function `name`; its version was `before`."""
 
-    def before_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """A backward pass begins at `roots`. `inputs` is empty if it fills every leaf's grad."""
 
-    def after_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """That backward pass ended without an error."""
 
     def given(self, optimizer: Optimizer, place: Place | None) -> None:
@@ -75,11 +73,6 @@ class Detector:
 
     def zeroed(self, owner: Optimizer | nn.Module, place: Place | None) -> None:
         """`owner.zero_grad()` ended."""
-
-    def module_called(
-        self, module: nn.Module, inputs: tuple[Any, ...], output: Any, place: Place | None
-    ) -> None:
-        """`module(*inputs)` returned `output`."""
 
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """The program ended; `error` is what it raised, None if it ended well."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradcli.core import walk
 from gradcli.watch import graph_causes, operand_causes
-from gradcli.watch.case import Case, entry_of, sentence, tick
+from gradcli.watch.case import Case
 from gradcli.watch.finding import Finding
 from gradcli.watch.record import Made, Write, made_by, saved_names, storage_of
 from gradcli.watch.watcher import Failure, Watcher
@@ -31,17 +31,13 @@ class Diagnosis:
         failure = self._watcher.failure
         if failure is not None and failure.error != id(error):
             failure = None
-        message = str(error)
-        for pattern, find in _CAUSES:
-            if re.search(pattern, message):
-                case = Case(self._watcher, error, message, raised, failure)
-                if finding := find(case):
-                    return finding
-        entry = entry_of(error)
-        if entry is None:
-            return None
         place = failure.place if failure and failure.place else raised[-1]
-        return Finding(entry, place, sentence(message))
+        case = Case(self._watcher, error, place, failure)
+        for pattern, find in _CAUSES:
+            if re.search(pattern, case.message) and (finding := find(case)):
+                return finding
+        entry = case.entry()
+        return Finding(entry, place, case.short) if entry else None
 
     def _look_at_graph(self, roots: Sequence[Tensor], failure: Failure) -> None:
         """Find out what only the graph knows, before it is gone."""
@@ -52,7 +48,8 @@ class Diagnosis:
         users: dict[Any, Made | None] = {None: None}
         for node, user in walk(nodes, 100_000):
             made = effective[node] = made_by(node) or effective[user]
-            same = made is not None and tick(made) == tick(effective[user])
+            after = effective[user]
+            same = made is not None and after is not None and made.tick == after.tick
             users[node] = users[user] if same else effective[user]
             for name in saved_names(node):
                 try:
@@ -106,10 +103,7 @@ _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"refers to a single memory location", operand_causes.expanded),
     (r"to have \d+ channels", partial(operand_causes.shapes, entry="conv-channels")),
     (r"multi-target not supported", partial(operand_causes.shapes, entry="class-shape")),
-    (
-        r"'indices' to have one of|used as indices must be",
-        partial(operand_causes.types, entry="index-dtype"),
-    ),
+    (r"'indices' to have one of|used as indices must be", partial(operand_causes.types, entry="index-dtype")),
     (r"can't optimize a non-leaf Tensor", operand_causes.non_leaf_parameter),
     (r"Inference tensors cannot|inference tensor", operand_causes.inference_tensor),
     (r"optimizer got an empty parameter list", operand_causes.no_parameters),
@@ -117,6 +111,6 @@ _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"out of (bounds|range)|class_index|Class values must be", operand_causes.out_of_range),
     (_TYPE + r"|Found dtype|mean\(\): could not|require gradients", operand_causes.types),
     (r"shape|size|dimension|channels|should contain \d+ elements", operand_causes.shapes),
-)
+)  # fmt: skip
 """Pieces of PyTorch's messages, and what looks for the cause. One that finds none leaves the error
 to the line that raised it."""

@@ -46,6 +46,11 @@ class Also:
     text: str
 
 
+def also_at(place: Place | None, text: str) -> tuple[Also, ...]:
+    """A line that belongs to a finding, alone; nothing if it was not seen."""
+    return (Also(place, text),) if place else ()
+
+
 @dataclass(frozen=True)
 class Finding:
     """One fault of a program: the name of its entry in the catalogue of mistakes, the line that

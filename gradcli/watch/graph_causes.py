@@ -2,15 +2,15 @@
 
 import ast
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from torch import Tensor
 
-from gradcli.watch.case import Case, also_at
-from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.case import Case
+from gradcli.watch.finding import Also, Finding, Place, also_at
 from gradcli.watch.operands import shape_text
-from gradcli.watch.record import Cut, Left, Made, Pass
+from gradcli.watch.record import Cut, Left, Made
 from gradcli.watch.user_lines import syntax_tree
 
 # --- the loss has no graph ------------------------------------------------------------------------
@@ -28,24 +28,20 @@ _CUT = {
 
 def no_graph(case: Case) -> Finding | None:
     """The loss has no graph: where it was cut, or what should have required a gradient."""
-    root = case.operands[0].made if case.operands else None
+    root = case.made
     if root is None:
-        return case.finding(
-            "no-grad", None, "the loss has no graph; where it was made was not seen"
-        )
+        text = "the loss has no graph; where it was made was not seen"
+        return case.finding("no-grad", None, text)
     if root.cut is not None:
         return _cut(case, root.cut)
     for made in root.ancestors():
         if made.flag is not None and not made.flagged:
-            text = f"requires_grad of {made.owner or 'a tensor'} was switched off here"
-            return case.finding(
-                "frozen", made.flag, text + ", and nothing else requires a gradient"
-            )
-        if made.flag is not None and made.flagged and made.flag.last > root.tick:
+            text = f"requires_grad of {made.owner or 'a tensor'} was switched off here, and nothing else requires a gradient"
+            return case.finding("frozen", made.flag, text)
+        if made.flag is not None and made.flag.last > root.tick:
             text = "requires_grad is set here, after the loss had been computed without a graph"
-            return case.finding(
-                "late-flag", made.flag, text, also_at(root.place, "the loss is made here")
-            )
+            also = also_at(root.place, "the loss is made here")
+            return case.finding("late-flag", made.flag, text, *also)
     return _numbers(case, root) or _misspelt(case) or _nothing_required(case, root)
 
 
@@ -64,9 +60,7 @@ def _misspelt(case: Case) -> Finding | None:
     text = (
         f"this sets an attribute {name}, which means nothing to PyTorch; the flag is requires_grad"
     )
-    return case.finding(
-        "flag-typo", place, text, *(also_at(each, "so does this") for each, _ in rest)
-    )
+    return case.finding("flag-typo", place, text, *(Also(each, "so does this") for each, _ in rest))
 
 
 def _cut(case: Case, cut: Cut) -> Finding:
@@ -80,13 +74,12 @@ def _cut(case: Case, cut: Cut) -> Finding:
                 "this makes a new tensor, without a graph and no longer the leaf that it replaces"
             )
             return case.finding("reassigned-leaf", place, text)
-        else:
-            place = cut.off or place
-    text = _CUT[kind].format(name=cut.name.strip("_."), shape=shape_text(cut.shape))
-    if kind == "inference-mode":
+    name = cut.name.strip("_.")
+    text = _CUT[kind].format(name=name, shape=shape_text(cut.shape))
+    if kind in ("no-grad-block", "inference-mode"):
         place = cut.off or place
-    also = also_at(cut.place, f"{cut.name.strip('_.')} runs here, while recording is off")
-    return case.finding(kind, place, text, also if place is not cut.place else None)
+    also = also_at(cut.place, f"{name} runs here, while recording is off")
+    return case.finding(kind, place, text, *(also if place is not cut.place else ()))
 
 
 def _numbers(case: Case, root: Made) -> Finding | None:
@@ -98,18 +91,14 @@ def _numbers(case: Case, root: Made) -> Finding | None:
         same = [each for each in left if each.number is not None and each.number == made.number]
         if made.number is None:
             same = [each for each in left if each.name in ("numpy", "__array__")]
-        since = _last_pass(case.record.passes)
+        since = case.record.passes[-1].tick if case.record.passes else 0
         found = same or [each for each in left if each.tick > since]
         if found:
-            return _left(case, found[-1], also_at(made.place, "here a new tensor is made of it"))
+            return _left(case, found[-1], *also_at(made.place, "here a new tensor is made of it"))
     return None
 
 
-def _last_pass(passes: Sequence[Pass]) -> int:
-    return passes[-1].tick if passes else 0
-
-
-def _left(case: Case, left: Left, *also: Also | None) -> Finding:
+def _left(case: Case, left: Left, *also: Also) -> Finding:
     if left.number is None:
         entry = "detached" if left.cut and left.cut.kind == "detached" else "numpy-on-grad"
         text = f"an array of shape {shape_text(left.shape)} leaves the graph here: NumPy records nothing"
@@ -123,17 +112,14 @@ def _left(case: Case, left: Left, *also: Also | None) -> Finding:
 def _nothing_required(case: Case, root: Made) -> Finding:
     """No tensor that the loss was computed from requires a gradient."""
     sources = [made for made in root.ancestors() if not made.parents and made.place]
-    floats = [
-        made for made in sources if made.dtype.is_floating_point and made.name != "from_numpy"
-    ]
+    floats = [it for it in sources if it.dtype.is_floating_point and it.name != "from_numpy"]
     wanted = [made for made in floats if _gradient_is_read(made)] or floats[-1:]
     if not wanted:
         return case.finding("no-grad", root.place, "no tensor in this loss requires a gradient")
     first, *rest = wanted
     text = f"this tensor of shape {shape_text(first.shape)} does not require a gradient, and neither does any other in the loss"
-    return case.finding(
-        "no-grad", first.place, text, *(also_at(each.place, "nor this one") for each in rest)
-    )
+    also = (Also(each.place, "nor this one") for each in rest if each.place)
+    return case.finding("no-grad", first.place, text, *also)
 
 
 def _gradient_is_read(made: Made) -> bool:
@@ -156,8 +142,7 @@ def plain_number(case: Case) -> Finding | None:
     if not left:
         return None
     same = [each for each in left if each.number is not None and each.number == value]
-    finding = _left(case, (same or left)[-1])
-    return Finding("item-breaks", finding.place, finding.text, finding.also)
+    return replace(_left(case, (same or left)[-1]), entry="item-breaks")
 
 
 def no_gradient(case: Case) -> Finding | None:
@@ -165,55 +150,40 @@ def no_gradient(case: Case) -> Finding | None:
     made, place, details = case.watcher.none_grad or (None, None, {})
     if place is None or place.address != case.place.address:
         return _no_return(case)
+    where = made.place if made else None
     if not details["requires_grad"]:
         if made and made.cut and made.cut.kind == "no-grad-block":
-            return case.finding(
-                "reassigned-leaf",
-                made.place,
-                "this makes a new tensor, which does not require a gradient and has no grad",
-            )
-        return case.finding(
-            "grad-none",
-            made.place if made else None,
-            "this tensor does not require a gradient, so its grad stays None",
-        )
+            text = "this makes a new tensor, which does not require a gradient and has no grad"
+            return case.finding("reassigned-leaf", where, text)
+        text = "this tensor does not require a gradient, so its grad stays None"
+        return case.finding("grad-none", where, text)
     if not details["is_leaf"]:
         name = made.name if made else ""
         text = f"{name.strip('_')} makes a new tensor here, and only leaves keep their grad"
         is_update = name in ("sub", "__sub__", "add", "__add__", "__rsub__")
-        again = made is not None and made.place is not None and ".grad" in made.place.text
-        entry = "reassigned-leaf" if is_update and again else "non-leaf-grad"
-        return case.finding(entry, made.place if made else None, text)
+        again = is_update and where is not None and ".grad" in where.text
+        return case.finding("reassigned-leaf" if again else "non-leaf-grad", where, text)
     passes = [each for each in case.record.passes if each.fills]
     if not passes:
-        return case.finding(
-            "grad-none", None, "no backward pass has run yet, so every grad is None"
-        )
+        text = "no backward pass has run yet, so every grad is None"
+        return case.finding("grad-none", None, text)
+    last = also_at(passes[-1].place, "the backward pass")
     zeroed = case.watcher.last_zeroed
     if zeroed is not None and zeroed.last > passes[-1].tick:
         text = "zero_grad() sets every grad to None, also what backward has just stored"
-        return case.finding(
-            "grad-none", zeroed, text, also_at(passes[-1].place, "the backward pass")
-        )
+        return case.finding("grad-none", zeroed, text, *last)
     for cut in reversed(case.record.cuts.values()):
         if details["id"] in cut.leaves:
-            finding = _cut(case, cut)
-            return Finding(
-                "grad-none",
-                finding.place,
-                f"{finding.text}; so the grad of {made.owner if made else 'the tensor'} stays None",
-                finding.also,
+            found = _cut(case, cut)
+            owner = made.owner if made else "the tensor"
+            return replace(
+                found, entry="grad-none", text=f"{found.text}; so the grad of {owner} stays None"
             )
     if made and made.flag and made.flagged and (used := _used_before(made.flag)):
         text = "requires_grad is set here, after the loss had been computed without it"
-        return case.finding("late-flag", made.flag, text, also_at(used, "it is used here"))
+        return case.finding("late-flag", made.flag, text, Also(used, "it is used here"))
     text = "the last backward pass did not reach this tensor, so its grad is None"
-    return case.finding(
-        "grad-none",
-        made.place if made else None,
-        text,
-        also_at(passes[-1].place, "the backward pass"),
-    )
+    return case.finding("grad-none", where, text, *last)
 
 
 def _used_before(flag: Place) -> Place | None:
@@ -239,8 +209,9 @@ def _used_before(flag: Place) -> Place | None:
 
 def _no_return(case: Case) -> Finding | None:
     """A module whose forward returns nothing."""
-    names = {type(module).__name__ for module in case.modules} | {
-        *re.findall(r"\w+", case.place.text)
+    names = {
+        *(type(module).__name__ for module in case.modules),
+        *re.findall(r"\w+", case.place.text),
     }
     for file, node in case.watcher.places.nodes(ast.ClassDef):
         for method in node.body if node.name in names else ():
@@ -259,34 +230,26 @@ def _no_return(case: Case) -> Finding | None:
 def overwritten(case: Case) -> Finding | None:
     """A value that backward needs was changed in place."""
     saved, write = (case.failure.details.get("saved") if case.failure else None) or (None, None)
-    kept = also_at(
-        saved.place if saved else None,
-        f"{saved.name.strip('_') if saved else ''} saved the value for backward here",
-    )
+    where = saved.place if saved else None
     if write is None or write.place is None:
-        return case.finding(
-            "inplace-saved",
-            saved.place if saved else None,
-            "a value that backward needs was overwritten; the write was not seen",
-        )
+        text = "a value that backward needs was overwritten; the write was not seen"
+        return case.finding("inplace-saved", where, text)
+    name = saved.name.strip("_") if saved else ""
+    kept = also_at(where, f"{name} saved the value for backward here")
     if write.stepped:
         passes = [each for each in case.record.passes if each.fills and each.tick < write.tick]
         before = also_at(passes[-1].place if passes else None, "the backward pass before the step")
         text = (
             "step() changes weights that the next backward pass still needs with their old values"
         )
-        return case.finding("step-before-backward", write.place, text, kept, before)
+        return case.finding("step-before-backward", write.place, text, *kept, *before)
+    if write.module is not None:
+        text = "this module works in place and overwrites a value that backward still needs"
+        called = Also(write.place, "it is called here")
+        return case.finding("inplace-saved", write.module, text, called, *kept)
     what = "the assignment" if write.name == "__setitem__" else write.name
     text = f"{what} writes into a value that backward still needs as it was"
-    if write.module is not None:
-        return case.finding(
-            "inplace-saved",
-            write.module,
-            "this module works in place and overwrites a value that backward still needs",
-            also_at(write.place, "it is called here"),
-            kept,
-        )
-    return case.finding("inplace-saved", write.place, text, kept)
+    return case.finding("inplace-saved", write.place, text, *kept)
 
 
 def second_time(case: Case) -> Finding | None:
@@ -299,11 +262,8 @@ def second_time(case: Case) -> Finding | None:
         if (first := next((each for each in passes if each.tick > old.tick), None))
     ]  # the nodes that this pass itself has freed are younger than any earlier one
     if not used:
-        return case.finding(
-            "backward-twice",
-            None,
-            "an earlier backward pass freed this graph; which one was not seen",
-        )
+        text = "an earlier backward pass freed this graph; which one was not seen"
+        return case.finding("backward-twice", None, text)
     edges = [(old, user, first) for old, user, first in used if user and user.tick > first.tick]
     old, user, first = max(edges or used, key=lambda each: each[0].tick)
     freed = also_at(first.place, "the first backward pass, which freed the graph")
@@ -315,26 +275,21 @@ def second_time(case: Case) -> Finding | None:
             f"the state of shape {shape_text(old.shape)} that is made here carries its graph on into "
             "the next step, but the last backward pass has freed it"
         )
-        return case.finding(
-            "carried-state", old.place, text, also_at(user.place, "it is used again here"), freed
-        )
+        used_again = also_at(user.place, "it is used again here")
+        return case.finding("carried-state", old.place, text, *used_again, *freed)
     if edges and user and not later:
         text = (
             f"{old.name.strip('_')} is computed once, and every backward pass goes through its graph; "
             "the first frees it"
         )
-        return case.finding(
-            "backward-twice", old.place, text, also_at(user.place, "it is used here"), freed
-        )
+        used_here = also_at(user.place, "it is used here")
+        return case.finding("backward-twice", old.place, text, *used_here, *freed)
     if repeated:
-        text = (
-            "what this line computed before is still part of the loss, but its graph was freed then"
-            if again
-            else "this is computed once, and backward runs through it again and again"
-        )
-        return case.finding("backward-twice", old.place, text, freed)
+        text = "this is computed once, and backward runs through it again and again"
+        if again:
+            text = "what this line computed before is still part of the loss, but its graph was freed then"
+        return case.finding("backward-twice", old.place, text, *freed)
     entry = "backward-twice" if {*first.roots} & {*details["roots"]} else "shared-graph"
     text = "this backward pass frees the graph that a later one needs too"
-    return case.finding(
-        entry, first.place, text, also_at(old.place, "both need what is computed here")
-    )
+    also = also_at(old.place, "both need what is computed here")
+    return case.finding(entry, first.place, text, *also)

@@ -7,8 +7,8 @@ import re
 
 from torch import Tensor, nn
 
-from gradcli.watch.case import Case, also_at
-from gradcli.watch.finding import Finding, Place
+from gradcli.watch.case import Case
+from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import odd_dtype, odd_shape, shape_text, source
 
 _SHAPES = (
@@ -26,7 +26,7 @@ def shapes(case: Case, entry: str | None = None) -> Finding | None:
         return None
     name = case.failure.name if case.failure else ""
     maker, text, also = odd_shape(name, case.operands, entry, case.place)
-    return case.finding(entry, maker, text, *(also_at(place, what) for place, what in also))
+    return case.finding(entry, maker, text, *also)
 
 
 def types(case: Case, entry: str | None = None) -> Finding | None:
@@ -41,26 +41,19 @@ def types(case: Case, entry: str | None = None) -> Finding | None:
 def out_of_range(case: Case) -> Finding | None:
     """An index or a class that is too large: the line that made the indices."""
     indices = [each for each in case.operands if not each.dtype.is_floating_point]
-    entry = (
-        "index-range"
-        if case.failure and "embedding" in case.failure.name
-        else case.entry("class-range", "index-range")
-    )
+    entry = case.entry("class-range", "index-range")
+    if case.failure and "embedding" in case.failure.name:
+        entry = "index-range"
     if not indices or entry is None:
         return case.finding(entry, None, case.short) if entry else None
     others = [each.made for each in case.operands if each.dtype.is_floating_point and each.made]
-    return case.finding(
-        entry,
-        source(indices[0]),
-        f"the indices of shape {shape_text(indices[0].shape)} are made here: {case.short}",
-        *(
-            also_at(
-                each.place,
-                f"{each.owner or each.name.strip('_')} of shape {shape_text(each.shape)}",
-            )
-            for each in others
-        ),
+    also = (
+        Also(each.place, f"{each.owner or each.name.strip('_')} of shape {shape_text(each.shape)}")
+        for each in others
+        if each.place
     )
+    text = f"the indices of shape {shape_text(indices[0].shape)} are made here: {case.short}"
+    return case.finding(entry, source(indices[0]), text, *also)
 
 
 def not_probabilities(case: Case) -> Finding | None:
@@ -78,11 +71,8 @@ def not_probabilities(case: Case) -> Finding | None:
 
 def plain_input(case: Case) -> Finding | None:
     """A tensor that is differentiated by does not require a gradient."""
-    return case.finding(
-        "grad-of-plain-input",
-        None,
-        "a tensor that this line differentiates by does not require a gradient",
-    )
+    text = "this line asks for the gradient of a tensor that does not require one"
+    return case.finding("grad-of-plain-input", None, text)
 
 
 def own_function(case: Case) -> Finding | None:
@@ -96,12 +86,8 @@ def own_function(case: Case) -> Finding | None:
 def _return_of_backward(name: str, case: Case) -> Place | None:
     """The return statement of the method `backward` of a class of the program."""
     for file, node in case.watcher.places.nodes(ast.ClassDef):
-        for method in node.body:
-            if (
-                node.name == name
-                and isinstance(method, ast.FunctionDef)
-                and method.name == "backward"
-            ):
+        for method in node.body if node.name == name else ():
+            if isinstance(method, ast.FunctionDef) and method.name == "backward":
                 lines = [each.lineno for each in ast.walk(method) if isinstance(each, ast.Return)]
                 return Place(file, max(lines, default=method.lineno))
     return None
@@ -111,48 +97,32 @@ def no_parameters(case: Case) -> Finding | None:
     """The optimizer of a module whose parts are in a list of Python, which PyTorch does not search."""
     for module in case.modules:
         for name, value in vars(module).items():
+            if name[0] == "_" or not isinstance(value, (list, tuple, dict)):
+                continue
             parts = value.values() if isinstance(value, dict) else value
-            if (
-                name[0] != "_"
-                and isinstance(value, (list, tuple, dict))
-                and any(isinstance(each, nn.Module) for each in parts)
-            ):
-                place = next(
-                    (
-                        Place(file, node.lineno)
-                        for file, node in case.watcher.places.nodes(ast.Attribute)
-                        if node.attr == name and isinstance(node.ctx, ast.Store)
-                    ),
-                    None,
+            if any(isinstance(each, nn.Module) for each in parts):
+                stores = (
+                    Place(file, node.lineno)
+                    for file, node in case.watcher.places.nodes(ast.Attribute)
+                    if node.attr == name and isinstance(node.ctx, ast.Store)
                 )
                 text = (
                     f"{name} of {type(module).__name__} is a plain {type(value).__name__}: PyTorch does "
                     "not find the modules in it"
                 )
-                return case.finding("plain-list", place, text)
+                return case.finding("plain-list", next(stores, None), text)
     return case.finding("empty-optimizer", None, "these parameters are empty")
 
 
 def expanded(case: Case) -> Finding | None:
     """A write to an expanded tensor: the line that expanded it."""
-    made = case.operands[0].made if case.operands else None
-    found = (
-        next(
-            (
-                each
-                for each in made.ancestors()
-                if each.name in ("expand", "expand_as", "broadcast_to", "expand_copy")
-            ),
-            made,
-        )
-        if made
-        else None
-    )
-    return case.finding(
-        "inplace-expanded",
-        found.place if found else None,
-        "the elements of this expanded tensor share one place in memory",
-    )
+    made = case.made
+    for each in made.ancestors() if made else ():
+        if each.name in ("expand", "expand_as", "broadcast_to", "expand_copy"):
+            made = each
+            break
+    text = "the elements of this expanded tensor share one place in memory"
+    return case.finding("inplace-expanded", made.place if made else None, text)
 
 
 def non_leaf_parameter(case: Case) -> Finding | None:
@@ -173,19 +143,12 @@ def inference_tensor(case: Case) -> Finding | None:
     block = case.watcher.grad_off
     if block is None or "inference" not in block.text:
         return None
-    return case.finding(
-        "inference-mode",
-        block,
-        "tensors that are made in inference mode cannot enter a graph later",
-    )
+    text = "tensors that are made in inference mode cannot enter a graph later"
+    return case.finding("inference-mode", block, text)
 
 
 def not_one_number(case: Case) -> Finding | None:
     """A loss of several elements: the line that made it."""
-    made = case.operands[0].made if case.operands else None
     shape = shape_text(case.operands[0].shape) if case.operands else "several"
-    return case.finding(
-        "non-scalar",
-        made.place if made else None,
-        f"a loss of shape {shape} is made here; backward needs one number",
-    )
+    text = f"a loss of shape {shape} is made here; backward needs one number"
+    return case.finding("non-scalar", case.made.place if case.made else None, text)

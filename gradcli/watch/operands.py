@@ -9,7 +9,7 @@ from types import FrameType
 import torch
 from torch import Tensor
 
-from gradcli.watch.finding import Place
+from gradcli.watch.finding import Also, Place
 from gradcli.watch.record import Made, shape_of, storage_of
 from gradcli.watch.user_lines import Places, syntax_tree
 
@@ -97,11 +97,9 @@ def source(operand: Operand, raised: Place | None = None) -> Place | None:
 
 
 def described(
-    tensors: Sequence[Tensor],
-    origin: Callable[[Tensor], Made | None],
-    frame: FrameType | None,
-    places: Places,
-) -> list[Operand]:
+    tensors: Sequence[Tensor], origin: Callable[[Tensor], Made | None], frame: FrameType | None,
+    places: Places
+) -> list[Operand]:  # fmt: skip
     """The operands of a function that failed below `frame`, eight at most."""
     names = _names(tensors, frame, places)
     return [
@@ -161,34 +159,29 @@ def odd_dtype(entry: str, operands: Sequence[Operand]) -> tuple[Place | None, st
         return None, "the operands have types that do not fit"
     operand = odd[0]
     place = operand.first(lambda made: made.dtype == operand.dtype)
-    return place, f"{operand.name} becomes {_dtype(operand.dtype)} here"
+    return place, f"{operand.name} becomes {str(operand.dtype).removeprefix('torch.')} here"
 
 
 def odd_shape(
     name: str, operands: Sequence[Operand], entry: str, raised: Place
-) -> tuple[Place | None, str, list[tuple[Place | None, str]]]:
+) -> tuple[Place | None, str, list[Also]]:
     """The line that made the operand whose shape a function refuses, what it made, and the lines
     that made the others.
     """
     odd = _odd(operands, entry)
-    others = [each for each in operands if each is not odd]
-    place = (
-        odd.place
-        if odd.made and odd.made.owner
-        else source(odd, raised if entry in ("batch-size", "size-mismatch") else None)
-    )
     made = odd.made
+    place = odd.place
+    if not (made and made.owner):
+        place = source(odd, raised if entry in ("batch-size", "size-mismatch") else None)
     if place and made and not made.owner and place.code is not raised.code:
         here = made.place is not None and made.place.address == raised.address
         if here or made.name not in RESHAPING:  # it was made in a function that was called there
             place = odd.assigned or place
     shapes = ", ".join(f"{each.name} {shape_text(each.shape)}" for each in operands[:3])
     text = f"{odd.name} of shape {shape_text(odd.shape)} is made here; {name.strip('_')} was given {shapes}"
-    return (
-        place,
-        text,
-        [(each.place, f"{each.name} of shape {shape_text(each.shape)}") for each in others],
-    )
+    others = [(each.place, each) for each in operands if each is not odd]
+    also = [Also(at, f"{it.name} of shape {shape_text(it.shape)}") for at, it in others if at]
+    return place, text, also
 
 
 def _odd(operands: Sequence[Operand], entry: str) -> Operand:
@@ -201,18 +194,11 @@ def _odd(operands: Sequence[Operand], entry: str) -> Operand:
     if owned and given:  # a layer and what it was given
         value, weight = given[0], owned[0]
         channels_last = entry == "conv-channels" and value.shape[-1:] == weight.shape[1:2]
-        return (
-            value
-            if channels_last or (len(value.shape) != 2 and entry == "shape-mismatch")
-            else weight
-        )
-    return (reshaped or list(reversed(given)) or list(operands))[0]
+        no_matrix = entry == "shape-mismatch" and len(value.shape) != 2
+        return value if channels_last or no_matrix else weight
+    return (reshaped or given[::-1] or operands)[0]
 
 
 def shape_text(shape: Sequence[object]) -> str:
     """A shape as [2, 3], or [N, 3] where N is any size."""
     return f"[{', '.join(map(str, shape))}]"
-
-
-def _dtype(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

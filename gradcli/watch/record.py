@@ -4,7 +4,7 @@ numbers that left the graph. It is bounded, and keeps no tensor alive.
 
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,23 +69,19 @@ class Made:
                 waiting.extend(made.parents)
 
 
+@dataclass(slots=True, eq=False)
 class Cut:
     """Where a value lost its graph: `kind` is the entry of the mistake that this may be."""
 
-    __slots__ = ("kind", "leaves", "name", "off", "place", "shape", "tick")
-
-    def __init__(
-        self, kind: str, name: str, place: Place | None, tick: int, shape: tuple[int, ...]
-    ) -> None:
-        self.kind = kind
-        self.name = name
-        self.place = place
-        self.tick = tick
-        self.shape = shape
-        self.off: Place | None = None
-        """Where recording was switched off, for an operation under no_grad."""
-        self.leaves: frozenset[int] = frozenset()
-        """The ids of the leaves that the value depended on, when this place was first seen."""
+    kind: str
+    name: str
+    place: Place | None
+    tick: int
+    shape: tuple[int, ...]
+    off: Place | None
+    """Where recording was switched off, for an operation under no_grad."""
+    leaves: frozenset[int]
+    """The ids of the leaves that the value depended on, when this place was first seen."""
 
 
 @dataclass(slots=True)
@@ -197,6 +193,13 @@ def made_by(node: Any) -> Made | None:
     """The record of the tensor that a node made."""
     made: Made | None = node.metadata.get(KEY)
     return made
+
+
+def made_under(roots: Iterable[Tensor], most: int = 2_000) -> Iterator[tuple[Any, Made]]:
+    """The nodes of the graphs of some tensors whose tensors have a record, and that."""
+    for node, _ in walk([node_of(root) for root in roots], most):
+        if (made := made_by(node)) is not None:
+            yield node, made
 
 
 def shape_of(tensor: Tensor) -> tuple[int, ...]:

@@ -72,7 +72,9 @@ def run_program(
                 if _is_ours(error):
                     raise
                 outcome = Outcome(1, error)
-                _print(error)
+                _strip(error, set())
+                _flush()
+                sys.excepthook(type(error), error, error.__traceback__)
             _finish()
         finally:
             if os.getpid() != process:
@@ -117,19 +119,14 @@ def _is_ours(error: BaseException) -> bool:
     """
     if not isinstance(error, Exception) or isinstance(error, (RecursionError, MemoryError)):
         return False
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return any(
-        frame.f_code.co_filename.startswith(_OURS[0]) and frame.f_code.co_name not in _CALLERS
-        for frame in frames
-    )
+    codes = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(c.co_filename.startswith(_OURS[0]) and c.co_name not in _CALLERS for c in codes)
 
 
 def _exit_status(error: SystemExit) -> int:
     """The exit status of sys.exit; a text goes to stderr."""
-    if error.code is None:
-        return 0
-    if isinstance(error.code, int):
-        return error.code & 0xFF
+    if isinstance(error.code, int | None):
+        return (error.code or 0) & 0xFF
     print(error.code, file=sys.stderr)
     return 1
 
@@ -147,13 +144,6 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # it is closed, or None
             stream.flush()
-
-
-def _print(error: BaseException) -> None:
-    """Print a traceback as Python does, without our frames."""
-    _strip(error, set())
-    _flush()
-    sys.excepthook(type(error), error, error.__traceback__)
 
 
 def _strip(error: BaseException, seen: set[int]) -> None:

@@ -26,14 +26,9 @@ _LEAVING = frozenset(
 )
 """Functions whose result is not a tensor."""
 DETACHING = {
-    "detach": "detached",
-    "detach_": "detached",
-    ".data": "detached",
-    "tensor": "tensor-copy",
-    "asarray": "tensor-copy",
-    "as_tensor": "tensor-copy",
-    "grad": "second-derivative",
-    ".grad": "second-derivative",
+    **dict.fromkeys(("detach", "detach_", ".data"), "detached"),
+    **dict.fromkeys(("tensor", "asarray", "as_tensor"), "tensor-copy"),
+    **dict.fromkeys(("grad", ".grad"), "second-derivative"),
 }
 """Functions whose result never has a graph, and the entries of the mistakes that this may be."""
 FACTORIES = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "scalar_tensor"])
@@ -52,16 +47,11 @@ class Known:
             name = f".{getattr(attribute, '__name__', '')}{'=' if name != '__get__' else ''}"
         self.name = name
         self.quiet = name in _QUIET
-        operator = name.startswith("__") and name.endswith("__")
-        self.writes = (
-            name in ("__setitem__", ".data=")
-            or (
-                name.startswith("__i")
-                and operator
-                and name not in ("__int__", "__index__", "__invert__")
-            )
-            or (name.endswith("_") and not operator)
-        )
+        if name.startswith("__") and name.endswith("__"):
+            others = ("__int__", "__index__", "__invert__")
+            self.writes = name == "__setitem__" or (name.startswith("__i") and name not in others)
+        else:
+            self.writes = name == ".data=" or name.endswith("_")
         code = getattr(func, "__code__", None)
         self.inplace = bool(code and "inplace" in code.co_varnames[: code.co_argcount])
         self.leaves = name in _LEAVING

@@ -34,13 +34,9 @@ class Places:
         self._files: dict[str, bool] = {program: True}
         self._known: dict[tuple[int, int], Place] = {}
 
-    def files(self) -> list[str]:
-        """The user's own files that have been seen."""
-        return [file for file, own in self._files.items() if own]
-
     def nodes(self, *kinds: type[Node]) -> Iterator[tuple[str, Node]]:
         """The nodes of these kinds in the syntax trees of the user's files, in order, with the file."""
-        for file in self.files():
+        for file in [file for file, own in self._files.items() if own]:
             for node in ast.walk(syntax_tree(file)):
                 if isinstance(node, kinds):
                     yield file, node

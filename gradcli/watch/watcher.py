@@ -8,11 +8,12 @@ global hooks. Nothing is computed differently, and no tensor is kept alive.
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from types import FrameType
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn, overrides
@@ -23,34 +24,16 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.overrides import TorchFunctionMode
 
 from gradcli import core
+from gradcli.watch import record as records
+from gradcli.watch import torch_functions
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Place
 from gradcli.watch.operands import RESHAPING, Operand, described
-from gradcli.watch.record import (
-    KEY,
-    Cut,
-    Left,
-    Made,
-    Pass,
-    Record,
-    Write,
-    leaves_of,
-    node_of,
-    parameters_of,
-    shape_of,
-    storage_of,
-    version_of,
-)
-from gradcli.watch.torch_functions import (
-    DETACHING,
-    FACTORIES,
-    Known,
-    first_number,
-    is_independent,
-    tensors_in,
-    written_by,
-)
+from gradcli.watch.record import KEY, Cut, Left, Made, Pass, Record, Write
+from gradcli.watch.torch_functions import DETACHING, FACTORIES, Known
 from gradcli.watch.user_lines import Places
+
+Args: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -105,20 +88,15 @@ class Watcher(TorchFunctionMode):
             known = self._functions[func] = self._learn(func)
         if known.quiet:
             return func(*args, **kwargs) if kwargs else func(*args)
-        place = self.places.here(sys._getframe(1))
+        place = self._now(sys._getframe(1))
         kwargs = kwargs or {}
-        record = self.record
-        record.tick += 1
-        if place is not None:
-            place.last = record.tick
-            place.first = place.first or record.tick
         if known.special is not None:
             known.special(args, kwargs, place)
-        operands = tensors_in(args, kwargs)
+        operands = torch_functions.tensors_in(args, kwargs)
         written: Sequence[Tensor] = ()
         if known.writes or known.inplace or "out" in kwargs:
-            written = written_by(known, args, kwargs, operands)
-            before = [version_of(tensor) for tensor in written]
+            written = torch_functions.written_by(known, args, kwargs, operands)
+            before = [records.version_of(tensor) for tensor in written]
         try:
             result = func(*args, **kwargs)
         except Exception as error:
@@ -141,43 +119,50 @@ class Watcher(TorchFunctionMode):
                 listener(call)
         return result
 
+    def _now(self, frame: FrameType) -> Place | None:
+        """The user's place at or above a frame, where something begins that is watched."""
+        place = self.places.here(frame)
+        self.record.tick += 1
+        if place is not None:
+            place.last = self.record.tick
+            place.first = place.first or self.record.tick
+        return place
+
+    def _tell(self, event: str, *what: Any) -> None:
+        """Tell every detector of an event, by the name of its method; what they do is not watched."""
+        with torch._C.DisableTorchFunction():
+            for detector in self.detectors:
+                getattr(detector, event)(*what)
+
     def _learn(self, func: Callable[..., Any]) -> Known:
         known = Known(func)
         known.listeners = [
             detector.called for detector in self.detectors if {known.name, "*"} & detector.functions
         ]
         special: dict[str, Callable[..., None]] = {
-            "_set_grad_enabled": self._grad_switched,
-            ".grad": self._grad_read,
-            ".requires_grad=": self._flagged,
-            "requires_grad_": self._flagged,
-        }
+            "_set_grad_enabled": self._grad_switched, ".grad": self._grad_read,
+            ".requires_grad=": self._flagged, "requires_grad_": self._flagged,
+        }  # fmt: skip
         known.special = special.get(known.name)
         known.quiet = known.quiet and not known.listeners
         return known
 
     def _made(
-        self,
-        tensor: Tensor,
-        name: str,
-        operands: Sequence[Tensor],
-        place: Place | None,
-        args: tuple[Any, ...],
+        self, tensor: Tensor, name: str, operands: Sequence[Tensor], place: Place | None, args: Args
     ) -> None:
         record = self.record
-        if tensor.requires_grad:
-            node = node_of(tensor)
-            if node is not None:
-                if not any(tensor is operand for operand in operands) or name.endswith(("_", "__")):
-                    made = node.metadata[KEY] = Made(name, place, record.tick, tensor)
-                    if name in RESHAPING and operands[0] is not tensor:
-                        parent = record.origin(operands[0])
-                        made.come_from([parent] if parent else [])
-            elif not any(tensor is operand for operand in operands):
-                record.keep(tensor, Made(name, place, record.tick, tensor))
-            return
         same = any(tensor is operand for operand in operands)
         made = Made(name, place, record.tick, tensor)
+        if tensor.requires_grad:
+            node = records.node_of(tensor)
+            if node is None and not same:
+                record.keep(tensor, made)
+            elif node is not None and (not same or name.endswith("_")):
+                node.metadata[KEY] = made
+                if name in RESHAPING and operands[0] is not tensor:
+                    parent = record.origin(operands[0])
+                    made.come_from([parent] if parent else [])
+            return
         if operands:
             parents = []
             for operand in operands:
@@ -188,13 +173,13 @@ class Watcher(TorchFunctionMode):
                         made.cut = self._cut(made, operand)
                 elif (parent := record.origin(operand)) is not None:
                     parents.append(parent)
-                    if made.cut is None and not is_independent(name):
+                    if made.cut is None and not torch_functions.is_independent(name):
                         made.cut = parent.cut
             if same and made.cut is None:
                 return  # what was written to it, or returned unchanged, has no graph either
             made.come_from(parents)
         elif name in FACTORIES and args:
-            made.number = first_number(args[0])
+            made.number = torch_functions.first_number(args[0])
         record.keep(tensor, made)
 
     def _cut(self, made: Made, operand: Tensor) -> Cut | None:
@@ -204,7 +189,7 @@ class Watcher(TorchFunctionMode):
         name, place = made.name, made.place
         if name == ".grad":
             place = self.record.passes[-1].place if self.record.passes else place
-        elif is_independent(name):
+        elif torch_functions.is_independent(name):
             return None
         kind = DETACHING.get(name, "")
         off = None
@@ -213,44 +198,39 @@ class Watcher(TorchFunctionMode):
         elif not kind and not torch.is_grad_enabled():
             kind, off = "no-grad-block", self.grad_off
         kind = kind or "not-differentiable"
-        cut = Cut(kind, made.name, place, made.tick, shape_of(operand))
-        cut.off = off
-        key = id(place), made.name
-        if (earlier := self.record.cuts.get(key)) is not None:
-            cut.leaves = earlier.leaves
-        else:
-            cut.leaves = frozenset(id(leaf) for leaf in leaves_of(operand))
-        self.record.cuts[key] = cut
+        earlier = self.record.cuts.get((id(place), name))
+        leaves = earlier.leaves if earlier else frozenset(map(id, records.leaves_of(operand)))
+        cut = Cut(kind, name, place, made.tick, records.shape_of(operand), off, leaves)
+        self.record.cuts[id(place), name] = cut
         return cut
 
     def _left(self, name: str, tensor: Tensor, result: Any, place: Place | None) -> None:
-        made = None if tensor.requires_grad else self.record.origin(tensor)
+        made = None if tensor.requires_grad else self.origin(tensor)
         cut = made.cut if made else None
         if tensor.requires_grad or cut:
             number = float(result) if isinstance(result, (int, float)) else None
-            shape = shape_of(tensor)
+            shape = records.shape_of(tensor)
             self.record.left.append(Left(name, place, self.record.tick, shape, number, cut))
 
     def _wrote(
         self, name: str, written: Sequence[Tensor], before: Sequence[int], place: Place | None
     ) -> None:
         for tensor, version in zip(written, before, strict=True):
-            after = version_of(tensor)
+            after = records.version_of(tensor)
             if after != version:
-                tick = self.record.tick
-                write = Write(storage_of(tensor), version, after, name, place, tick)
-                write.module = self._module() if self.modules else None
+                tick, module, storage = self.record.tick, self._module(), records.storage_of(tensor)
+                write = Write(storage, version, after, name, place, tick, module=module)
                 self.record.writes.append(write)
             for detector in () if _transformed() else self.detectors:
                 detector.wrote(tensor, name, version, place)
 
     def _module(self) -> Place | None:
         """Where the module of PyTorch that writes in place was made."""
-        frame = sys._getframe(3)
+        frame = sys._getframe(3) if self.modules else None
         while frame is not None and not self.places.users(frame.f_code.co_filename):
             if (place := self.modules.get(id(frame.f_locals.get("self")))) is not None:
                 return place
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return None
 
     def _failed(
@@ -290,17 +270,10 @@ class Watcher(TorchFunctionMode):
         tensor = args[0]
         if (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None:
             return
-        details = {
-            "is_leaf": tensor.is_leaf,
-            "requires_grad": tensor.requires_grad,
-            "shape": shape_of(tensor),
-            "id": id(tensor),
-        }
-        self.none_grad = self.origin(tensor), place, details
+        about = {"is_leaf": tensor.is_leaf, "requires_grad": tensor.requires_grad, "id": id(tensor)}
+        self.none_grad = self.origin(tensor), place, about
 
-    def _flagged(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], place: Place | None
-    ) -> None:
+    def _flagged(self, args: Args, kwargs: Any, place: Place | None) -> None:
         tensor = args[0]
         made = self.origin(tensor)
         if made is None:
@@ -317,16 +290,11 @@ class Watcher(TorchFunctionMode):
         """Run a backward pass, watched: hooks and custom functions are the user's code."""
         if _transformed():
             return run()
-        place = self.places.here(sys._getframe(2))
+        place = self._now(sys._getframe(2))
+        tick = self.record.tick
         tensors = [root for root in roots if isinstance(root, Tensor)]
         leaves = [leaf for leaf in inputs if isinstance(leaf, Tensor)]
-        self.record.tick += 1
-        tick = self.record.tick
-        if place is not None:
-            place.last = tick
-        with torch._C.DisableTorchFunction():
-            for detector in self.detectors:
-                detector.before_backward(tensors, leaves, place)
+        self._tell("before_backward", tensors, leaves, place)
         try:
             with ExitStack() as stack:
                 if not self._is_active():
@@ -344,10 +312,13 @@ class Watcher(TorchFunctionMode):
         self.record.backward_passes += 1
         roots_made = [made.tick for root in tensors if (made := self.origin(root))]
         self.record.passes.append(Pass(place, tick, fills, roots_made))
-        with torch._C.DisableTorchFunction():
-            for detector in self.detectors:
-                detector.after_backward(tensors, leaves, place)
+        self._tell("after_backward", tensors, leaves, place)
         return result
+
+    def _is_innermost(self) -> bool:
+        """Whether they go through this mode first."""
+        count = torch._C._len_torch_function_stack()
+        return count > 0 and torch._C._get_function_stack_at(count - 1) is self
 
     def _is_active(self) -> bool:
         """Whether the functions that are called now go through this mode."""
@@ -355,23 +326,16 @@ class Watcher(TorchFunctionMode):
         return any(torch._C._get_function_stack_at(index) is self for index in range(count))
 
     def _stepping_begins(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        place = self.places.here(sys._getframe(1))
-        self.record.tick += 1
-        if place is not None:
-            place.last = self.record.tick
-        with torch._C.DisableTorchFunction():
-            for detector in self.detectors:
-                detector.stepping(optimizer, place)
-        self._versions = [parameter._version for parameter in parameters_of(optimizer)]
+        self, optimizer: Optimizer, args: Args, kwargs: dict[str, Any]
+    ) -> tuple[Args, dict[str, Any]]:
+        self._tell("stepping", optimizer, self._now(sys._getframe(1)))
+        self._versions = [parameter._version for parameter in records.parameters_of(optimizer)]
         self._leave()
         return tuple(map(self._watched, args)), {k: self._watched(v) for k, v in kwargs.items()}
 
     def _leave(self) -> None:
         """Let the functions of a step pass by: there are many, and they are not the user's."""
-        count = torch._C._len_torch_function_stack()
-        if count and torch._C._get_function_stack_at(count - 1) is self:
+        if self._is_innermost():
             torch._C._pop_torch_function_stack()
             self._left_out = True
 
@@ -395,58 +359,36 @@ class Watcher(TorchFunctionMode):
 
         return closure
 
-    def _stepping_ends(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def _stepping_ends(self, optimizer: Optimizer, args: Args, kwargs: dict[str, Any]) -> None:
         self._come_back()
         self.record.steps += 1
-        place = self.places.here(sys._getframe(1))
-        for parameter, before in zip(parameters_of(optimizer), self._versions, strict=False):
+        place, parameters = self.places.here(sys._getframe(1)), records.parameters_of(optimizer)
+        for parameter, before in zip(parameters, self._versions, strict=False):
             after = parameter._version
             if after != before:
-                tick = self.record.tick
-                self.record.writes.append(
-                    Write(storage_of(parameter), before, after, "step", place, tick, stepped=True)
-                )
-        with torch._C.DisableTorchFunction():
-            for detector in self.detectors:
-                detector.stepped(optimizer, place)
+                tick, storage = self.record.tick, records.storage_of(parameter)
+                write = Write(storage, before, after, "step", place, tick, stepped=True)
+                self.record.writes.append(write)
+        self._tell("stepped", optimizer, place)
 
     def _zeroing(self, zero_grad: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
         """Call zero_grad; what it does to each parameter is not watched."""
         result = self._unwatched(zero_grad)(*args, **kwargs)
-        self.last_zeroed = place = self.places.here(sys._getframe(2))
-        self.record.tick += 1
-        if place is not None:
-            place.last = self.record.tick
-        with torch._C.DisableTorchFunction():
-            for detector in self.detectors:
-                detector.zeroed(args[0], place)
+        self.last_zeroed = self._now(sys._getframe(2))
+        self._tell("zeroed", args[0], self.last_zeroed)
         return result
 
     def _scheduling(self, step: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
         """Step a scheduler. Its constructor does that too, and has counted no step before."""
         if args[0]._step_count:
-            place = self.places.here(sys._getframe(2))
-            with torch._C.DisableTorchFunction():
-                for detector in self.detectors:
-                    detector.scheduled(args[0], place)
+            self._tell("scheduled", args[0], self.places.here(sys._getframe(2)))
         return step(*args, **kwargs)
 
     def _giving(self, add: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
         """Give an optimizer a group of parameters, as happens when it is made."""
         result = add(*args, **kwargs)
-        place = self.places.here(sys._getframe(2))
-        with torch._C.DisableTorchFunction():
-            for detector in self.detectors:
-                detector.given(args[0], place)
+        self._tell("given", args[0], self.places.here(sys._getframe(2)))
         return result
-
-    def _module_called(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        place = self.places.here(sys._getframe(1))
-        with torch._C.DisableTorchFunction():
-            for detector in self.detectors:
-                detector.module_called(module, inputs, output, place)
 
     def _registered(self, module: nn.Module, name: str, parameter: Any) -> None:
         if isinstance(parameter, Tensor):
@@ -466,29 +408,23 @@ class Watcher(TorchFunctionMode):
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch this thread in this context. All that was changed of PyTorch is put back."""
-        hears_modules = any(
-            type(detector).module_called is not Detector.module_called
-            for detector in self.detectors
-        )
+        wrapped: tuple[tuple[Any, str, Any], ...] = (
+            (Optimizer, "zero_grad", self._zeroing), (nn.Module, "zero_grad", self._zeroing),
+            (Optimizer, "add_param_group", self._giving), (LRScheduler, "step", self._scheduling),
+            (torch.inference_mode, "__enter__", self._inferring), (torch, "from_numpy", self._from_numpy),
+            (torch, "compile", self._compiling),
+        )  # fmt: skip
         with ExitStack() as stack:
-            handles: list[Any] = [
+            for handle in (
                 modules.register_module_parameter_registration_hook(self._registered),
                 modules.register_module_module_registration_hook(self._joined),
                 optimizers.register_optimizer_step_pre_hook(self._stepping_begins),
                 optimizers.register_optimizer_step_post_hook(self._stepping_ends),
-            ]
-            if hears_modules:
-                handles.append(modules.register_module_forward_hook(self._module_called))
-            for handle in handles:
+            ):
                 stack.callback(handle.remove)
             stack.enter_context(core.backward_passes(self._backward))
-            for owner in (Optimizer, nn.Module):
-                stack.enter_context(_wrapped(owner, "zero_grad", self._zeroing))
-            stack.enter_context(_wrapped(Optimizer, "add_param_group", self._giving))
-            stack.enter_context(_wrapped(LRScheduler, "step", self._scheduling))
-            stack.enter_context(_wrapped(torch.inference_mode, "__enter__", self._inferring))
-            stack.enter_context(_wrapped(torch, "from_numpy", self._from_numpy))
-            stack.enter_context(_wrapped(torch, "compile", self._compiling))
+            for owner, name, around in wrapped:
+                stack.enter_context(_wrapped(owner, name, around))
             stack.enter_context(self._own_warnings())
             stack.enter_context(self)
             stack.callback(self._come_back)  # from a step that failed
@@ -507,19 +443,17 @@ class Watcher(TorchFunctionMode):
     def _unwatched(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def unwatched(*args: Any, **kwargs: Any) -> Any:
-            count = torch._C._len_torch_function_stack()
-            if not count or torch._C._get_function_stack_at(count - 1) is not self:
+            if not self._is_innermost():
                 return function(*args, **kwargs)
             with overrides._pop_mode_temporarily():
                 result = function(*args, **kwargs)
             # Without a model torch.compile returns a decorator, whose result is compiled.
-            return result if not _is_decorator(function) else self._compiled(result)
+            decorator = getattr(function, "__qualname__", "") == "compile.<locals>.fn"
+            return self._compiled(result) if decorator else result
 
         return unwatched
 
-    def _from_numpy(
-        self, from_numpy: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Any
-    ) -> Tensor:
+    def _from_numpy(self, from_numpy: Callable[..., Tensor], args: Args, kwargs: Any) -> Tensor:
         """Call torch.from_numpy, which takes no tensor, and so does not go through the mode."""
         tensor = from_numpy(*args, **kwargs)
         with torch._C.DisableTorchFunction():
@@ -566,11 +500,6 @@ def _wrapped(
         yield
     finally:
         setattr(owner, name, original)
-
-
-def _is_decorator(function: Callable[..., Any]) -> bool:
-    """Whether torch.compile returned this because it was called without what to compile."""
-    return getattr(function, "__qualname__", "") == "compile.<locals>.fn"
 
 
 def _transformed() -> bool:

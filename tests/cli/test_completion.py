@@ -18,8 +18,9 @@ import pytest
 from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.catalogue.mistakes import MISTAKES
 from gradcli.catalogue.optimizers import NAMES
-from gradcli.cli.complete import candidates, complete
+from gradcli.cli.complete import complete
 from gradcli.commands import COMMANDS
+from gradcli.commands.candidates import candidates
 from tests.cli.test_laziness import HEAVY, loaded
 from tests.program import BASE, run
 
@@ -235,14 +236,15 @@ def test_bash(name: str, binaries: Path, tmp_path: Path) -> None:
     (tmp_path / "my data.npy").touch()
     bash = shell_of("bash")
     name = name.replace("ABSOLUTE", str(binaries / "gradcli"))
-    for typed, expected in (
+    cases = (
+        ("grad 'x*2' x=@m", ["my\\ data.npy"]),
         ("gra", ["grad"]),
         ("activate hards", ["hardsigmoid", "hardswish", "hardshrink"]),
         ("grad --dtype=b", ["bfloat16"]),
-        ("grad 'x*2' x=@m", ["my\\ data.npy"]),
         ("why not-a", ["not-a-number"]),
         ("grda ", [""]),
-    ):
+    )
+    for typed, expected in cases if name == "gradcli" else cases[:1]:
         found = in_shell(
             [bash, "--norc", "-c", BASH, "bash", f"{name} {typed}", name], binaries, tmp_path
         )

@@ -67,44 +67,44 @@ def test_the_test_above_can_fail(tmp_path: Path) -> None:
     assert {*HEAVY, *RENDERING} <= modules
 
 
-def test_no_command_loads_sympy(tmp_path: Path) -> None:
-    """An upstream gradient handed to autograd.grad would, and torch.unravel_index, for half a
-    second of nothing.
+CALLS = """
+jacobian x**2 x=1,2
+jacobian 'x**2 + 0*c[0]' x=linspace(1,2,400) c=zeros(9500000) --wrt x
+softmax-jacobian randn(600)
+activate sigmoid --x 1,2 --check
+grad w*x x=1,2 w=3,4 --vjp 1,0
+grad 'h = w*x; softmax(h, 0)' w=2 x=1,2 --jvp x=1,0 --explain --check --expect 'jvp.0 = 0'
+hessian 'mse(w*x, y)' w=2 x=1,2 y=1,1 --hvp w=1 --check
+descend (x-3)**2 x=0 --optimizer adam
+descend (x-3)**2 x=0 --optimizer lbfgs
+"""
+
+
+def test_the_programs_own_calls_load_neither_the_compiler_nor_sympy() -> None:
+    """torch.func, autograd's own checks, an upstream gradient handed to autograd.grad or
+    torch.unravel_index would, for a second or two of nothing, and so would a deferred module. (`why`
+    prints tensors, which uses these.)
     """
-    script = (
-        "import sys\nimport gradcli.core as core, torch\n"
-        "x = torch.ones(3, requires_grad=True)\n"
-        "core.gradients(x**2, {'x': x}, upstream=torch.ones(3)); core.jacobian_rows(x**2, {'x': x})\n"
-        "core.slopes(torch.exp, x)\n"
-        "from gradcli import result_paths; result_paths.index(5, (2, 3))\n"
-        "sys.exit('sympy' in sys.modules)"
+    script = f"""
+import sys
+from gradcli.process.guards import loading_pytorch
+with loading_pytorch():
+    from gradcli.cli.serve import PROGRAM
+import torch
+torch.set_num_threads(1)
+for _ in PROGRAM.load():
+    pass
+from gradcli.process.deferral import is_used
+from gradcli.commands import COMMANDS
+examples = [words for name, each in COMMANDS.items() if name not in ("why", "check") for words, _ in each.examples]
+calls = [f"gradcli {{words}}" for words in {CALLS!r}.strip().splitlines()]
+for words in (*PROGRAM.calls, *examples, *calls):
+    status, slow = PROGRAM.try_out(words), {{"sympy", "torch._dynamo"}} & {{*sys.modules}}
+    if status == 70 or is_used() or slow:
+        sys.exit(f"{{words}}: {{status}} {{is_used()}} {{slow}}")
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=env, stderr=subprocess.PIPE, text=True, check=False
     )
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
-        ).returncode
-        == 0
-    )
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("jacobian", "x**2", "x=1,2"),
-        ("jacobian", "x**2 + 0*c[0]", "x=linspace(1,2,400)", "c=zeros(9500000)", "--wrt", "x"),
-        ("hessian", "x**2*y", "x=1", "y=2"),
-        ("softmax-jacobian", "randn(600)"),
-        ("activate", "sigmoid", "--x", "1,2", "--check"),
-        ("grad", "w*x", "x=1,2", "w=3,4", "--vjp", "1,0"),
-        ("descend", "(x-3)**2", "x=0", "--optimizer", "adam"),
-        ("descend", "(x-3)**2", "x=0", "--optimizer", "lbfgs"),
-    ],
-)
-def test_derivatives_load_neither_the_compiler_nor_sympy(
-    words: tuple[str, ...], tmp_path: Path
-) -> None:
-    """torch.func and autograd's own checks would, for a second or two of nothing."""
-    modules, status = loaded(tmp_path, *words)
-    assert status == 0
-    assert "torch" in modules
-    assert modules & {"sympy", "torch._dynamo"} == set()
+    assert (done.returncode, done.stderr) == (0, "")

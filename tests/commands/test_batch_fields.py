@@ -5,7 +5,7 @@ wrong type is refused.
 import itertools
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from gradcli import batch
 from gradcli.commands.batch.lines import JOBS, answer
 from gradcli.commands.batch.plan import Plans
 from gradcli.commands.descend import setting
@@ -45,6 +44,13 @@ BASES: list[dict[str, Any]] = [
 ]
 """Jobs that are answered; between them every field of every command can be given."""
 
+
+def results(jobs: Iterable[Mapping[str, Any]], *words: str) -> list[dict[str, Any]]:
+    """The results of jobs in a batch."""
+    lines = "\n".join(map(json.dumps, jobs))
+    return [json.loads(line) for line in run("batch", *words, stdin=lines).stdout.splitlines()]
+
+
 CANARY = 424242.5
 NEIGHBOUR = "sneighbour"
 
@@ -57,7 +63,7 @@ def fields() -> Iterator[tuple[dict[str, Any], str, Option]]:
 
 def test_the_bases_are_jobs_of_all_commands() -> None:
     assert {base["command"] for base in BASES} == set(JOBS)
-    assert all("error" not in found for found in batch.run(BASES))
+    assert all("error" not in found for found in results(BASES))
 
 
 # files
@@ -181,13 +187,10 @@ def test_a_batch_refuses_what_it_is_not_allowed(
             "expect": "x=@s.json",
         },
     ]
-    shown = run("batch", stdin="\n".join(map(json.dumps, jobs)))
-    assert shown.status == 1
-    assert list(map(json.loads, shown.stdout.splitlines())) == list(batch.run(jobs))
-    for found in batch.run(jobs):
+    for found in results(jobs):
         assert found["error"]["kind"] == "usage"
         assert "a job may not read a file" in found["error"]["message"]
-    first, second, third = batch.run(jobs, allow_files=True)
+    first, second, third = results(jobs, "--allow-files")
     assert first["inputs"]["target"] == [2, 1]
     assert second["error"]["kind"] == "file"
     assert third["expect"]["x"]["expected"] == [CANARY, 2]
@@ -278,7 +281,7 @@ def test_a_list_or_an_object_for_a_flag_or_a_number_says_what_is_expected() -> N
     jobs = [
         {"command": "grad", "expression": "x", "inputs": {"x": 1}, **more} for more in said.values()
     ]
-    assert [found["error"]["message"] for found in batch.run(jobs)] == list(said)
+    assert [found["error"]["message"] for found in results(jobs)] == list(said)
 
 
 def test_what_is_expected_may_be_said_in_every_obvious_way() -> None:
@@ -290,8 +293,8 @@ def test_what_is_expected_may_be_said_in_every_obvious_way() -> None:
         for way in ways
         for w in (2, 3)
     ]
-    assert [found["ok"] for found in batch.run(jobs)] == [True, False] * len(ways)
-    nothing, two = batch.run([{**jobs[0], "expect": {}}, {**jobs[0], "expect": ["w=2", "w=3"]}])
+    assert [found["ok"] for found in results(jobs)] == [True, False] * len(ways)
+    nothing, two = results([{**jobs[0], "expect": {}}, {**jobs[0], "expect": ["w=2", "w=3"]}])
     assert "expect" not in nothing
     assert "twice" in two["error"]["message"]
 
@@ -312,13 +315,13 @@ def test_numbers_that_are_expected_are_those_of_inputs() -> None:
         "expect": {"value": ["Infinity"]},
     }
     assert all(
-        found["ok"] for found in batch.run([*({**job, "expect": way} for way in ways), infinite])
+        found["ok"] for found in results([*({**job, "expect": way} for way in ways), infinite])
     )
 
 
 def test_quiet_is_taken_and_forms_of_output_are_not() -> None:
     job = {"command": "grad", "expression": "log(x)", "inputs": {"x": 0}}
-    plain, quiet, wrong = batch.run([job, {**job, "quiet": True}, {**job, "quiet": "yes"}])
+    plain, quiet, wrong = results([job, {**job, "quiet": True}, {**job, "quiet": "yes"}])
     assert plain == quiet == {**run("grad", "log(x)", "x=0", "--json", "--quiet").json, "id": None}
     assert wrong["error"]["message"] == 'quiet: expected true or false, got "yes"'
     refused = (
@@ -335,7 +338,7 @@ def test_quiet_is_taken_and_forms_of_output_are_not() -> None:
         "json",
     )
     for name, found in zip(
-        refused, batch.run([{**job, name: True} for name in refused]), strict=True
+        refused, results([{**job, name: True} for name in refused]), strict=True
     ):
         assert found["error"]["kind"] == "usage", name
         assert name in found["error"]["message"]

@@ -19,8 +19,8 @@ from gradcli.commands.batch.load import loaded
 from gradcli.commands.batch.plan import Plans, form_of
 from gradcli.commands.forms import line as encode
 from gradcli.process import pool
-from gradcli.process.pool import FRAME, Begin, LinesOfFile, LinesOfJobs, Work, answers
-from tests.program import run
+from gradcli.process.pool import FRAME, Begin, LinesOfFile, Work, answers
+from tests.program import lines_of, run
 
 _r = random.Random(0)
 
@@ -206,7 +206,7 @@ def test_a_mix_of_all_forms_in_one_and_in_several_processes() -> None:
 # --- how many processes -------------------------------------------------------------------------
 
 
-def pids(lines: LinesOfFile | LinesOfJobs, work: Work) -> list[bytes]:
+def pids(lines: LinesOfFile, work: Work) -> list[bytes]:
     """The processes that answered, of at most three."""
     load = lambda: nullcontext(work)  # noqa: E731
     return [answer.line for some in answers(lines, load, most=3) for answer in some]
@@ -218,7 +218,7 @@ def own(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
 
 def test_few_lines_are_answered_by_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "PATIENCE", 60)
-    assert len(set(pids(LinesOfJobs([{}] * 9), own))) == 1
+    assert len(set(pids(lines_of([{}] * 9), own))) == 1
 
 
 def test_a_pipe_that_gives_a_line_at_a_time_needs_one_process_and_no_line_waits(
@@ -245,7 +245,7 @@ def test_several_processes_start_where_many_lines_wait() -> None:
         time.sleep(0.0005)
         return own(line, number, begin)
 
-    assert len(set(pids(LinesOfJobs([{}] * 9 * FRAME), work))) == 3
+    assert len(set(pids(lines_of([{}] * 9 * FRAME), work))) == 3
 
 
 def test_several_processes_start_where_few_lines_wait_for_long() -> None:
@@ -253,7 +253,7 @@ def test_several_processes_start_where_few_lines_wait_for_long() -> None:
         time.sleep(0.2)
         return own(line, number, begin)
 
-    assert len(set(pids(LinesOfJobs([{}] * 9), work))) == 3
+    assert len(set(pids(lines_of([{}] * 9), work))) == 3
 
 
 def test_auto_is_the_default_and_a_number_is_a_number() -> None:

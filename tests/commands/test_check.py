@@ -124,7 +124,7 @@ def test_one_wrong_element_among_many_is_found() -> None:
     words = ("product,product_off_in_one", "x=randn(30,40)", "w=randn(40,20)")
     result = run("check", f"checked_numpy.py:{words[0]}", *words[1:], cwd=str(CASES))
     assert result.status == 1
-    assert "the gradient by w[17,3] is" in result.stdout
+    assert "the gradient for w[17,3] is" in result.stdout
     assert "x value" not in result.stdout
 
 

@@ -191,7 +191,7 @@ WORDS: list[tuple[str, str, list[str], str]] = [
     (stack("nn.Linear(16,16)", "nn.Sigmoid()", 40), X16, ["--init", "xavier"],
      r"net: vanishing, (a factor of 0\.2|the gradient that net\[\d+\] \(\w+\) passes on is 0 in float32)"),
     (stack("nn.Linear(16,16)", "nn.ReLU()", 120), X16, ["--init", "normal"],
-     r"net: exploding, the gradient by net\[\d+\] is not finite in float32"),
+     r"net: exploding, the gradient for net\[\d+\] is not finite in float32"),
     (stack("nn.Linear(8,8)", "nn.Tanh()", 5), "randn(9,8)", ["net.4.bias=8,8,8,8,8,8,8,8"],
      r"most of it in net\[5\] \(Tanh\)"),
     ("nn.Sequential(nn.Linear(8,8), nn.Tanh(), nn.Linear(8,8))", "randn(64,8)", ["--init", "kaiming"],

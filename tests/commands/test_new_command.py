@@ -107,7 +107,7 @@ CALLS = {
 
 SCRIPT = """
 import json, sys
-from gradcli.cli.complete import candidates
+from gradcli.commands.candidates import candidates
 from tests.program import run
 shown = {name: vars(run(*words)) for name, words in json.loads(sys.argv[1]).items()}
 shown["batch"] = vars(run("batch", stdin='{"command": "cube", "x": [1, 2]}\\\\n{"command": "cub"}'))

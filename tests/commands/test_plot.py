@@ -221,7 +221,13 @@ def test_arrays_in_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in NUMBERS if CATALOGUE[name].mixes != "row" and name not in PROBABILITIES],
+    [
+        name
+        if name in ("step", "hardshrink", "gelu", "mse", "huber")
+        else pytest.param(name, marks=pytest.mark.exhaustive)
+        for name in NUMBERS
+        if CATALOGUE[name].mixes != "row" and name not in PROBABILITIES
+    ],
 )
 def test_every_function_is_checked_along_its_curve_against_its_closed_form(name: str) -> None:
     shown = run("plot", name, "--check")
@@ -429,7 +435,7 @@ def test_the_identity_is_a_straight_line() -> None:
     assert "A" in "".join(drawing.rows)
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(40, 16), (40, 20), (80, 24), (200, 60)])
+@pytest.mark.parametrize(("columns", "lines"), [(40, 16), (200, 60)])
 @pytest.mark.parametrize(
     "words",
     [
@@ -515,13 +521,17 @@ def test_precision_is_that_of_the_line_below() -> None:
     assert "value from 0.0025 to 1.0" in run("plot", "sigmoid", "--precision", "2").stdout
 
 
-# PNG and SVG
+# PNG, SVG and PDF
 
 
 @pytest.mark.parametrize(
-    "words", [("relu", "tanh", "step"), ("x**2 - y**2", *GRID), ("_a = x**2; _a + sin(x)",)]
+    ("words", "form"),
+    [
+        (("relu", "tanh", "step"), "png"),
+        (("x**2 - y**2", *GRID), "svg"),
+        (("_a = x**2; _a + sin(x)",), "pdf"),
+    ],
 )
-@pytest.mark.parametrize("form", ["png", "svg"])
 def test_pictures_are_the_same_each_time(words: tuple[str, ...], form: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
         shown = run("plot", *words, "--quiet", "--out", f"{name}.{form}", cwd=str(tmp_path))
@@ -536,7 +546,7 @@ def test_pictures_are_the_same_each_time(words: tuple[str, ...], form: str, tmp_
         assert pixels.shape[1] > 800
         assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 20
     else:
-        assert ET.fromstring(first).tag.endswith("svg")
+        assert form == "pdf" or ET.fromstring(first).tag.endswith("svg")
         assert str(tmp_path).encode() not in first
 
 
@@ -569,7 +579,7 @@ def test_without_matplotlib_the_extra_is_named(
     monkeypatch.setattr(shared, "find_spec", lambda name: None)
     shown = run("plot", "relu", "--out", "a.png", cwd=str(tmp_path), here=True)
     assert (shown.status, shown.stdout) == (2, "")
-    assert "pip install 'gradcli[plot]'" in shown.stderr
+    assert "pip install matplotlib" in shown.stderr
     assert list(tmp_path.iterdir()) == []
     assert run("plot", "relu", "--out", "a.json", cwd=str(tmp_path), here=True).status == 0
 
@@ -615,7 +625,7 @@ def test_without_matplotlib_the_extra_is_named(
         (["relu", "--graph", "tree"], "gradcli grad 'sin(w*x)' x=1 w=2 --graph tree"),
         (["relu", "tanh", "--expect", "1"], "no single gradient"),
         (["relu", "tanh", "--expect", "tanh=1"], "curves.1.derivative"),
-        (["relu", "--out", "a.pdf"], ".png, .svg, .json"),
+        (["relu", "--out", "a.gif"], ".png, .svg, .pdf, .json"),
         (["relu", "tanh", "--out", "a.npy"], "2 to choose from"),
         (["relu", "--json", "--csv"], "cannot be used together"),
         (["relu", "--code", "--out", "a.svg"], "cannot be used together"),

@@ -173,7 +173,9 @@ def by_hand(filled: str) -> torch.Tensor:
     return wide(eval(text, dict(PYTORCH)))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "dtype", ["float64", pytest.param("float32", marks=pytest.mark.exhaustive)]
+)
 @pytest.mark.parametrize(("name", "arguments"), CASES, ids=str)
 def test_the_updates_add_up_and_the_formulas_give_the_numbers(
     name: str, arguments: dict[str, Any], dtype: str

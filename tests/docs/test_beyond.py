@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from tests import program
+from tests.docs.test_docs import server
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "beyond-one-machine.md").read_text(encoding="utf-8")
@@ -46,7 +47,9 @@ def folder(tmp_path: Path) -> Path:
 def shell(command: str, folder: Path, **more: str) -> tuple[int, str]:
     """The exit status of a command and what it printed."""
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
-    env = {**os.environ, **program.BASE, "PATH": path, "PYTHONPATH": str(ROOT), **more}
+    started = server()
+    base = {**os.environ, **(started.env if started else program.BASE)}
+    env = {**base, "PATH": path, "PYTHONPATH": str(ROOT), **more}
     done = subprocess.run(
         ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=env,
         check=False,

@@ -22,10 +22,10 @@ from gradcli.language.literals.literal import parse as read
 from gradcli.language.source import Source
 from gradcli.options.check import check
 from gradcli.options.fill import from_json
-from gradcli.process.pool import LinesOfJobs, answers
+from gradcli.process.pool import answers
 from gradcli.show.program.formulas import WrittenExpression
 from gradcli.show.program.tensor_code import tensor_code
-from tests.program import printed
+from tests.program import lines_of, printed
 
 META = torch.device("meta")
 DRAWN = {
@@ -170,7 +170,7 @@ def test_a_batch_goes_on_with_another_worker_where_a_gpu_is_lost(gpu: list[str])
         {**on, "id": number, "device": "cuda" if number in (1, 4) else "cpu"} for number in range(6)
     ]
     found = [
-        orjson.loads(answer.line) for some in answers(LinesOfJobs(jobs), loaded) for answer in some
+        orjson.loads(answer.line) for some in answers(lines_of(jobs), loaded) for answer in some
     ]
     assert [each["id"] for each in found] == list(range(6))
     assert [each.get("gradients", each.get("error", {}).get("kind")) for each in found] == [

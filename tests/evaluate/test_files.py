@@ -336,7 +336,7 @@ def test_keys() -> None:
 
 def test_safetensors_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    assert refusal(write("a.safetensors", "x")).hint == "pip install 'gradcli[safetensors]'"
+    assert refusal(write("a.safetensors", "x")).hint == "pip install safetensors"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_bare_number_is_the_only_gradient() -> None:
         "x"
     }
     assert expected("grad", "x**3", "x=2", "w=1", "--expect", "12").keys() == {"x"}, (
-        "the gradient by w is null"
+        "the gradient for w is null"
     )
 
 

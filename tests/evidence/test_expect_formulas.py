@@ -361,7 +361,7 @@ def test_a_shape_that_is_wrong_does_not_stop_the_lines_below(backward: Any) -> N
         ("dz = a - y\nfor i in range(3):\n    dw = i\n", ["loops are not allowed", "line 2"]),
         ("dz = a - y\ndz[0] = 1\n", ["line 2", "dz[0] = 1"]),
         ("dz = a - y\ndw = dz @ ones(3)\n", ["backward.py, line 2", "dw = dz @ ones(3)", "[2]", "[3]"]),
-        ("gradz = a - y\n", ["no line is the gradient by an input or a named step"]),
+        ("gradz = a - y\n", ["no line is the gradient for an input or a named step"]),
         ("", ["the file is empty"]),
     ],
 )  # fmt: skip

@@ -204,7 +204,7 @@ def programs(draw: st.DrawFn) -> Program:
 
 
 @settings(
-    max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 @given(programs())
 def test_every_product_is_what_autograd_passed_on(program: Program) -> None:

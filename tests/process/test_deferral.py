@@ -101,35 +101,6 @@ def test_a_cold_call_executes_a_fraction_of_pytorch() -> None:
     assert there - empty < listed / 3
 
 
-def test_the_programs_own_calls_use_no_deferred_module() -> None:
-    """A warm call would pay a second for each. (`why` prints tensors, which uses them.)"""
-    program = """
-import json, sys
-from gradcli.process.guards import loading_pytorch
-with loading_pytorch():
-    from gradcli.cli.serve import PROGRAM
-import torch
-torch.set_num_threads(1)
-for _ in PROGRAM.load():
-    pass
-from gradcli.process.deferral import Incomplete
-from gradcli.commands import COMMANDS
-used = []
-examples = [words for name, each in COMMANDS.items() if name not in ("why", "check") for words, _ in each.examples]
-examples += [
-    "gradcli grad 'h = w*x; softmax(h, 0)' w=2 x=1,2 --jvp x=1,0 --explain --check --expect 'jvp.0 = 0'",
-    "gradcli hessian 'mse(w*x, y)' w=2 x=1,2 y=1,1 --hvp w=1 --check",
-]
-for words in (*PROGRAM.calls, *examples):
-    if PROGRAM.try_out(words) == 70 or Incomplete.deferral.complete:
-        break
-else:
-    words = ""
-print(json.dumps([words, "sympy" in sys.modules]))
-"""
-    assert printed(program) == ["", False]
-
-
 def test_once_a_module_is_used_nothing_differs_from_a_plain_import(plain: Any) -> None:
     same(printed(USED + SNAPSHOT), plain)
 
@@ -138,10 +109,10 @@ def test_once_a_module_is_used_nothing_differs_from_a_plain_import(plain: Any) -
     "use",
     [
         "import torch; torch.fx.symbolic_trace",
-        "from torch.distributions import Normal",
-        "import torch; torch.export.export",
+        pytest.param("from torch.distributions import Normal", marks=pytest.mark.exhaustive),
+        pytest.param("import torch; torch.export.export", marks=pytest.mark.exhaustive),
         "import torch; f = torch.set_default_dtype; f(torch.float64); dir(torch.ao); f(torch.float32)",
-        "import torch; bool(torch.jit.script)",
+        pytest.param("import torch; bool(torch.jit.script)", marks=pytest.mark.exhaustive),
     ],
 )
 def test_the_first_use_may_be_any(use: str, plain: Any) -> None:
@@ -151,7 +122,13 @@ def test_the_first_use_may_be_any(use: str, plain: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "taken_off", ["torch._tensor_str", "torch.functional", "torch.nn.modules.linear", ""]
+    "taken_off",
+    [
+        "torch.functional",
+        pytest.param("torch._tensor_str", marks=pytest.mark.exhaustive),
+        pytest.param("torch.nn.modules.linear", marks=pytest.mark.exhaustive),
+        "",
+    ],
 )
 def test_a_list_that_defers_what_is_used_while_pytorch_loads(taken_off: str, plain: Any) -> None:
     """All modules are then executed at once; with an empty name, a list that defers them all."""
@@ -167,25 +144,21 @@ deferral.Incomplete.deferral.execute()
     same(printed(given + SNAPSHOT), plain)
 
 
-@pytest.mark.parametrize(
-    ("before", "variables"),
-    [
-        ("deferral.torch_version = lambda: '2.99.1'", {}),
-        ("", {"TORCH_LOGS": "+inductor"}),
-        ("import torch", {}),
-    ],
-)
-def test_pytorch_is_loaded_plainly(before: str, variables: dict[str, str]) -> None:
+@pytest.mark.parametrize("reason", ["version", "variable", "loaded"])
+def test_pytorch_is_loaded_plainly(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown version, a variable that steers its loading, and one that is loaded already."""
-    program = f"""
-import json, sys
-from gradcli.process import deferral
-{before}
-deferral.load()
-kinds = {{type(module).__name__ for name, module in sys.modules.items() if name.startswith("torch")}}
-print(json.dumps([hasattr(deferral.Incomplete, "deferral"), "Deferred" in kinds, "sympy" in sys.modules]))
-"""
-    assert printed(program, **variables)[:2] == [False, False]
+    if reason != "loaded":
+        monkeypatch.delitem(sys.modules, "torch")
+    if reason == "version":
+        monkeypatch.setattr(deferral, "torch_version", lambda: "2.99.1")
+    if reason == "variable":
+        monkeypatch.setenv("TORCH_LOGS", "+inductor")
+    imported: list[str] = []
+    monkeypatch.setattr(deferral, "import_module", imported.append)
+    finders = [*sys.meta_path]
+    deferral.load()
+    assert imported == ["torch"]
+    assert sys.meta_path == finders
 
 
 def test_a_call_that_uses_one_gives_what_it_gives_with_a_plain_import() -> None:

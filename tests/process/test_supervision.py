@@ -8,11 +8,10 @@ their own, so that a signal can reach them as it does from a terminal.
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -63,7 +62,7 @@ def running(
         try:
             yield pid
         finally:
-            if group(pid):
+            with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
 
 
@@ -71,13 +70,13 @@ def group(leader: int) -> list[int]:
     """The living processes of a group; those that have ended and wait to be collected do not
     count.
     """
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True
-    ).stdout
-    rows = [line.split() for line in listed.splitlines()]
-    return [
-        int(pid) for pid, pgid, stat in rows if int(pgid) == leader and not stat.startswith("Z")
-    ]
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError), open(f"/proc/{pid}/stat") as file:
+            state, _, its_leader = file.read().rpartition(")")[2].split()[:3]
+            if int(its_leader) == leader and state != "Z":
+                found.append(int(pid))
+    return found
 
 
 def busy(leader: int) -> bool:
@@ -87,7 +86,7 @@ def busy(leader: int) -> bool:
         return False
     with open(f"/proc/{workers[0]}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
-    return int(fields[11]) > 0.3 * os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) > 0.1 * os.sysconf("SC_CLK_TCK")
 
 
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

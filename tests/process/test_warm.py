@@ -33,6 +33,8 @@ from tests.warm import SURROUNDINGS, Server, on_a_terminal, until
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 MSE = ("grad", "--fn", "mse", "--x", "1", "--w", "2")
+QUICK = ("grad", "2x", "x=1")
+"""A call that loads no PyTorch."""
 LONG = (
     "grad",
     "A = rand(3000, 3000) * x; " + "A = A @ A / 1000; " * 40 + "A.sum()",
@@ -100,10 +102,11 @@ CASES: list[tuple[tuple[str, ...], str]] = [
 def test_a_warm_call_is_a_cold_call_byte_for_byte(
     words: tuple[str, ...], stdin: str, server: Server
 ) -> None:
-    """In a pipe, in every surroundings, against the whole program run in a process forked from the
-    tests' own.
+    """In a pipe, in two surroundings, against the whole program run in a process forked from the
+    tests' own; `python -m tools.soak equality` goes through all of them.
     """
-    for more in (*SURROUNDINGS, {"COLUMNS": "30"}):
+    others = (*SURROUNDINGS[1:], {"COLUMNS": "30"})
+    for more in ({}, others[zlib.crc32(" ".join(words).encode()) % len(others)]):
         env = {**server.env, **more}
         cold = program.run(*words, stdin=stdin, env=env)
         assert server.run(*words, stdin=stdin, env=more) == cold
@@ -176,6 +179,8 @@ def in_a_shell(server: Server, words: str, before: str = "") -> tuple[str, int]:
     return printed[0], taken
 
 
+CALL = "activate relu --x 1 --json 2>&1 | cut -d, -f1"
+WRONG = "activate relu --x 1,,2 --json 2>&1 | cut -d: -f1 | head -1"
 JOB = """'{"command": "activate", "names": "relu", "x": 1}'"""
 
 
@@ -185,10 +190,10 @@ JOB = """'{"command": "activate", "names": "relu", "x": 1}'"""
         (f"batch <(echo {JOB}) | cut -d, -f1", "", 0),
         (f"batch /dev/fd/3 3< <(echo {JOB}) | cut -d, -f1", "", 0),
         ("batch /dev/stdin | cut -d, -f1", f"echo {JOB} |", 1),
-        ("activate relu --x 1 --json | cut -d, -f1", "ulimit -t 1000;", 0),
-        ("activate relu --x 1 --json | cut -d, -f1", "ulimit -Sn 100;", 0),
-        ("activate relu --x 1 --json | cut -d, -f1", "ulimit -Sn 300;", 1),
-        ("activate relu --x 1 --json | cut -d, -f1", "chrt --idle 0", 0),
+        (WRONG, "ulimit -t 1000;", 0),
+        (WRONG, "ulimit -Sn 100;", 0),
+        (CALL, "ulimit -Sn 300;", 1),
+        (WRONG, "chrt --idle 0", 0),
     ],
 )
 def test_what_a_worker_cannot_take_over_runs_cold(
@@ -197,7 +202,8 @@ def test_what_a_worker_cannot_take_over_runs_cold(
     """Descriptors that the shell has opened, and bounds against which loading PyTorch would have
     counted.
     """
-    assert in_a_shell(server, words, before) == ('{"command":"activate"\n', taken)
+    shown = "error\n" if words == WRONG else '{"command":"activate"\n'
+    assert in_a_shell(server, words, before) == (shown, taken)
 
 
 def test_niceness_and_bounds_of_open_files_are_the_callers(server: Server) -> None:
@@ -288,7 +294,7 @@ def working(server: Server, call: "subprocess.Popen[bytes]", client: int = 0) ->
                 fields = (
                     Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
                 )
-                if int(fields[11]) > 0.2 * os.sysconf("SC_CLK_TCK"):
+                if int(fields[11]) > 0.1 * os.sysconf("SC_CLK_TCK"):
                     found.append(pid)
         return bool(found)
 
@@ -384,7 +390,7 @@ def test_an_ignored_interrupt_stays_ignored(server: Server) -> None:
     "words",
     [
         ("grad", "torch.linalg.lstsq(A, ones(2, 0), driver='gelss').solution.sum()", "A=1,2;3,4"),
-        ("grad", "linalg.inv(A).sum()*x", "x=1", "A=eye(5000)", "--timeout", "0.4"),
+        ("grad", "A = ones(1).expand(9000,9000); (A @ A).sum()*x", "x=1", "--timeout", "0.4"),
         ("grad", "x*rand(60000,60000).sum()", "x=1"),
     ],
 )
@@ -466,13 +472,14 @@ MISFITS: dict[str, Callable[[Server, Path], dict[str, str]]] = {
 def test_whatever_does_not_fit_runs_cold(misfit: str, server: Server, short: Path) -> None:
     env = MISFITS[misfit](server, short)
     done: list[Ran] = []
-    assert server.served(lambda: done.append(server.run(*MSE, "--get", "value", env=env))) == 0
-    assert done == [Ran("1.0\n", "", 0)]
+    assert server.served(lambda: done.append(server.run(*QUICK, env=env))) == 0
+    assert (done[0].stdout, done[0].stderr[:6], done[0].status) == ("", "error:", 2)
 
 
 def test_the_way_in_of_the_tests_above_works(server: Server, short: Path) -> None:
     env = _way_in(server, short)
-    assert server.served(lambda: server.run(*MSE, env=env)) == 1
+    for words in (QUICK, MSE):
+        assert server.served(lambda: server.run(*words, env=env)) == 1  # noqa: B023
 
 
 def test_a_stranger_who_speaks_to_the_socket_does_no_harm(server: Server) -> None:

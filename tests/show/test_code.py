@@ -235,7 +235,10 @@ def same(number: float, other: float, tolerance: float) -> bool:
     )
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *documented()])
+@pytest.mark.parametrize(
+    "command",
+    [*COMMANDS, *(pytest.param(each, marks=pytest.mark.exhaustive) for each in documented())],
+)
 def test_the_program_prints_the_numbers_of_the_json(command: str) -> None:
     words = shlex.split(command)
     shown = run(*words, "--json")

@@ -5,6 +5,7 @@ of the records.
 import json
 import subprocess
 import sys
+from io import StringIO
 from itertools import chain
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from docs import performance
 from tests.docs.test_docs import alike, current
-from tests.program import run
+from tests.program import printed, run
 from tools import imports
 from tools.benchmarks import jobs, measure, programs, rows
 
@@ -21,13 +22,9 @@ LECTURE = [1.0, 4.0, 2.0]
 """(x w - 1)^2 at x = 1 and w = 2, and its derivatives."""
 
 
-def numbers(program: str, folder: Path | None = None, stdin: str = "") -> list[float]:
+def numbers(program: str) -> list[float]:
     """What a program prints."""
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, cwd=folder, check=True
-    )
-    return [float(number) for number in done.stdout.split()]
+    return [float(number) for number in printed(program).split()]
 
 
 @pytest.mark.parametrize("tool", programs.PEERS)
@@ -38,9 +35,9 @@ def test_a_peer_prints_the_loss_and_both_gradients(tool: str) -> None:
 
 def test_the_programs_of_a_call_print_its_numbers() -> None:
     for words, program in ((rows.GRAD, programs.MSE), (rows.EXPR, programs.EXPR)):
-        result = run(*words, "--json").json
-        assert numbers(program) == [result["value"], *result["gradients"].values()]
-        assert numbers(program)[:3] == LECTURE
+        result, found = run(*words, "--json").json, numbers(program)
+        assert found == [result["value"], *result["gradients"].values()]
+        assert found[:3] == LECTURE
 
 
 @pytest.mark.parametrize("row", [row for row in rows.ROWS if row.name.startswith("jacobian, 3")])
@@ -49,31 +46,28 @@ def test_the_programs_of_a_jacobian_have_its_sum(row: rows.Row) -> None:
     assert numbers(row.program) == pytest.approx([np.sum(jacobian)])
 
 
-def test_the_programs_that_read_and_write_files(tmp_path: Path) -> None:
+def test_the_programs_that_read_and_write_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in ("logits.npy", "big.npy"):
         np.save(tmp_path / name, np.linspace(-3, 3, 600, dtype=np.float32))
     for words, program in ((rows.SOFTMAX, programs.SOFTMAX), (rows.SIGMOID, programs.SIGMOID)):
-        assert run(*words, cwd=str(tmp_path)).status == 0
-        numbers(program, tmp_path)
+        assert run(*words).status == 0
+        assert numbers(program) == []
     assert np.allclose(np.load(tmp_path / "ours.npy"), np.load(tmp_path / "theirs.npy"))
     ours, theirs = (dict(np.load(tmp_path / f"{side}.npz")) for side in ("ours", "theirs"))
     for key, array in theirs.items():
         assert np.allclose(next(found for name, found in ours.items() if key in name), array)
 
 
-def test_the_bare_loop_answers_each_job_as_a_batch_does() -> None:
+def test_the_bare_loop_answers_each_job_as_a_batch_does(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = "".join(
         json.dumps(job) + "\n" for job in chain(jobs.jobs(32, "few"), jobs.jobs(16, "all", 32))
     )
-    done = subprocess.run(
-        [sys.executable, "-c", programs.LOOP],
-        input=lines,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    monkeypatch.setattr(sys, "stdin", StringIO(lines))
     expected = [json.loads(line) for line in run("batch", stdin=lines).stdout.splitlines()]
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [json.loads(line) for line in printed(programs.LOOP).splitlines()]
     assert len(found) == len(expected) == 48
     for ours, theirs in zip(expected, found, strict=True):
         same = {key: ours[key] for key in theirs}

@@ -4,8 +4,13 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
+from tests.choice import Choose, thirds
 from tests.program import ROOT
 from tests.watch.together import run_together
+
+pytestmark = pytest.mark.timeout(600)  # many programs
 
 FAULTS = os.path.join(ROOT, "tests", "cases", "silent_faults.txt")
 RIGHT = os.path.join(ROOT, "tests", "cases", "silent_right.txt")
@@ -27,10 +32,10 @@ def written(source: str, folder: Path) -> dict[str, str]:
     return files
 
 
-def test_each_silent_fault_is_found_at_its_line(tmp_path: Path) -> None:
+def test_each_silent_fault_is_found_at_its_line(tmp_path: Path, choose: Choose[str]) -> None:
     files = written(FAULTS, tmp_path)
     wrong = []
-    for name, answer in run_together(list(files)).items():
+    for name, answer in run_together(choose(files, files.__getitem__), plain=False).items():
         with open(name, encoding="utf-8") as file:
             marked = [at for at, line in enumerate(file, 1) if line.rstrip().endswith(MARK)]
         found = [(finding["entry"], finding["line"]) for finding in answer["findings"]]
@@ -40,10 +45,12 @@ def test_each_silent_fault_is_found_at_its_line(tmp_path: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_right_programs_have_no_finding_and_print_what_they_print_unwatched(tmp_path: Path) -> None:
+def test_right_programs_have_no_finding_and_print_what_they_print_unwatched(
+    tmp_path: Path, choose: Choose[str]
+) -> None:
     files = written(RIGHT, tmp_path)
     wrong = []
-    for name, answer in run_together(list(files)).items():
+    for name, answer in run_together(choose(files, thirds(files))).items():
         if answer["findings"] or answer["exit"] != 0 or answer["printed"] != answer["plain"]:
             wrong.append(f"{files[name]}: {answer['findings']} {answer['error']}")
     assert not wrong, "\n".join(wrong)

@@ -1,10 +1,11 @@
 """Runs `gradcli why --run` on many programs in one process, each in a fork of it.
 
-`python -m tests.watch.together plain FILE...` imports PyTorch as the programs do, so none of them pays for
-that again, and writes a JSON line for each: the command's answer, its exit status, and what the
-program printed, watched and by itself.
+`python -m tests.watch.together` imports PyTorch as the programs do, so none of them pays for that
+again. It reads names of files in JSON, a line for some, and writes a JSON line for them: for each the
+command's answer, its exit status, and what the program printed, watched and by itself.
 """
 
+import atexit
 import gc
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from tests.program import BASE, ROOT, child
@@ -24,12 +26,28 @@ def run_together(files: Sequence[str], *, plain: bool = True) -> dict[str, dict[
     """The JSON answer of `why --run` for each of these files; its exit status as `exit`, what the
     program printed as `printed`, and with `plain` what it prints unwatched.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.watch.together", "plain" if plain else "", *files],
-        cwd=ROOT, env={**BASE, "HOME": tempfile.gettempdir()}, capture_output=True, text=True, check=False,
+    runner = _runner()
+    assert runner.stdin
+    assert runner.stdout
+    try:
+        runner.stdin.write(json.dumps([plain, *files]) + "\n")
+        runner.stdin.flush()
+        return json.loads(runner.stdout.readline())  # type: ignore[no-any-return]
+    except BaseException:  # a time limit of pytest's too, as in tests.program
+        runner.kill()
+        _runner.cache_clear()
+        raise
+
+
+@cache
+def _runner() -> "subprocess.Popen[str]":
+    """The process that runs the programs of this one. It ends when this one does."""
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "tests.watch.together"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=ROOT, env={**BASE, "HOME": tempfile.gettempdir()}, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(line) for line in done.stdout.splitlines())
+    atexit.register(runner.communicate)  # which closes its input and waits for its end
+    return runner
 
 
 def _load() -> None:
@@ -90,5 +108,6 @@ def _answer(file: str, with_plain: bool) -> dict[str, Any]:
 
 if __name__ == "__main__":
     _load()
-    for file in sys.argv[2:]:
-        print(json.dumps([file, _answer(file, bool(sys.argv[1]))]), flush=True)
+    for line in sys.stdin:
+        plain, *files = json.loads(line)
+        print(json.dumps({file: _answer(file, plain) for file in files}), flush=True)

@@ -21,6 +21,8 @@ from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
+import torch
+
 from tools.fuzz import files, requests
 from tools.fuzz.runners import Scratch
 from tools.fuzz.shrinking import shrink
@@ -47,6 +49,7 @@ def scratch(root: str = "") -> Scratch:
     """The folder of this process, in the folder of the run."""
     made = Scratch(tempfile.mkdtemp(prefix="gradcli-fuzz-", dir=root or None))
     files.furnish(made)
+    torch.set_num_threads(1)  # a pool of threads does not survive a fork
     results()
     return made
 

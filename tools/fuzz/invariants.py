@@ -3,6 +3,8 @@ complains or says nothing.
 """
 
 import re
+from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -54,6 +56,64 @@ def of_json(text: bytes) -> str:
     if not isinstance(found, dict) or text.count(b"\n") != 1:
         return "json: not one object on one line"
     return ""
+
+
+_CELLS = re.compile(r"(?<!\\)\|")
+_ENVIRONMENT = re.compile(r"(?<!\\)\\(begin|end)\{(\w+\*?)\}")
+
+
+def of_markdown(text: str) -> str:
+    """Tables of Markdown: each row has as many cells as the one above it."""
+    rows = [(line[:1], len(_CELLS.findall(line))) for line in text.split("\n")]
+    torn = [b for (a, n), (b, m) in pairwise(rows) if a == b == "|" and n != m]
+    return "markdown: rows of different lengths" if torn else ""
+
+
+def of_latex(text: str) -> str:
+    """LaTeX: braces and environments that are opened are closed."""
+    bare = re.sub(r"\\[\\{}%]|(?m:%.*$)", "", text)
+    depth = 0
+    for char in bare:
+        depth += (char == "{") - (char == "}")
+        if depth < 0:
+            return "latex: a brace that was not opened"
+    opened: list[str] = []
+    for what, name in _ENVIRONMENT.findall(text):
+        if what == "begin":
+            opened.append(name)
+        elif not opened or opened.pop() != name:
+            return f"latex: an end of {name} that was not begun"
+    return "latex: something is not closed" if depth or opened else ""
+
+
+def of_html(text: str) -> str:
+    """A fragment of HTML: every element is closed, and no script is in it."""
+    reader = _Elements()
+    reader.feed(text)
+    reader.close()
+    return reader.complaint or (f"html: {reader.opened[-1]} is not closed" if reader.opened else "")
+
+
+class _Elements(HTMLParser):
+    """The elements that are open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+        self.complaint = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag == "script":
+            self.complaint = "html: a script"
+        if tag not in ("br", "hr", "img", "col"):
+            self.opened.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.opened or self.opened.pop() != tag:
+            self.complaint = self.complaint or f"html: {tag} was not opened"
+
+
+FORMS = {"--markdown": of_markdown, "--latex": of_latex, "--html": of_html}
 
 
 def of_line(answer: bytes, given: bytes) -> tuple[str, str]:

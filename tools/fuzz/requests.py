@@ -224,7 +224,8 @@ def _form(chance: Chance) -> list[str]:
     options = COMMANDS["grad"].output | {
         name: COMMANDS["grad"].options[name] for name in ("dtype", "check", "explain", "expect")
     }
-    name = chance.choice([*options])
+    forms = ("markdown", "latex", "html")
+    name = chance.choice([*forms, *options] if chance.random() < 0.5 else forms)
     return [
         flag_name(name),
         *([] if options[name].kind is FLAG else [_text(name, options[name], chance)]),
@@ -289,6 +290,37 @@ def _of_shell(word: str) -> str:
 
 def _escaped(word: str) -> bool:
     return all("\udc80" <= char <= "\udcff" for char in word if "\ud800" <= char <= "\udfff")
+
+
+def session_line(chance: Chance) -> str:
+    """A line of a session, right or wrong."""
+    expression, literal = grammar.expression(chance), grammar.literal(chance)
+    found = chance.choice(
+        (
+            lambda: f"{chance.choice('xywAn')} = {literal}",
+            lambda: f"{chance.choice('xywAn')} = {expression}",
+            lambda: expression,
+            lambda: f"{expression} {' '.join(_form(chance))}",
+            lambda: f"{chance.choice((*COMMANDS, 'expect', 'explain', 'graph', 'wrt'))} {expression} x={literal}",
+            lambda: " ".join(words(chance)),
+        )
+    )()  # fmt: skip
+    broken = (
+        *grammar.EXPRESSION_WORDS,
+        "'",
+        '"',
+        "# ",
+        "\\\n",
+        "gradcli ",
+        "--",
+        "derive ",
+        "x = ",
+    )
+    return (
+        mutation.text(found, chance, broken, corpus.expressions())
+        if chance.random() < 0.4
+        else found
+    )
 
 
 # --- jobs ---------------------------------------------------------------------------------------

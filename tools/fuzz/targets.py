@@ -12,6 +12,7 @@ from gradcli.cli import main as program
 from gradcli.cli.complete import complete
 from gradcli.commands import COMMANDS
 from gradcli.commands.dispatch import compute
+from gradcli.commands.session import lines as session
 from gradcli.commands.why.request import Why
 from gradcli.errors import UsageError
 from gradcli.language import calls
@@ -21,7 +22,7 @@ from gradcli.options.check import check
 from gradcli.results import Result
 from gradcli.show import json as show_json
 from gradcli.world import World
-from tools.fuzz import files, grammar, mutation, requests, runners
+from tools.fuzz import answers, files, grammar, mutation, networks, requests, runners
 from tools.fuzz.grammar import Chance
 from tools.fuzz.runners import Call, Scratch
 
@@ -55,7 +56,7 @@ def _texts(read: Callable[[str], object]) -> Run:
     return lambda given, scratch: [runners.text(read, each) for each in given]
 
 
-def _draw(draw: grammar.Draw) -> Draw:
+def _draw(draw: Callable[[Chance], Any]) -> Draw:
     return lambda chance, number: draw(chance)
 
 
@@ -70,6 +71,15 @@ def _read_words(words: str) -> None:
 
 def _words(chance: Chance, number: int) -> str:
     return json.dumps(requests.words(chance), ensure_ascii=False)
+
+
+def _read_session(text: str) -> None:
+    """A line of a session after others, as far as the words of its call."""
+    state = session.State()
+    for line in ("x = 1,-2,3", "A = 1,2;3,4", "n = sin(x)*2", "(n**2).sum()", text):
+        session.unfinished(line)
+        state, words = session.read(session.cleaned(line), state)
+    assert all(isinstance(word, str) for word in words)
 
 
 def _call(chance: Chance, number: int) -> Call:
@@ -147,6 +157,10 @@ TARGETS: Mapping[str, Target] = {
         Target("right jobs", _jobs(requests.right), runners.lines, 7, 1_000),
         Target("derive", _jobs(requests.of_derive), runners.lines, 1, 200),
         Target("operators", _jobs(requests.of_operator), runners.lines, 1.2, 500),
+        Target("formulas", _jobs(answers.formula), runners.lines, 1, 200),
+        Target("backward passes", _draw(answers.backward), answers.judged, 0.5, 100),
+        Target("own code", _draw(answers.own_code), answers.watched, 0.05, 10),
+        Target("networks", _jobs(networks.job), runners.lines, 1.5, 200),
         Target(
             "batch lines", lambda chance, number: requests.line(chance), _side_by_side, 16, 2_000
         ),
@@ -158,6 +172,7 @@ TARGETS: Mapping[str, Target] = {
             0.3,
             20,
         ),
+        Target("session lines", _draw(requests.session_line), _texts(_read_session), 1, 300),
         Target("files", lambda chance, number: files.draw(chance), files.run, 8, 1_500),
         Target(
             "names",

@@ -28,13 +28,8 @@ _ALIASES = {
     "inverse": "inv", "diag": "diagonal", "broadcast_to": "expand", "average": "mean", "shape": "size", "dim": "ndim",
 }  # fmt: skip
 _KEYS = {
-    "axis": "dim",
-    "axes": "dim",
-    "dims": "dim",
-    "keepdims": "keepdim",
-    "ddof": "correction",
-    "ord": "p",
-}
+    "axis": "dim", "axes": "dim", "dims": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p",
+}  # fmt: skip
 _IGNORED = frozenset({"dtype", "inplace", "device", "requires_grad"})
 
 
@@ -78,41 +73,26 @@ def _defined(parameters: str, text: str, *arguments: Any, **keywords: Any) -> Va
 
 
 _DEFINITIONS: Mapping[str, tuple[str, str]] = {
-    "add": ("input other alpha=1", "input + alpha*other"),
-    "sub": ("input other alpha=1", "input - alpha*other"),
-    "mul": ("input other", "input*other"),
-    "div": ("input other", "input/other"),
-    "pow": ("input exponent", "input**exponent"),
-    "neg": ("input", "-input"),
-    "square": ("input", "input**2"),
-    "rsqrt": ("input", "1/sqrt(input)"),
-    "reciprocal": ("input", "1/input"),
-    "exp2": ("input", "2**input"),
-    "expm1": ("input", "exp(input) - 1"),
-    "log1p": ("input", "log(1 + input)"),
-    "log2": ("input", "log(input)/log(2)"),
-    "log10": ("input", "log(input)/log(10)"),
-    "logit": ("input", "log(input/(1 - input))"),
-    "xlogy": ("input other", "input*log(other)"),
-    "hypot": ("input other", "sqrt(input**2 + other**2)"),
-    "sinc": ("input", "sin(pi*input)/(pi*input)"),
-    "lerp": ("input end weight", "input + weight*(end - input)"),
+    "add": ("input other alpha=1", "input + alpha*other"), "sub": ("input other alpha=1", "input - alpha*other"),
+    "mul": ("input other", "input*other"), "div": ("input other", "input/other"),
+    "pow": ("input exponent", "input**exponent"), "neg": ("input", "-input"), "square": ("input", "input**2"),
+    "rsqrt": ("input", "1/sqrt(input)"), "reciprocal": ("input", "1/input"), "exp2": ("input", "2**input"),
+    "expm1": ("input", "exp(input) - 1"), "log1p": ("input", "log(1 + input)"), "log2": ("input", "log(input)/log(2)"),
+    "log10": ("input", "log(input)/log(10)"), "logit": ("input", "log(input/(1 - input))"),
+    "xlogy": ("input other", "input*log(other)"), "hypot": ("input other", "sqrt(input**2 + other**2)"),
+    "sinc": ("input", "sin(pi*input)/(pi*input)"), "lerp": ("input end weight", "input + weight*(end - input)"),
     "addcmul": ("input tensor1 tensor2 value=1", "input + value*tensor1*tensor2"),
     "addcdiv": ("input tensor1 tensor2 value=1", "input + value*tensor1/tensor2"),
     "addmm": ("input mat1 mat2 beta=1 alpha=1", "beta*input + alpha*(mat1 @ mat2)"),
     "addmv": ("input mat vec beta=1 alpha=1", "beta*input + alpha*(mat @ vec)"),
     "baddbmm": ("input batch1 batch2 beta=1 alpha=1", "beta*input + alpha*(batch1 @ batch2)"),
     "addr": ("input vec1 vec2 beta=1 alpha=1", "beta*input + alpha*outer(vec1, vec2)"),
-    "dot": ("input other", "sum(input*other)"),
-    "outer": ("input vec2", "input[:, None]*vec2"),
-    "trace": ("input", "sum(diagonal(input))"),
-    "solve": ("A B", "inv(A) @ B"),
+    "dot": ("input other", "sum(input*other)"), "outer": ("input vec2", "input[:, None]*vec2"),
+    "trace": ("input", "sum(diagonal(input))"), "solve": ("A B", "inv(A) @ B"),
     "bilinear": ("input1 input2 weight", "einsum('bi,oij,bj->bo', input1, weight, input2)"),
-    "diff": ("input", "input[1:] - input[:-1]"),
-    "embedding": ("input weight", "weight[input]"),
+    "diff": ("input", "input[1:] - input[:-1]"), "embedding": ("input weight", "weight[input]"),
     "softmin": ("input dim=None", "softmax(-input, dim)"),
-    "log_softmax": ("input dim=None", "log(softmax(input, dim))"),
-    "logsigmoid": ("input", "log(sigmoid(input))"),
+    "log_softmax": ("input dim=None", "log(softmax(input, dim))"), "logsigmoid": ("input", "log(sigmoid(input))"),
     "normalize": ("input p=2 dim=1 eps=0", "input/norm(input, p, dim, True)"),
     "cosine_similarity": ("x1 x2 dim=1 eps=0", "sum(x1*x2, dim)/(norm(x1, 2, dim)*norm(x2, 2, dim))"),
     "pairwise_distance": ("x1 x2 p=2 eps=1e-6", "norm(x1 - x2 + eps, p, -1)"),
@@ -141,17 +121,14 @@ def _full(number: Node, *shape: Any) -> Value:
     return Value(number, tuple(None if plain(n) == 1 else sides.side_of(n) for n in counts))
 
 
-def _same(value: Any, *_: Any, **__: Any) -> Any:
-    return value
-
-
 _RULES: Mapping[str, Rule] = {
     **reducing.RULES, **matrices.RULES, **sides.RULES, **places.RULES, **layers.RULES,
     **{name: _of(name) for name in ("where", "maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu")},
     "sqrt": lambda v: elementwise(root, tensor(v)), "clamp": _clamp,
     "zeros": partial(_full, ZERO), "ones": partial(_full, ONE),
     "zeros_like": lambda v: Value(ZERO, v.sides), "ones_like": lambda v: Value(ONE, v.sides),
-    **dict.fromkeys(("clone", "contiguous", "float", "double", "to", "type_as", "positive", "identity"), _same),
+    **dict.fromkeys(("clone", "contiguous", "float", "double", "to", "type_as", "positive", "identity"),
+                    lambda value, *_, **more: value),
 }  # fmt: skip
 _OWN = frozenset({
     "softmax", "log_softmax", "softmin", "cross_entropy", "nll", "sigmoid", "tanh", "relu", "logsigmoid",

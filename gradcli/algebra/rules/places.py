@@ -179,11 +179,7 @@ def _stack(values: Sequence[Any], dim: Any = 0) -> Value:
 
 def _literal(value: Any) -> Value:
     """A tensor of nested lists of numbers."""
-    return (
-        _stack([_literal(each) for each in value])
-        if isinstance(value, list | tuple)
-        else tensor(value)
-    )
+    return _stack([*map(_literal, value)]) if isinstance(value, list | tuple) else tensor(value)
 
 
 RULES: Mapping[str, Rule] = {

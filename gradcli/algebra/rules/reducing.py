@@ -78,12 +78,9 @@ def mean(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
 
 
 def var(
-    value: Value,
-    dim: Any = None,
-    unbiased: Any = True,
-    keepdim: Any = False,
-    correction: Any = None,
-) -> Value:
+    value: Value, dim: Any = None, unbiased: Any = True, keepdim: Any = False,
+    correction: Any = None
+) -> Value:  # fmt: skip
     """The variance, unbiased unless `correction` says otherwise."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -94,10 +91,6 @@ def var(
         return divide(sigma(over, power(node, num(2))), below)
 
     return reduced(centred, dim, keepdim, compute)
-
-
-def _std(*arguments: Any, **keywords: Any) -> Value:
-    return elementwise(root, var(*arguments, **keywords))
 
 
 def _norm(value: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Value:
@@ -138,9 +131,8 @@ def _over_one(name: str) -> Rule:
 
 
 def _logsumexp(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
-    return formula(
-        "log(sum(exp(value), dim, keepdim))", {"value": value, "dim": dim, "keepdim": keepdim}
-    )
+    names = {"value": value, "dim": dim, "keepdim": keepdim}
+    return formula("log(sum(exp(value), dim, keepdim))", names)
 
 
 def keeping(name: str) -> Rule:
@@ -163,7 +155,8 @@ def keeping(name: str) -> Rule:
 
 
 RULES: Mapping[str, Rule] = {
-    "sum": total, "mean": mean, "var": var, "std": _std, "norm": _norm, "prod": _over_one("prod"),
+    "sum": total, "mean": mean, "var": var, "std": lambda *all, **more: elementwise(root, var(*all, **more)),
+    "norm": _norm, "prod": _over_one("prod"),
     "max": _extreme("max"), "min": _extreme("min"), "amax": _over_one("max"), "amin": _over_one("min"),
     "values": lambda pair: pair[0], "logsumexp": _logsumexp, "softmax": keeping("softmax"), "cumsum": keeping("cumsum"),
     "numel": lambda value: count(value.sides),

@@ -49,11 +49,6 @@ def swapped(value: Value, first: Any, second: Any) -> Value:
     return _permute(value, order)
 
 
-def _transposed(value: Value) -> Value:
-    """T"""
-    return _permute(value, list(range(len(value.sides)))[::-1])
-
-
 def _moveaxis(value: Value, source: Any, destination: Any) -> Value:
     """Of one axis."""
     count = len(value.sides)
@@ -127,10 +122,6 @@ def _expand(value: Value, *shape: Any) -> Value:
     return Value(value.node, tuple(sides))
 
 
-def _expand_as(value: Value, other: Value) -> Value:
-    return Value(value.node, broadcast(value.sides, other.sides))
-
-
 def _flip(value: Value, *axes: Any, dim: Any = ()) -> Value:
     node, own = unpacked(value)
     for at in dims(value, listed(axes) or dim):
@@ -152,8 +143,9 @@ def _roll(value: Value, shifts: Any, dim: Any = None) -> Value:
 
 
 RULES: Mapping[str, Rule] = {
-    "T": _transposed, "mT": lambda value: swapped(value, -1, -2), "transpose": swapped, "permute": _permute,
-    "moveaxis": _moveaxis, "squeeze": _squeeze, "reshape": _reshape, "flatten": _flatten, "expand": _expand,
-    "reshape_as": lambda value, other: _reshape(value, *_size(other)), "expand_as": _expand_as, "flip": _flip,
+    "T": lambda value: _permute(value, [*range(len(value.sides))][::-1]), "mT": lambda value: swapped(value, -1, -2),
+    "transpose": swapped, "permute": _permute, "moveaxis": _moveaxis, "squeeze": _squeeze, "reshape": _reshape,
+    "flatten": _flatten, "expand": _expand, "reshape_as": lambda value, other: _reshape(value, *_size(other)),
+    "expand_as": lambda value, other: Value(value.node, broadcast(value.sides, other.sides)), "flip": _flip,
     "roll": _roll, "size": _size, "len": lambda value: length(value.sides[0]), "ndim": lambda value: len(value.sides),
 }  # fmt: skip

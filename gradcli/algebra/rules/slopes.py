@@ -33,17 +33,9 @@ def slope(node: Node, place: int) -> Node:
     return formula(text, {"x": Value(arguments[0]), **bound}).node
 
 
-def _larger(left: Node, right: Node) -> Node:
-    return chosen(fn(">", left, right))
-
-
-def _smaller(left: Node, right: Node) -> Node:
-    return chosen(fn("<", left, right))
-
-
 _OWN: Mapping[str, tuple[Slope, ...]] = {
-    "maximum": (_larger, lambda a, b: _larger(b, a)),
-    "minimum": (_smaller, lambda a, b: _smaller(b, a)),
-    "relu": (lambda a: _larger(a, ZERO),),
+    "maximum": (lambda a, b: chosen(fn(">", a, b)), lambda a, b: chosen(fn(">", b, a))),
+    "minimum": (lambda a, b: chosen(fn("<", a, b)), lambda a, b: chosen(fn("<", b, a))),
+    "relu": (lambda a: chosen(fn(">", a, ZERO)),),
 }
 _FLAT = frozenset({"<", "<=", ">", ">=", "==", "!=", "&", "|", "detach"})

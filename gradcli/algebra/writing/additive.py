@@ -26,16 +26,7 @@ from gradcli.algebra.writing.layouts import (
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
 
-_INFIX = {
-    "==": COMPARE,
-    "!=": COMPARE,
-    "<": COMPARE,
-    "<=": COMPARE,
-    ">": COMPARE,
-    ">=": COMPARE,
-    "&": SUM,
-    "|": SUM,
-}
+_INFIX = {**dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), COMPARE), "&": SUM, "|": SUM}
 _CONSTANTS = ("pi", "inf", "-inf", "nan")
 
 

@@ -47,13 +47,9 @@ def chains(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> Iter
 
 
 def _matrices(
-    w: "Writer",
-    over: Mapping[int, Dim],
-    items: Sequence[Node],
-    left: int | None,
-    right: int | None,
+    w: "Writer", over: Mapping[int, Dim], items: Sequence[Node], left: int | None, right: int | None,
     batch: Axes = (),
-) -> list[Text]:
+) -> list[Text]:  # fmt: skip
     """The shortest way to write the product with rows `left` and columns `right` as `a @ b`."""
     found: list[tuple[int, Text]] = []
     for inner, a, b in _splits(over, items):
@@ -105,10 +101,7 @@ def _splits(over: Mapping[int, Dim], items: Sequence[Node]) -> Iterator[tuple[in
             right = frozenset[int]().union(*(item.free for item in second))
             shared = [index for index in over if index in left and index in right]
             if len(shared) == 1:
-                a, b = (
-                    sigma(
-                        {i: d for i, d in over.items() if i in own and i not in shared}, mul(*some)
-                    )
-                    for own, some in ((left, first), (right, second))
-                )
+                rest = {i: d for i, d in over.items() if i not in shared}
+                a = sigma({i: d for i, d in rest.items() if i in left}, mul(*first))
+                b = sigma({i: d for i, d in rest.items() if i in right}, mul(*second))
                 yield shared[0], a, b

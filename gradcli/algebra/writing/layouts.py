@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import zip_longest
 from typing import NamedTuple
 
 from gradcli.algebra.nodes import Node, Number
@@ -52,11 +53,8 @@ def shortest(texts: Sequence[Text]) -> Text:
 
 def broadcast(layouts: Sequence[Layout]) -> Layout:
     """The layout of texts that broadcast together."""
-    length = max(map(len, layouts), default=0)
-    padded = [(None,) * (length - len(layout)) + layout for layout in layouts]
-    return tuple(
-        next((i for i in column if i is not None), None) for column in zip(*padded, strict=True)
-    )
+    columns = zip_longest(*(reversed(layout) for layout in layouts))
+    return tuple(next((i for i in column if i is not None), None) for column in columns)[::-1]
 
 
 def decimal(value: Number) -> str:

@@ -109,13 +109,13 @@ def _innermost(
     """The same with the one index summed inside that leaves the smallest matrix, as the first product
     of a backward pass does; None if all leave a tensor of more axes.
     """
-    found = [
-        (len(inner.free), place, left, nested)
-        for place, (left, nested) in enumerate(_nested(w, over, body))
-        for inner in [powers(nested)[1][-1][0]]
-    ]
-    size, _, left, nested = min(found, key=lambda it: it[:2], default=(3, 0, {}, body))
-    return (left, nested) if size <= 2 else None
+
+    def size(nested: Node) -> int:
+        """The axes of what is summed inside, the last factor."""
+        return len(powers(nested)[1][-1][0].free)
+
+    best = min(_nested(w, over, body), key=lambda it: size(it[1]), default=None)
+    return best if best is not None and size(best[1]) <= 2 else None
 
 
 def norm(w: "Writer", base: Node, axes: Axes) -> Text | None:

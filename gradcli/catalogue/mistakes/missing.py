@@ -326,7 +326,7 @@ MISSING = (
         related=("no-grad", "late-flag"),
         in_training="A gradient penalty or a saliency map is computed for a batch from the data loader, which has no "
         "requires_grad.",
-        run_finds="gradcli why --run train.py names the line that differentiates by a tensor without requires_grad.",
+        run_finds="gradcli why --run train.py names the line that asks for the gradient of a tensor without requires_grad.",
     ),
     Mistake(
         "wrong-cure",

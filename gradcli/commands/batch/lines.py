@@ -21,10 +21,9 @@ _REQUESTS = {name: command.request for name, command in sorted(COMMANDS.items())
 JOBS = {
     name: request
     for name, request in _REQUESTS.items()
-    if issubclass(request, ComputeOptions) and not request.pictures and request.in_batch
+    if issubclass(request, ComputeOptions) and request.in_batch
 }
-"""The commands that a job may name, and their requests: those that compute, do not draw, and never
-run the user's code."""
+"""The commands that a job may name, and their requests: those that compute and may be jobs."""
 
 Encode = Callable[[Any], bytes]
 

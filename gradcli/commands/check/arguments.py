@@ -36,9 +36,8 @@ class Arguments:
         try:
             signature = inspect.signature(function)
         except (TypeError, ValueError):
-            signature = inspect.Signature(
-                [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in inputs]
-            )
+            kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            signature = inspect.Signature([inspect.Parameter(n, kind) for n in inputs])
         parameters = [*signature.parameters.values()][skip:]
         self.signature = signature.replace(parameters=parameters)
         own = {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
@@ -46,21 +45,18 @@ class Arguments:
         extra = [each for each in inputs if each not in own and each not in others]
         if extra and not rest:
             known = [*own, *others]
-            takes = f"{name} takes {', '.join(known)}" if known else f"{name} takes no inputs"
-            raise UsageError(
-                f"{name} has no parameter {extra[0]!r}", hint=did_you_mean(extra[0], known) or takes
+            hint = (
+                did_you_mean(extra[0], known) or f"{name} takes {', '.join(known) or 'no inputs'}"
             )
+            raise UsageError(f"{name} has no parameter {extra[0]!r}", hint=hint)
         missing = [p.name for p in own.values() if p.default is _EMPTY and p.name not in inputs]
         if missing:
             message = f"{name} needs {', '.join(missing)}"
             given = " ".join(f"{each}=..." for each in missing)
             raise UsageError(message, hint=f"add {given}, or give the parameter a default")
         self.values: dict[str, Any] = {n: inputs[n] for n in (*own, *extra) if n in inputs}
-        numbers = {
-            n: number
-            for n, p in own.items()
-            if n in inputs and n not in wrt and (number := _number(p, inputs[n])) is not None
-        }
+        found = {n: _number(p, inputs[n]) for n, p in own.items() if n in inputs and n not in wrt}
+        numbers = {n: number for n, number in found.items() if number is not None}
         left = [t for n, t in self.values.items() if n not in numbers and t.is_floating_point()]
         if left or others:  # else numbers that are annotated are what is differentiated
             self.values |= numbers
@@ -99,11 +95,8 @@ def _number(parameter: inspect.Parameter, tensor: Tensor) -> Any:
         kind = type(default)
     flat = tensor.reshape(-1).tolist()
     whole = all(float(number).is_integer() for number in flat)
-    if (
-        isinstance(default, tuple | list)
-        and all(isinstance(item, int) for item in default)
-        and whole
-    ):
+    sizes = isinstance(default, tuple | list) and all(isinstance(item, int) for item in default)
+    if sizes and whole:
         return type(default)(map(int, flat))
     if kind is None and parameter.name in _WHOLE and whole:
         return int(flat[0]) if tensor.ndim == 0 else tuple(map(int, flat))

@@ -5,7 +5,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from os import devnull
 from types import ModuleType
 from typing import Any
@@ -47,9 +47,7 @@ def _refused(error: BaseException) -> RefusedError | None:
         if found := re.search(pattern, text):
             groups = found.groupdict()
             index = groups.get("index")
-            return RefusedError(
-                reason, words.format(**groups), None if index is None else int(index)
-            )
+            return RefusedError(reason, words.format(**groups), int(index) if index else None)
     return None
 
 
@@ -85,9 +83,8 @@ class Calls:
         except CodeError:
             raise
         except (Exception, SystemExit) as error:
-            if isinstance(error, RuntimeError | TypeError | MathError) and (
-                refused := _refused(error)
-            ):
+            known = isinstance(error, RuntimeError | TypeError | MathError)
+            if known and (refused := _refused(error)):
                 raise refused from None
             raise self.error(error) from error
         for each in caught:
@@ -106,10 +103,9 @@ class Calls:
         if not self.quiet:
             yield
             return
-        stream = sys.stdout, sys.stderr
-        with open(devnull, "w", encoding="utf-8") as null:
-            sys.stdout = sys.stderr = null
-            try:
-                yield
-            finally:
-                sys.stdout, sys.stderr = stream
+        with (
+            open(devnull, "w", encoding="utf-8") as null,
+            redirect_stdout(null),
+            redirect_stderr(null),
+        ):
+            yield

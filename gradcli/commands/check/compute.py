@@ -34,13 +34,9 @@ def compute(request: Check, job: Job) -> CheckResult:
     outputs = [output.detach() for output in own.outputs(own.inputs)]
     total = sum(output.numel() for output in outputs)
     weighted = not isinstance(own, WithGradient)
-    upstream = (
-        upstream_of(total)
-        if weighted
-        else None
-        if total == 1
-        else torch.ones(total, dtype=torch.float64)
-    )
+    upstream = upstream_of(total)
+    if upstream is not None and not weighted:
+        upstream = torch.ones_like(upstream)
     faults: dict[str, tuple[str, Tensor | None]] = {}
     reason, finding = None, ""
     given: dict[str, Any] = {}
@@ -62,24 +58,16 @@ def compute(request: Check, job: Job) -> CheckResult:
         else:
             text = joined(text, checks[name].finding)
             checks[name] = of(checks[name], ok=False, reason="mutates", slip=None, finding=text)
-    made = "yours" if not (isinstance(own, Recorded) and own.plain) else "autograd"
+    numbers = {n: torch.tensor(v) for n, v in own.arguments.values.items() if n not in own.inputs}
+    headings = "autograd" if own.plain else "yours", "--like" if like else "autograd"
     return CheckResult(
-        **job.header("check", own.inputs | _numbers(own)),
-        target=request.target.given.text,
-        value=outputs[0] if len(outputs) == 1 else outputs,
-        check=checks,
-        ok=reason is None and all(each.ok for each in checks.values()),
-        reason=reason,
+        **job.header("check", own.inputs | numbers), target=request.target.given.text,
+        value=outputs[0] if len(outputs) == 1 else outputs, check=checks,
+        ok=reason is None and all(each.ok for each in checks.values()), reason=reason,
         finding=finding,
         weights="one fixed random upstream gradient" if weighted else "ones",
-        headings={"autograd": made, "closed form": "--like" if like else "autograd"},
-    )
-
-
-def _numbers(own: Own) -> dict[str, Tensor]:
-    """The inputs that are Python numbers."""
-    values = own.arguments.values
-    return {n: torch.tensor(v) for n, v in values.items() if not isinstance(v, Tensor)}
+        headings=dict(zip(("autograd", "closed form"), headings, strict=True)),
+    )  # fmt: skip
 
 
 def _by(request: Check, own: Own, job: Job) -> list[str]:
@@ -92,7 +80,7 @@ def _by(request: Check, own: Own, job: Job) -> list[str]:
         takes = [*own.arguments.signature.parameters]
         example = " ".join(f"{name}=..." for name in takes) or "NAME=T"
         hint = f"give its inputs: gradcli check {request.target.given.text} {example}"
-        raise MathError(f"{own.name} has no input to differentiate by", hint=hint) from error
+        raise MathError(f"{own.name} has no input with a gradient", hint=hint) from error
 
 
 def _refusal(
@@ -135,15 +123,11 @@ def _like(
     by = [name for name in own.by if name in program.names]
     live = core.require_grad({name: own.inputs[name] for name in program.names}, by)
     expected = evaluate(program, live, job.before).value
-    mine = torch.cat([output.reshape(-1) for output in outputs])
-    shapes = [list(output.shape) for output in outputs]
-    if (
-        len(outputs) == 1 and shapes[0] != list(expected.shape)
-    ) or mine.numel() != expected.numel():
-        shape = shapes[0] if len(shapes) == 1 else shapes
-        text = (
-            f"{own.name} returns shape {shape}, and the expression has shape {list(expected.shape)}"
-        )
+    mine = kinds.flattened(outputs)
+    shapes: list[Any] = [list(output.shape) for output in outputs]
+    shape, wanted = shapes[0] if len(shapes) == 1 else shapes, list(expected.shape)
+    if (len(outputs) == 1 and shape != wanted) or mine.numel() != expected.numel():
+        text = f"{own.name} returns shape {shape}, and the expression has shape {wanted}"
         return "forward", text, {}
     flat = expected.detach().reshape(-1).double()
     size = float(flat[flat.isfinite()].abs().max()) if bool(flat.isfinite().any()) else 0.0
@@ -153,9 +137,6 @@ def _like(
         place = element("value", at, expected if len(outputs) == 1 else mine)
         text = f"{place} is {text_of(mine[at])}, and the expression gives {text_of(flat[at])}"
         return "forward", text + share(int((~same).sum()), len(flat)), {}
-    if not by or not expected.requires_grad:
-        return None, "", dict.fromkeys(own.by)
-    output = expected.reshape(-1)
-    output = output.reshape(()) if upstream is None else output
-    slopes = core.gradients(output, {name: live[name] for name in by}, upstream=upstream)
-    return None, "", {name: slopes.get(name) for name in own.by}
+    leaves = {name: live[name] for name in by}
+    slopes = kinds.slopes(expected.reshape(-1), leaves, upstream) if by else None
+    return None, "", {name: (slopes or {}).get(name) for name in own.by}

@@ -3,8 +3,9 @@ returns its gradients. Each gives a value and gradients at any inputs.
 """
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ class Own:
 
     def value(self, inputs: Inputs) -> Tensor:
         """All numbers that it returns, [n]."""
-        return _flat(self.outputs(inputs)).detach()
+        return flattened(self.outputs(inputs)).detach()
 
     def gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
         """The gradient for each input in `by`: a tensor, None, or whatever else was returned.
@@ -87,8 +88,19 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and torch.allclose(a, b.double(), 0, 0, equal_nan=True)
 
 
-def _flat(outputs: Sequence[Tensor]) -> Tensor:
+def flattened(outputs: Sequence[Tensor]) -> Tensor:
+    """The elements of all tensors one after another, [n]."""
     return torch.cat([each.reshape(-1) for each in outputs])
+
+
+def slopes(
+    flat: Tensor, leaves: Inputs, upstream: Tensor | None
+) -> dict[str, Tensor | None] | None:
+    """Autograd's gradients of all numbers that were returned, [n]; None if it did not record them."""
+    if not flat.requires_grad:
+        return None
+    output = flat.reshape(()) if upstream is None else flat
+    return core.gradients(output, leaves, upstream=upstream)
 
 
 class Recorded(Own):
@@ -122,9 +134,7 @@ class Recorded(Own):
 
     def _run(self, inputs: Inputs) -> tuple[list[Tensor], dict[str, Tensor]]:
         """The outputs, recorded, and the leaves."""
-        leaves = core.require_grad(
-            inputs, [name for name in self.by if name not in self._parameters]
-        )
+        leaves = core.require_grad(inputs, [n for n in self.by if n not in self._parameters])
         given = {name: leaves[name].clone() for name in self.arguments.tensors}
         for name, parameter in self._parameters.items():
             parameter.detach().copy_(inputs[name])
@@ -149,11 +159,8 @@ class Recorded(Own):
         """Autograd's gradients: of what the user's own backward returned, if there is one."""
         with self.calls.user_code():
             outputs, leaves = self._run(inputs)
-            flat = _flat(outputs)
-            if not flat.requires_grad:
+            if (found := slopes(flattened(outputs), leaves, upstream)) is None:
                 return dict.fromkeys(self.by)
-            output = flat.reshape(()) if upstream is None else flat
-            found = core.gradients(output, leaves, upstream=upstream)
         self._compare(self._given, inputs, f"the backward pass of {self.name}")
         return dict(found)
 
@@ -166,7 +173,7 @@ class Recorded(Own):
         """
         with self.calls.user_code():
             outputs, leaves = self._run(inputs)
-            flat = _flat(outputs)
+            flat = flattened(outputs)
             weighted = flat if upstream is None else flat * upstream
             total = (weighted * (1 + flat / 2) if bent else weighted).sum()
             return core.hessian_product(total, leaves, weights)
@@ -182,17 +189,8 @@ class Recorded(Own):
 class Returned(Own):
     """Code whose gradients are returned: by the function itself, or by a backward pass."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        function: Callable[..., Any],
-        arguments: Arguments,
-        name: str,
-        *,
-        arrays: bool,
-    ) -> None:
-        super().__init__(calls, function, arguments, name)
-        self.arrays = arrays
+    arrays: bool
+    """Whether it takes NumPy's arrays."""
 
     def _call(self, inputs: Inputs) -> Any:
         given = {name: self._given(inputs[name]) for name in self.arguments.tensors}
@@ -222,15 +220,9 @@ class Returned(Own):
         leaves = core.require_grad(self.inputs, self.by)
         bound = self.arguments.bound({n: leaf.clone() for n, leaf in leaves.items()})
         try:
-            flat = _flat(
-                floating(self._split(self.calls(self.function, *bound.args, **bound.kwargs))[0])
-            )
-            if not flat.requires_grad:
-                return {}
-            output = flat.reshape(()) if upstream is None else flat
-            return core.gradients(
-                output, {name: leaves[name] for name in self.by}, upstream=upstream
-            )
+            returned = self.calls(self.function, *bound.args, **bound.kwargs)
+            flat = flattened(floating(self._split(returned)[0]))
+            return slopes(flat, {n: leaves[n] for n in self.by}, upstream) or {}
         except Exception:
             return {}
 
@@ -239,15 +231,10 @@ class Returned(Own):
         if isinstance(returned, dict):
             return {name: _of(returned, name) for name in self.by}
         numbers = [name for name, tensor in self.inputs.items() if tensor.is_floating_point()]
-        choices = [list(self.by), numbers, self.arguments.names]
         gradients = returned if isinstance(returned, tuple | list) else [returned]
-        if (
-            len(self.by) > 1
-            and len(gradients) == 1
-            and (rows := _rows(gradients[0], [self.inputs[n] for n in self.by]))
-        ):
-            gradients = rows
-        for names in choices:
+        if len(gradients) == 1 < len(self.by):
+            gradients = _rows(gradients[0], [self.inputs[n] for n in self.by]) or gradients
+        for names in (list(self.by), numbers, self.arguments.names):
             if len(names) == len(gradients):
                 by_name = dict(zip(names, gradients, strict=True))
                 return {name: by_name[name] for name in self.by}
@@ -263,31 +250,16 @@ class Returned(Own):
 def _rows(array: Any, inputs: Sequence[Tensor]) -> list[Any]:
     """An array as one gradient for each input, if its rows have their shapes."""
     tensor = as_tensor(array)
-    if tensor is None or tensor.ndim == 0 or len(tensor) != len(inputs):
-        return []
-    return (
-        [*tensor]
-        if all(row.shape == x.shape for row, x in zip(tensor, inputs, strict=True))
-        else []
-    )
+    rows = [] if tensor is None or tensor.ndim == 0 else [*tensor]
+    return rows if [row.shape for row in rows] == [x.shape for x in inputs] else []
 
 
 def _of(gradients: Mapping[Any, Any], name: str) -> Any:
-    """The gradient by an input from a dictionary, as courses name it."""
+    """The gradient for an input from a dictionary, as courses name it."""
     last = name.rpartition(".")[2]
-    for key in (
-        name,
-        f"d{name}",
-        f"d_{name}",
-        f"grad_{name}",
-        f"{name}_grad",
-        f"g{name}",
-        f"d{last}",
-        last,
-    ):
-        if key in gradients:
-            return gradients[key]
-    return None
+    forms = ("{}", "d{}", "d_{}", "grad_{}", "{}_grad", "g{}")
+    keys = (*(form.format(name) for form in forms), f"d{last}", last)
+    return next((gradients[key] for key in keys if key in gradients), None)
 
 
 class WithGradient(Returned):
@@ -310,9 +282,9 @@ class Pair(Returned):
 
     def __init__(
         self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str,
-        *, arrays: bool, backward: Callable[..., Any], backward_name: str,
+        *, backward: Callable[..., Any], backward_name: str,
     ) -> None:  # fmt: skip
-        super().__init__(calls, function, arguments, name, arrays=arrays)
+        super().__init__(calls, function, arguments, name)
         self.back, self.backward_name = backward, backward_name
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         parameters = inspect.signature(backward).parameters.values()
@@ -330,7 +302,8 @@ class Pair(Returned):
             return [returned[0]], [returned[1]]
         if len(self._takes) != len(returned):
             return [returned[0]], [tuple(returned[1:])]
-        count = 1 + len(list(_leading(self._takes[1:-1])))
+        leading = takewhile(lambda name: name.startswith(_UPSTREAM_NAME), self._takes[1:-1])
+        count = 1 + len([*leading])
         return list(returned[:count]), list(returned[count:])
 
     def gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
@@ -344,25 +317,15 @@ class Pair(Returned):
             if tensor is None:
                 message = f"{self.name} returned {_kind(output)} as its output"
                 raise self._wrong(message, "it must be a tensor or an array")
-            part = (
-                torch.ones(tensor.numel(), dtype=torch.float64)
-                if upstream is None
-                else upstream[start : start + tensor.numel()]
-            )
-            douts.append(self._given(part.reshape(tensor.shape)))
+            part = torch.ones_like(tensor)
+            if upstream is not None:
+                part = upstream[start : start + tensor.numel()].reshape(tensor.shape)
+            douts.append(self._given(part))
             start += tensor.numel()
         rest = self.arguments.bound(given).args if cache is None else cache
         returned = self.calls(self.back, *douts, *rest)
         self._compare(given, inputs, self.backward_name)
         return self._by_input(returned, self.backward_name)
-
-
-def _leading(names: Sequence[str]) -> Iterator[str]:
-    """The first names that are upstream gradients."""
-    for name in names:
-        if not name.startswith(_UPSTREAM_NAME):
-            return
-        yield name
 
 
 def _kind(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from gradcli.commands.check import kinds
 from gradcli.commands.check.arguments import as_tensor
 from gradcli.commands.check.calling import RefusedError
 from gradcli.commands.check.kinds import Own, Recorded
@@ -22,12 +23,8 @@ SECONDS = 20.0
 """What the differences for all inputs may take, as far as one call tells."""
 CALLS = 4
 """Calls for one slope, on average: two, and hundreds for the few that are looked at closely."""
-
-
 SEED = 20_061
 """The seed of upstream gradients: no seed that a user is likely to draw inputs with."""
-
-
 FAR = 1e-3
 """A slope that is off by this part of the largest one is looked for among many."""
 
@@ -44,13 +41,7 @@ class _Names(TorchFunctionMode):
         self.names: set[str] = set()
         self.epsilon = torch.finfo(torch.float64).eps
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.names.add(getattr(func, "__name__", "").removeprefix("linalg_"))
         made = func(*args, **(kwargs or {}))
         if isinstance(made, Tensor) and made.is_floating_point():
@@ -123,15 +114,9 @@ class OwnProbe(Probe):
             return None
         slopes = torch.empty_like(x)
         for place, number in enumerate(x.tolist()):
-            step = usual_step(number, self.epsilon)
-            sides = []
-            for moved in (number + step, number - step):
-                inputs = x.clone()
-                inputs[place] = moved
-                sides.append(
-                    self.value({**self.inputs, name: inputs.reshape(self.inputs[name].shape)})
-                )
-            slopes[place] = self.change(sides[0], sides[1], None)[0] / (2 * step)
+            one = torch.zeros_like(x)
+            one[place] = 1
+            slopes[place] = self._along(name, one, usual_step(number, self.epsilon))
         return slopes.reshape(self.inputs[name].shape)
 
     def suspect(self, name: str, slopes: Tensor) -> int | None:
@@ -144,28 +129,27 @@ class OwnProbe(Probe):
         step = usual_step(float(x.abs().max()), self.epsilon)
         direction = torch.randn(len(x), generator=_generator(), dtype=torch.float64)
         places = torch.arange(len(x))
+
+        def off(kept: Tensor) -> bool:
+            along = torch.zeros_like(direction).index_copy(0, kept, direction[kept])
+            expected, most = float(slopes @ along), float((slopes * along).abs().max())
+            return abs(self._along(name, along, step) - expected) > FAR * most + 1e-6
+
         while len(places):
-            along = torch.zeros_like(direction)
-            along[places] = direction[places]
-            if not self._off(name, slopes, along, step):
+            if not off(places):
                 return None
             if len(places) == 1:
                 return int(places[0])
             half = places[: len(places) // 2]
-            along = torch.zeros_like(direction)
-            along[half] = direction[half]
-            places = half if self._off(name, slopes, along, step) else places[len(half) :]
+            places = half if off(half) else places[len(half) :]
         return None
 
-    def _off(self, name: str, slopes: Tensor, along: Tensor, step: float) -> bool:
+    def _along(self, name: str, along: Tensor, step: float) -> float:
+        """The central difference of the value along a direction of an input, [n]."""
         tensor = self.inputs[name]
-        sides = [
-            self.value({**self.inputs, name: tensor + (sign * step * along).reshape(tensor.shape)})
-            for sign in (1, -1)
-        ]
-        difference = self.change(sides[0], sides[1], None)[0] / (2 * step)
-        expected = float(slopes @ along)
-        return abs(difference - expected) > FAR * float((slopes * along).abs().max()) + 1e-6
+        moved = (tensor + (sign * step * along).reshape(tensor.shape) for sign in (1, -1))
+        sides = [self.value({**self.inputs, name: each}) for each in moved]
+        return self.change(sides[0], sides[1], None)[0] / (2 * step)
 
     @property
     def affordable(self) -> int:
@@ -189,12 +173,11 @@ class SecondProbe(OwnProbe):
             name: torch.randn(self.inputs[name].shape, generator=chance, dtype=torch.float64)
             for name in own.by
         }
-        self._upstream = torch.cat([weight.reshape(-1) for weight in self._weights.values()])
+        self._upstream = kinds.flattened([*self._weights.values()])
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The gradient by all inputs, flat."""
-        slopes = self._recorded.twice(inputs, self._outer, self._bent)[0].values()
-        return torch.cat([slope.reshape(-1) for slope in slopes])
+        """The gradient for all inputs, flat."""
+        return kinds.flattened([*self._recorded.twice(inputs, self._outer, self._bent)[0].values()])
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:
         """The second derivatives for the pairs at `inputs`, [pairs]; 0 without any."""

@@ -16,7 +16,7 @@ from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FLAG, TENSORS, Paths, ValueKind, argument, option
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, read_inputs
-from gradcli.options.shared import ComputeOptions, WrtOptions
+from gradcli.options.shared import TABLE_FILES, ComputeOptions, WrtOptions
 from gradcli.user_code import raised
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -112,7 +112,7 @@ def _read_input(source: Source) -> Input:
     path = assignment.split(source, dots=True)
     if path is None or "." not in path[0]:
         return INPUTS.read(source)  # type: ignore[no-any-return]
-    return Input(path[0], literal.parse(Source(path[1].text, path[0])))
+    return Input(path[0], literal.parse(source.rest(path[1], path[0])))
 
 
 TARGET = ValueKind("FILE.py:NAME", _read_target, paths=Paths("", (".py",)))
@@ -134,7 +134,7 @@ class Check(WrtOptions, ComputeOptions):
     runs_user_code: ClassVar[bool] = True
     in_batch: ClassVar[bool] = False
     free_inputs: ClassVar[bool] = True
-    files: ClassVar[tuple[str, ...]] = (".json", ".csv")
+    files: ClassVar[tuple[str, ...]] = (".json", ".csv", *TABLE_FILES)
     dtype: ClassVar[str] = "float64"  # type: ignore[misc]
     device: ClassVar[str] = "cpu"  # type: ignore[misc]
     instead: ClassVar[Mapping[str, str]] = {
@@ -142,7 +142,6 @@ class Check(WrtOptions, ComputeOptions):
         "device": "leave it out: it runs on the CPU",
         "code": "leave it out: the program is your own",
         "graph": "for an expression: gradcli grad EXPR NAME=T --graph tree",
-        "latex": "for an expression: gradcli derive EXPR NAME=T --latex",
         "tol": "leave it out: the tolerance is 1e-5",
         "explain": "for an expression: gradcli grad EXPR NAME=T --explain",
         "check": "leave it out: check compares already",

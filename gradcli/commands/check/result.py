@@ -10,7 +10,7 @@ from gradcli.results import Checked, Result, aside, given
 
 @dataclass(frozen=True)
 class CheckedInput(Checked):
-    """The verdict on the gradient by one input: `reason` is None where it is right."""
+    """The verdict on the gradient for one input: `reason` is None where it is right."""
 
     reason: str | None = None
     slip: str | None = None

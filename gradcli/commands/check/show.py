@@ -31,18 +31,18 @@ def check_tables(result: CheckResult, digits: int) -> list[Table]:
 
 
 def _own_words(table: Table, result: CheckResult) -> Table:
-    columns = tuple(
-        replace(column, heading=result.headings.get(column.heading, column.heading))
-        for column in table.columns
+    words = result.headings
+    columns = (
+        replace(each, heading=words.get(each.heading, each.heading)) for each in table.columns
     )
     title = f"{result.target}: right" if result.ok else "Slopes"
-    caption = table.caption.replace(
-        "autograd is PyTorch's choice", "any slope between them is right"
-    )
+    choice = "autograd is PyTorch's choice", "any slope between them is right"
+    caption = table.caption.replace(*choice)
     for heading in ("autograd", "closed form"):
-        caption = caption.replace(heading, result.headings[heading], 1)
-    caption = caption.replace("autograd disagrees", f"{result.headings['autograd']} disagrees")
-    return replace(table, columns=columns, title=title, caption=f"{_value(result)}; {caption}")
+        caption = caption.replace(heading, words[heading], 1)
+    caption = f"{_value(result)}; {caption}"
+    caption = caption.replace("autograd disagrees", f"{words['autograd']} disagrees")
+    return replace(table, columns=tuple(columns), title=title, caption=caption)
 
 
 def _value(result: CheckResult) -> str:

@@ -13,12 +13,9 @@ UNMULTIPLIED = OMISSIONS["upstream"]
 
 
 def slip(
-    mine: Tensor,
-    right: Tensor,
-    upstream: Tensor,
-    counts: Collection[int],
-    unweighted: Tensor | None,
-) -> tuple[str | None, str]:
+    mine: Tensor, right: Tensor, upstream: Tensor, counts: Collection[int],
+    unweighted: Tensor | None
+) -> tuple[str | None, str]:  # fmt: skip
     """The slip that gives `mine` where `right` is due, and what to do about it; None and nothing.
 
     `upstream` has the shape of the value, `counts` are numbers of elements that a mean may divide
@@ -50,9 +47,7 @@ def _guesses(
             guesses += [right * count for count in counts]
         elif each.variant == "transposed" and right.ndim == 2:
             guesses.append(right.T)
-        elif (
-            each.variant == "straight-through" and elementwise
-        ):  # otherwise it is not an activation
+        elif each.variant == "straight-through" and elementwise:  # else it is no activation
             guesses.append(upstream)
         yield each.name, each.words, guesses
 
@@ -63,9 +58,9 @@ def of_shape(mine: Tensor, right: Tensor) -> tuple[str | None, str]:
         return "transposed", "transpose it"
     for dims in _sums(mine):
         summed = mine.sum(dims) if dims else mine
-        if summed.numel() == right.numel() and fits(
-            summed.reshape(right.shape), right, torch.zeros_like(right)
-        ):
+        if summed.numel() != right.numel():
+            continue
+        if fits(summed.reshape(right.shape), right, torch.zeros_like(right)):
             if not dims or summed.numel() == mine.numel():
                 return None, "the numbers are right: reshape it"
             return "missing-sum", f"sum it over dimension {', '.join(map(str, dims))}"

@@ -11,7 +11,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.commands.check.arguments import Arguments
 from gradcli.commands.check.calling import Calls
-from gradcli.commands.check.kinds import Own, Pair, Recorded, WithGradient
+from gradcli.commands.check.kinds import Own, Pair, Recorded, Returned, WithGradient
 from gradcli.commands.check.request import Check
 from gradcli.errors import UsageError
 from gradcli.language.suggest import did_you_mean
@@ -22,31 +22,24 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
     module = calls.load()
     found = [_find(module, name, request) for name in request.target.names]
     name, target = request.target.names[0], found[0]
-    arrays = "torch" not in request.target.imported()
     if len(found) == 2 or request.with_gradient:
         for each, function in zip(request.target.names, found, strict=True):
             if not callable(function):
                 raise UsageError(f"{each} is not a function", span=request.target.place(each))
         arguments = Arguments(target, inputs, request.wrt, name=name)
-        if len(found) == 1:
-            return WithGradient(calls, target, arguments, name, arrays=arrays)
-        return Pair(
-            calls, target, arguments, name,
-            arrays=arrays, backward=found[1], backward_name=request.target.names[1],
-        )  # fmt: skip
+        own: Returned = WithGradient(calls, target, arguments, name)
+        if len(found) == 2:
+            back = request.target.names[1]
+            own = Pair(calls, target, arguments, name, backward=found[1], backward_name=back)
+        own.arrays = "torch" not in request.target.imported()
+        return own
     if isinstance(target, type) and issubclass(target, torch.nn.Module):
-        needed = [
-            p.name
-            for p in inspect.signature(target).parameters.values()
-            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-        ]
-        if needed:
+        takes = inspect.signature(target).parameters.values()
+        required = [p for p in takes if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        if needed := [p.name for p in required if p.default is p.empty]:
+            message = f"{name} needs {', '.join(needed)} to be made"
             hint = f"write net = {name}(...) into {request.target.path}, and check net"
-            raise UsageError(
-                f"{name} needs {', '.join(needed)} to be made",
-                span=request.target.place(name),
-                hint=hint,
-            )
+            raise UsageError(message, span=request.target.place(name), hint=hint)
         target = calls(target)
     if isinstance(target, torch.nn.Module):
         target.double()
@@ -57,9 +50,8 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
         for each, value in inputs.items():
             if each in parameters and each not in arguments.values:
                 if value.shape != parameters[each].shape:
-                    text = (
-                        f"{each} has shape {list(parameters[each].shape)}, not {list(value.shape)}"
-                    )
+                    own_shape, given = list(parameters[each].shape), list(value.shape)
+                    text = f"{each} has shape {own_shape}, not {given}"
                     raise UsageError(text, hint="give it in its own shape")
                 parameters[each].copy_(value)
         return Recorded(calls, target, arguments, name, module=target)

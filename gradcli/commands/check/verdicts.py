@@ -1,4 +1,4 @@
-"""The verdict on the gradient by each input, with a reason and a sentence."""
+"""The verdict on the gradient for each input, with a reason and a sentence."""
 
 import math
 from dataclasses import fields
@@ -58,18 +58,10 @@ class Verdicts:
                 None, None, False, blank, None, blank, [], [], blank, blank, blank, blank, [],  # type: ignore[arg-type]
                 reason="shape", slip=slip, finding=joined(text, advice), compared=False,
             )  # fmt: skip
-        slopes = (
-            torch.zeros(tensor.numel(), dtype=torch.float64)
-            if mine is None
-            else mine.detach().reshape(-1)
-        )
+        slopes = (torch.zeros_like(tensor) if mine is None else mine.detach()).reshape(-1)
         checked = self._compared(name, slopes, self.references.get(name))
-        if (
-            checked.ok
-            and not self.like
-            and checked.closed is not None
-            and checked.max_rel_error > 1e-4
-        ):
+        trusted = self.like or checked.closed is None or checked.max_rel_error <= 1e-4
+        if checked.ok and not trusted:
             checked = self._compared(name, slopes, None)  # autograd cannot follow the code
         return self._judged(name, checked, missing=mine is None)
 
@@ -79,14 +71,11 @@ class Verdicts:
             pairs = sorted({*pairs, (None, place)}, key=lambda pair: pair[1])
         places = [place for _, place in pairs]
         reference = None if closed is None else closed.detach().reshape(-1)[places]
+        own = slopes[places]
         trusted = reference
-        if (
-            reference is not None
-            and not self.like
-            and not torch.allclose(reference, slopes[places], 1e-5, 1e-7)
-        ):
+        if reference is not None and not (self.like or torch.allclose(reference, own, 1e-5, 1e-7)):
             trusted = None  # what differences say counts, and autograd is shown beside them
-        checked = Comparison(self.probe, name, pairs, slopes[places], trusted).checked()
+        checked = Comparison(self.probe, name, pairs, own, trusted).checked()
         if reference is not None and trusted is None and not checked.ok:
             checked = of(checked, closed=reference)
         return checked
@@ -96,17 +85,14 @@ class Verdicts:
         nan = checked.slopes.isnan()
         wrong = [at for at, verdict in enumerate(checked.verdicts) if verdict in FAILED]
         if missing and wrong:
-            text = f"no gradient reaches {name}, but {self._changes(checked, wrong[0])}"
+            place, slope = checked.places[wrong[0]], text_of(self._due(checked, wrong[0]))
+            text = f"no gradient reaches {name}, but the value depends on it: for {place} the slope is {slope}"
             return of(checked, ok=False, reason="none", finding=text)
         if bool(nan.any()):
-            at = int(nan.int().argmax())
-            text = f"the gradient by {checked.places[at]} is NaN" + share(
-                int(nan.sum()), len(nan)
-            ).replace("wrong", "NaN")
-            verdicts = [
-                "wrong" if bad else verdict
-                for bad, verdict in zip(nan.tolist(), checked.verdicts, strict=True)
-            ]
+            text = f"the gradient for {checked.places[int(nan.int().argmax())]} is NaN"
+            text += share(int(nan.sum()), len(nan)).replace("wrong", "NaN")
+            both = zip(nan.tolist(), checked.verdicts, strict=True)
+            verdicts = ["wrong" if bad else verdict for bad, verdict in both]
             return of(checked, ok=False, reason="nan", finding=text, verdicts=verdicts)
         if not wrong:
             return of(checked)
@@ -122,63 +108,44 @@ class Verdicts:
         due = float(checked.difference[at])
         return due if checked.closed is None or not self.like else float(checked.closed[at])
 
-    def _changes(self, checked: Checked, at: int) -> str:
-        return f"the value depends on it: by {checked.places[at]} the slope is {text_of(self._due(checked, at))}"
-
     def _slip(self, name: str, checked: Checked) -> tuple[str | None, str]:
         tensor = self.own.inputs[name]
         right = checked.closed if self.like and checked.closed is not None else checked.difference
         if right.numel() != tensor.numel() or not bool(right.isfinite().all()):
             return None, ""
-        sizes = {
-            size
-            for each in (*self.outputs, *self.own.inputs.values())
-            for size in (each.numel(), *each.shape)
-        }
+        known = (*self.outputs, *self.own.inputs.values())
+        sizes = {size for each in known for size in (each.numel(), *each.shape)}
         upstream = torch.ones(1) if self.upstream is None else self.upstream
         if len(self.outputs) == 1:
             upstream = upstream.reshape(self.outputs[0].shape)
         return slips.slip(
-            checked.slopes.reshape(tensor.shape), self._right(name, right), upstream,
+            checked.slopes.reshape(tensor.shape), right.reshape(tensor.shape), upstream,
             sorted(size for size in sizes if size > 2), self._unweighted(name),
         )  # fmt: skip
 
-    def _right(self, name: str, right: Tensor) -> Tensor:
-        return right.reshape(self.own.inputs[name].shape)
-
     def _unweighted(self, name: str) -> Tensor | None:
-        """The gradient by an input for an upstream gradient of ones, by differences."""
+        """The gradient for an input, if the upstream gradient is ones, by differences."""
         if self.upstream is None or isinstance(self.own, WithGradient):
             return None
         return OwnProbe(self.own, torch.ones_like(self.upstream)).differences(name)
 
     def _scaled(self, checks: dict[str, CheckedInput]) -> dict[str, CheckedInput]:
         """The checks of a value of one number, whose upstream gradient was 1, after another one."""
-        if isinstance(self.own, WithGradient) or (
-            isinstance(self.own, Recorded) and self.own.plain
-        ):
+        if isinstance(self.own, WithGradient) or self.own.plain:
             return checks
         factor = torch.tensor([1.5], dtype=torch.float64)
         again = self.own.gradients(self.own.inputs, factor)
         for name, checked in checks.items():
             once, now = as_tensor(self.given.get(name)), as_tensor(again.get(name))
-            if (
-                once is None
-                or now is None
-                or torch.allclose(once * 1.5, now, 1e-6, 1e-12, equal_nan=True)
-            ):
+            if once is None or now is None:
                 continue
-            text = "the gradient does not grow with the upstream gradient: with 1.5 instead of 1 it is "
-            text += (
-                f"{text_of(now.reshape(-1)[0])}, and should be {text_of(1.5 * once.reshape(-1)[0])}"
-            )
-            checks[name] = of(
-                checked,
-                ok=False,
-                reason="value",
-                slip="upstream",
-                finding=joined(text, "multiply it in"),
-            )
+            due = once * 1.5
+            if not torch.allclose(due, now, 1e-6, 1e-12, equal_nan=True):
+                text = (
+                    "the gradient does not grow with the upstream gradient: with 1.5 instead of 1 it is "
+                    f"{text_of(now.reshape(-1)[0])}, and should be {text_of(due.reshape(-1)[0])}; multiply it in"
+                )
+                checks[name] = of(checked, ok=False, reason="value", slip="upstream", finding=text)
         return checks
 
     def _second(self, own: Recorded, name: str, checked: CheckedInput) -> CheckedInput:
@@ -187,9 +154,8 @@ class Verdicts:
             try:
                 probe = SecondProbe(own, self.upstream, bent=bent)
                 pairs = probe.pairs(name)
-                found = Comparison(
-                    probe, name, pairs, probe.slopes(own.inputs, name, pairs), None
-                ).checked()
+                slopes = probe.slopes(own.inputs, name, pairs)
+                found = Comparison(probe, name, pairs, slopes, None).checked()
             except (GradcliError, RefusedError) as error:
                 text = (
                     f"the gradient has no derivative of its own: {getattr(error, 'message', error)}"
@@ -209,9 +175,8 @@ class Verdicts:
 
 def of(checked: Checked, **changed: Any) -> CheckedInput:
     """The check of an input with further fields."""
-    return CheckedInput(
-        **{each.name: getattr(checked, each.name) for each in fields(checked)} | changed
-    )
+    known = {each.name: getattr(checked, each.name) for each in fields(checked)}
+    return CheckedInput(**known | changed)
 
 
 def text_of(number: Any) -> str:
@@ -221,7 +186,7 @@ def text_of(number: Any) -> str:
 
 def _off(checked: Checked, at: int, due: float) -> str:
     slope = text_of(checked.slopes[at])
-    return f"by {checked.places[at]} is {slope}, and should be {text_of(due)}"
+    return f"for {checked.places[at]} is {slope}, and should be {text_of(due)}"
 
 
 def share(wrong: int, total: int) -> str:

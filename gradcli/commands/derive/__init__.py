@@ -9,7 +9,6 @@ EXAMPLES = (
     ("gradcli derive 'h = tanh(w*x); mse(h, y)' --steps", "the backward pass, line by line"),
 )
 PATHS = "formulas.w"
-FORMS = dict.fromkeys(("json", "get", "code", "latex"), "") | {
-    "out": "write to FILE instead: .json or .tex",
-    "quiet": "",
+FORMS = dict.fromkeys(("json", "get", "code", "markdown", "latex", "html", "out", "quiet"), "") | {
+    "latex": "the formulas as display mathematics",
 }

@@ -25,7 +25,7 @@ _GOLDEN = 0.618034
 
 
 def compute(request: Derive, job: Job) -> DeriveResult:
-    """The formula of the gradient by each input; of the vector-Jacobian product if the result is not
+    """The formula of the gradient for each input; of the vector-Jacobian product if the result is not
     one number. Raises MathError if the result is integer or bool.
     """
     defaults: list[str] = []

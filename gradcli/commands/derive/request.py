@@ -6,18 +6,19 @@ from typing import ClassVar
 
 from gradcli.options.derivatives import ExpressionOptions
 from gradcli.options.fields import FLAG, option
+from gradcli.options.shared import TABLE_FILES
 
 _PROVED = "a formula is shown only if it equals autograd's gradient"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Derive(ExpressionOptions):
-    """The gradient of an expression by each input as a formula in PyTorch's notation, verified
+    """The gradient of an expression for each input, as a formula in PyTorch's notation, verified
     against autograd. An input that is not given is one number.
     """
 
     free_inputs: ClassVar[bool] = True
-    files: ClassVar[tuple[str, ...]] = (".json", ".tex")
+    files: ClassVar[tuple[str, ...]] = (".json", *TABLE_FILES)
     instead: ClassVar[Mapping[str, str]] = {
         "check": f"leave it out: {_PROVED} at random points",
         "expect": "for a formula of your own: gradcli grad EXPR NAME=T --expect 'w = 2*x*(w*x - y)'",

@@ -7,7 +7,7 @@ from gradcli.results import Result, aside, present
 
 @dataclass(frozen=True, kw_only=True)
 class DeriveResult(Result):
-    """The formula of the gradient by each input, or None with a reason.
+    """The formula of the gradient for each input, or None with a reason.
 
     A formula is a text of the expression language; what stands before its last `;` binds names.
     `upstream` is the name of the upstream gradient, if the result is not one number.
@@ -21,7 +21,7 @@ class DeriveResult(Result):
     verified: dict[str, dict[str, float]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     short: dict[str, str] = aside()
-    """With --steps, the gradients by inputs in terms of the steps' gradients."""
+    """With --steps, the gradients for inputs in terms of the steps' gradients."""
     output: str = aside()
     """The name of the result."""
     loss: str = aside()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from gradcli.commands.derive.result import DeriveResult
 from gradcli.page import Page
 from gradcli.show import numbers
+from gradcli.show.document import Formula, Heading, Part, Prose
 from gradcli.show.mathematics import Mathematics, display
 from gradcli.show.pictures.plotter import Window
 from gradcli.show.pieces import prose
@@ -32,11 +33,7 @@ between brackets."""
 def page(result: DeriveResult, style: Style, window: Window) -> str:
     """The page as text. A step of the backward pass is one line, to be copied into a file."""
     page = Page(colour=style.colour)
-    statements = _statements(result.expression)
-    if statements[-1] == result.output:
-        statements.pop()
-    elif not statements[-1].startswith(f"{result.output} = "):
-        statements[-1] = f"{result.output} = {statements[-1]}"
+    statements = _named(result)
     page.lines(statements, "bold")
     page.line()
     steps = _backward(result)
@@ -54,6 +51,16 @@ def page(result: DeriveResult, style: Style, window: Window) -> str:
         page.line()
     page.lines((line for text in _remarks(result) for line in _wrapped(text, style)), "dim")
     return page.text
+
+
+def _named(result: DeriveResult) -> list[str]:
+    """The statements of the expression; the last one gives the result its name."""
+    statements = _statements(result.expression)
+    if statements[-1] == result.output:
+        statements.pop()
+    elif not statements[-1].startswith(f"{result.output} = "):
+        statements[-1] = f"{result.output} = {statements[-1]}"
+    return statements
 
 
 def _backward(result: DeriveResult) -> dict[str, str]:
@@ -150,12 +157,29 @@ def _wrapped(text: str, style: Style) -> list[str]:
 
 def latex(result: DeriveResult) -> str:
     """The formulas as display mathematics, then the backward pass; a comment where there is none."""
-    text = "".join(
-        f"% {name}: no formula ({result.reasons[name]})\n"
-        if equation is None
-        else display(equation)
-        for name, equation in result.latex.items()
+    return "".join(
+        display(part.latex) if isinstance(part, Formula) else f"% {part.text}\n"
+        for part in _formulas(result)
     )
+
+
+def document(result: DeriveResult, digits: int) -> list[Part]:
+    """The expression, its formulas, and how they were verified."""
+    expression = "; ".join(_named(result))
+    return [
+        Heading(expression, expression),
+        *_formulas(result),
+        *(Prose(text.replace(_BLANK, " ")) for text in _remarks(result)),
+    ]
+
+
+def _formulas(result: DeriveResult) -> Iterator[Formula | Prose]:
+    """The formula of each input, or why there is none; then the backward pass."""
+    for name, equation in result.latex.items():
+        if equation is None:
+            yield Prose(f"{name}: no formula ({result.reasons[name]})")
+        else:
+            yield Formula(f"d{result.loss}/d{name} = {result.formulas[name]}", equation)
     if steps := _backward(result):
         plain = {f"d{name}": f"d{name}".replace(".", "_") for name in result.ranks}
         ranks = {plain[f"d{name}"]: rank for name, rank in result.ranks.items()} | result.ranks
@@ -163,5 +187,5 @@ def latex(result: DeriveResult) -> str:
         names = {plain[f"d{name}"]: rf"\mathrm{{d}}{symbols.symbol(name)}" for name in result.ranks}
         written = Mathematics(ranks, names)
         body = "; ".join(f"{plain[name]} = {line}" for name, line in steps.items())
-        text += display(written.equation("", body))
-    return text
+        lines = "\n".join(f"{name} = {line}" for name, line in steps.items())
+        yield Formula(lines, written.equation("", body))

@@ -1,7 +1,9 @@
 """`descend`: the start, and the steps that an optimiser of torch.optim takes from it."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from itertools import islice
+from math import nan
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from gradcli.commands.descend.optimizers import Chosen
 from gradcli.commands.descend.request import Descend
 from gradcli.commands.descend.result import DescendResult, DescentStep, Stopped, Update
 from gradcli.commands.descend.updates import Updates
+from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import finite, origin
@@ -19,6 +22,10 @@ from gradcli.evaluate.trace import Trace
 from gradcli.evaluate.watched import target_of
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.limits import ELEMENTS
+
+CHEAP, CHEAP_STEPS = 2**13, 2**7
+"""The elements and the operations of an expression, at most, that is computed at thousands of points
+for a picture."""
 
 
 def compute(request: Descend, job: Job) -> DescendResult:
@@ -49,8 +56,37 @@ def compute(request: Descend, job: Job) -> DescendResult:
         value=last.value,
         stopped=stopped,
         updates=updates,
+        values_at=_values_at(start, job),
         optimizer=f"{optimizer.name}({optimizer.text})",
     )
+
+
+def _values_at(start: Run, job: Job) -> Callable[[Sequence[Sequence[float]]], list[float]] | None:
+    """The value at each of many points, by the numbers that the first step has drawn."""
+    size = sum(tensor.numel() for tensor in start.by.values())
+    if size > 2 or start.touched > CHEAP or len(start.program.steps) > CHEAP_STEPS:
+        return None
+
+    def value(numbers: Sequence[float]) -> float:
+        torch.set_rng_state(start.state)
+        rest = iter(numbers)
+        moved = {
+            name: tensor.new_tensor(list(islice(rest, tensor.numel()))).reshape(tensor.shape)
+            for name, tensor in start.by.items()
+        }
+        with suppress(GradcliError):
+            return float(evaluate(start.program, {**start.inputs, **moved}, job.before).value)
+        return nan
+
+    def values(points: Sequence[Sequence[float]]) -> list[float]:
+        state = torch.get_rng_state()
+        try:
+            with job.surroundings():
+                return [value(numbers) for numbers in points]
+        finally:
+            torch.set_rng_state(state)
+
+    return values
 
 
 def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> None:
@@ -125,7 +161,7 @@ def _steps(
             with told.telling(number + 1, slopes) if told else nullcontext():
                 chosen.step(optimizer, closure)
     if updates and updates.without_formulas:
-        text = f"{chosen.name} of this PyTorch is not the one whose formulas gradcli knows"
+        text = f"gradcli has no formulas for the {chosen.name} of this PyTorch"
         job.note("pytorch", f"{text}: the updates show only what it keeps")
     return steps, stopped, updates.rows if updates else None
 

@@ -21,6 +21,7 @@ class Descend(OfExpression):
     each step.
     """
 
+    pictures: ClassVar[bool] = True
     timed: ClassVar[str] = "one step"
 
     optimizer: str = option(

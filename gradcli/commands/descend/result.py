@@ -1,5 +1,6 @@
 """What `descend` computes: every step, where and why it ended, and the updates in numbers."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
@@ -33,7 +34,7 @@ class UpdateLine:
 
 @dataclass(frozen=True)
 class Update:
-    """What the optimiser made of the gradient by one parameter in one step.
+    """What the optimiser made of the gradient for one parameter in one step.
 
     `state` holds what it keeps and what is computed on the way, and `update` is added to the
     parameter, in its shape. The gradient is None if none reached the parameter.
@@ -61,6 +62,9 @@ class DescendResult(Result):
     value: Tensor
     stopped: Stopped
     updates: list[Update] | None = field(default=None, metadata={"omitted": True, "given": True})
+    values_at: Callable[[Sequence[Sequence[float]]], list[float]] | None = aside()
+    """The value of the expression at other numbers of its parameters, one or two at each point, NaN where
+    it has none. None if the parameters are more, or many points would take long."""
     optimizer: str = aside()
     """The call that makes the optimiser: `SGD(lr=0.1, momentum=0.9)`."""
 

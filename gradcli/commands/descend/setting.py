@@ -87,4 +87,6 @@ def _from_json(value: Any, key: str) -> Value:
     return values if isinstance(value, list) else values[0]
 
 
-SETTING = ValueKind("NAME=VALUE", read, accept=accept)
+SETTING = ValueKind(
+    "NAME=VALUE", read, accept=accept, python="Mapping[str, Any] | str | Sequence[str]"
+)

@@ -37,7 +37,7 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     columns = list(values_at)
     for name in result.parameters:
         columns += by_element(name, [step.parameters[name] for step in steps])
-    count = _count(steps[-1].step)
+    count = counted(steps[-1].step)
     end = f"{one_number(result.value, digits)} after {count} of {result.optimizer}"
     caption = f"stopped: {result.stopped}, {_ENDS[result.stopped]}; {shapes_text(result)}"
     title = f"{result.expression} = {end}"
@@ -55,7 +55,8 @@ def tables(result: DescendResult, digits: int) -> list[Table | LineChart]:
     return shown
 
 
-def _count(steps: int) -> str:
+def counted(steps: int) -> str:
+    """A number of steps in words."""
     return "1 step" if steps == 1 else f"{steps} steps"
 
 
@@ -100,15 +101,20 @@ def _updates(result: DescendResult, name: str, rows: Sequence[Update], digits: i
         ]
         blocks.append(_block(row.step, cells))
         narrow.append(_block(row.step, [line for each in cells for line in _folded(*each)]))
-    heads = tuple(map(Column, ("step", "name", "formula", "in numbers", "value")))
+    formulas = [Column(heading, code=True) for heading in ("name", "formula", "in numbers")]
+    heads = (Column("step"), *formulas, Column("value"))
     last = result.steps[-1].step
-    count = _count(last)
+    count = counted(last)
     if len(rows) < last:
         count = f"the first {len(rows)} of {count}, --full shows all"
     title = f"{name} by {result.optimizer}: {count}"
     caption = f"theta is {name}; in its own formula a name means its value before the step"
     folded = Table(
-        (*heads[:2], Column("formula, in numbers"), heads[4]), tuple(narrow), title, caption, keys=2
+        (*heads[:2], replace(heads[2], heading="formula, in numbers"), heads[4]),
+        tuple(narrow),
+        title,
+        caption,
+        keys=2,
     )
     return Table(heads, tuple(blocks), title, caption, keys=2, csv=False, narrow=folded)
 

@@ -152,7 +152,7 @@ def is_steady(factor: float) -> bool:
 
 
 class Network(NamedTuple):
-    """Layers, and what they are run on: their input `x`, the gradient by the output of the last, in
+    """Layers, and what they are run on: their input `x`, the gradient for the output of the last, in
     the shape of that, and PyTorch's generator; a stack has the gradient, a user's network the state.
     """
 
@@ -206,7 +206,7 @@ class Run(NamedTuple):
     upstream: Tensor
     gradients: dict[str, Tensor | None]
     norms: dict[int, float]
-    """The norms of the gradients by outputs, where there are any."""
+    """The norms of the gradients for outputs, where there are any."""
     several: bool
     """Whether the last layer gives several results, of which the first counts."""
 

@@ -35,6 +35,7 @@ class Flow(EvidenceOptions):
     your own: does it vanish, explode or stay steady?
     """
 
+    pictures: ClassVar[bool] = True
     instead: ClassVar[Mapping[str, str]] = {
         "explain": "the chain rule of one layer: gradcli perceptron --x 1,0.5 --w 0.3,-0.2 --target 1 --explain\n"
         "of a network: gradcli grad 'net = nn.Sequential(nn.Linear(2,1), nn.Tanh()); net(x).sum()' x=1,2 --explain",

@@ -18,7 +18,7 @@ LAYERS = 11
 class LayerFlow:
     """One layer under one activation, layer 1 next to the input; all tensors are 0-d float64.
 
-    `gradient_norm` is that of the gradient by z = W h + b over all samples. `mean` and `std` are
+    `gradient_norm` is that of the gradient for z = W h + b over all samples. `mean` and `std` are
     those of the outputs; `saturated` is the share of outputs at which the activation's slope is at
     most a tenth of its largest.
     """
@@ -36,9 +36,9 @@ class NetLayer:
     """One layer of the user's network; all tensors are 0-d float64, None where there is no number.
 
     `name` is its place in the expression, `module` its class, `activation` its name in the catalogue,
-    `shape` that of its output. `gradient_norm` is that of the gradient by the output; `factor` is what
+    `shape` that of its output. `gradient_norm` is that of the gradient for the output; `factor` is what
     the layer multiplies it by on its way back to the layer below; `weight_gradient_norm` is the norm of the
-    gradient by its weights. `mean` and `std` are those of the output, `saturated` as in `LayerFlow`; of
+    gradient for its weights. `mean` and `std` are those of the output, `saturated` as in `LayerFlow`; of
     an activation that only switches a gradient on or off, `off` is the share of outputs where it is off.
     `dead` is the share of places in the output at which the slope is 0 for every sample.
     """

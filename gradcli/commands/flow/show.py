@@ -38,7 +38,7 @@ def tables(result: FlowResult, digits: int) -> list[Table]:
 def _of_net(result: FlowResult) -> list[Table]:
     """The layers of the user's network; a column without a number is left out."""
     rows = result.layers
-    cells = {key: _column(rows, key) for key in _NUMBERS}
+    cells = {key: column(rows, key) for key in _NUMBERS}
     low, high = _scale(cells["gradient_norm"])
     bars = [_bar(norm, low, high) for norm in cells["gradient_norm"]]
 
@@ -46,11 +46,11 @@ def _of_net(result: FlowResult) -> list[Table]:
         return [(_NUMBERS[key], cells[key]) for key in keys if {*cells[key]} != {None}]
 
     named: list[FilledColumn] = [
-        ("layer", _column(rows, "name")),
-        ("module", _column(rows, "module")),
+        ("layer", column(rows, "name")),
+        ("module", column(rows, "module")),
     ]
     norms = [*columns("gradient_norm"), ("#", bars), *columns("factor", "weight_gradient_norm")]
-    outputs = [("shape", _column(rows, "shape")), *columns("mean", "std", *_REMARKS)]
+    outputs = [("shape", column(rows, "shape")), *columns("mean", "std", *_REMARKS)]
     title = f"Gradient through {result.expression}"
     caption = f"{result.verdict}\n{_bars(low, high)}; {result.dtype}"
     remarks = "\n".join(remark for key, remark in _REMARKS.items() if columns(key))
@@ -67,11 +67,11 @@ def _of_stack(result: FlowResult) -> list[Table]:
         name: [row for row in result.layers if row.activation == name] for name in result.factors
     }
     layers = [row.layer for row in next(iter(by_name.values()))]
-    low, high = _scale(_column(result.layers, "gradient_norm"))
+    low, high = _scale(column(result.layers, "gradient_norm"))
     norms: list[FilledColumn] = [("layer", layers)]
     outputs: list[FilledColumn] = [("layer", layers)]
     for name, rows in by_name.items():
-        norm, mean, std, saturated = (_column(rows, key) for key in _KEYS)
+        norm, mean, std, saturated = (column(rows, key) for key in _KEYS)
         norms += [(name, norm), ("#", [_bar(each, low, high) for each in norm])]
         outputs += [(f"{name}: mean", mean), ("std", std), ("saturated", saturated)]
     count = len(layers)
@@ -90,10 +90,10 @@ def _of_stack(result: FlowResult) -> list[Table]:
 
 def _for_csv(rows: list[Any]) -> Table:
     keys = [field.name for field in fields(rows[0])]
-    return table_of(len(rows), [(key, _column(rows, key)) for key in keys], screen=False)
+    return table_of(len(rows), [(key, column(rows, key)) for key in keys], screen=False)
 
 
-def _column(rows: list[Any], key: str) -> list[Any]:
+def column(rows: list[Any], key: str) -> list[Any]:
     """The cells of a key: numbers, texts, None where there is none."""
     cells = (getattr(row, key) for row in rows)
     kinds = {list: str, Tensor: float}

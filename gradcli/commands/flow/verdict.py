@@ -45,7 +45,7 @@ def verdict(
     if not (network.stack and change):
         for i in sorted(norms, reverse=True):
             if not math.isfinite(norms[i]):
-                lost = f"the gradient by {rows[i].name} is not finite in {dtype}"
+                lost = f"the gradient for {rows[i].name} is not finite in {dtype}"
                 return f"{name}: exploding, {lost}", None
             if norms[i] == 0:
                 return f"{name}: vanishing, {_cut(network.layers[i + 1], done, i + 1, dtype)}", None

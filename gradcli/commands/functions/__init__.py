@@ -8,6 +8,6 @@ EXAMPLES = (
 FORMS = {
     "json": "",
     "get": "one value by its path, such as functions.0.kinks.0.pytorch",
-    "out": "write to FILE instead: .json",
+    **dict.fromkeys(("markdown", "latex", "html", "out"), ""),
     "quiet": "no hint",
 }

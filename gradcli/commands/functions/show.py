@@ -8,7 +8,7 @@ from gradcli.show import terminal
 from gradcli.show.pictures.panels import curves
 from gradcli.show.pictures.plotter import Window
 from gradcli.show.pieces import prose, table_of
-from gradcli.show.table import Table
+from gradcli.show.table import Column, Table
 
 _WIDEST = 100
 _SMALL = (64, 16)
@@ -25,7 +25,8 @@ _HEADINGS = {"torch": "PyTorch", "aliases": "also called"}
 def page(result: FunctionsResult, style: terminal.Style, window: Window) -> str:
     """The page as text: a table of facts, the curve, and a table of the kinks."""
     (facts,) = result.functions
-    text = terminal.render([_facts(facts, style)], style)
+    width = max(20, min(style.width or _WIDEST, _WIDEST) - _FRAME)
+    text = terminal.render([_facts(facts, width)], style)
     if result.x is not None and result.curve is not None:
         width, height = min(window.width, _SMALL[0]), min(window.height, _SMALL[1])
         small = replace(window, width=width, height=height)
@@ -33,6 +34,12 @@ def page(result: FunctionsResult, style: terminal.Style, window: Window) -> str:
     if facts["kinks"]:
         text += "\n" + terminal.render([_kinks(facts["kinks"])], style)
     return text
+
+
+def document(result: FunctionsResult, digits: int) -> list[Table]:
+    """The facts and the kinks; the curve is a picture of the terminal alone."""
+    (facts,) = result.functions
+    return [_facts(facts), *([_kinks(facts["kinks"])] if facts["kinks"] else [])]
 
 
 def _text(key: str, value: Any) -> str:
@@ -50,16 +57,19 @@ def _parameter(parameter: dict[str, Any]) -> str:
     return f"{parameter['name']}={parameter['default']}{choices}"
 
 
-def _facts(facts: dict[str, Any], style: terminal.Style) -> Table:
-    width = max(20, min(style.width or _WIDEST, _WIDEST) - _FRAME)
+def _facts(facts: dict[str, Any], width: int | None = None) -> Table:
+    """A row for each fact, of several lines if it is wider than `width`."""
     rows = []
     for key in ROWS:
-        heading, lines = _HEADINGS.get(key, key), prose(_text(key, facts[key]), width)
+        heading, text = _HEADINGS.get(key, key), _text(key, facts[key])
+        lines = prose(text, width or len(text) or 1)
         rows += [("" if i else heading, line) for i, line in enumerate(lines)]
     headings, texts = zip(*rows, strict=True)
     name = facts["name"]
     family = "an activation" if facts["family"] == "activation" else "a loss"
-    return table_of(len(rows), [("what", headings), (name, texts)], f"{name}, {family}")
+    return table_of(
+        len(rows), [("what", headings), (Column(name, code=True), texts)], f"{name}, {family}"
+    )
 
 
 def _kinks(kinks: list[dict[str, Any]]) -> Table:

@@ -1,4 +1,4 @@
-"""`grad`: the value of an expression and its gradient by each input."""
+"""`grad`: the value of an expression and its gradient for each input."""
 
 EXAMPLES = (
     ("gradcli grad --fn mse --x 1 --w 2", "mean squared error: loss 1, dw = 2, dx = 4"),

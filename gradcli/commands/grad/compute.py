@@ -1,4 +1,4 @@
-"""`grad`: the value of an expression, and its gradient by each input and each named step."""
+"""`grad`: the value of an expression, and its gradient for each input and each named step."""
 
 import shlex
 from collections.abc import Container, Mapping
@@ -162,7 +162,7 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
     chosen = chosen_inputs(request, given, given, job)
     for name in chosen:
         size = given[name].numel() * (1 if name in names else total)
-        ELEMENTS.check(size, f"the gradients by {name}, one for each sample")
+        ELEMENTS.check(size, f"the gradients for {name}, one for each sample")
     rows: list[dict[str, Any]] = []
     subjects: list[Subject] = []
     for i in range(total):
@@ -210,7 +210,7 @@ def _samples(request: Grad, given: Mapping[str, Tensor]) -> int:
             message = f"--each goes along samples, but {name} is a parameter"
             raise UsageError(
                 message,
-                hint="--each takes inputs, such as x and y; the gradient by each parameter is in every row",
+                hint="--each takes inputs, such as x and y; the gradient for each parameter is in every row",
             )
         if not given[name].ndim:
             message = f"--each goes along the first dimension of {name}, but {name} is one number"

@@ -1,4 +1,4 @@
-"""`grad`: the value of an expression and its gradient by each input."""
+"""`grad`: the value of an expression and its gradient for each input."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass

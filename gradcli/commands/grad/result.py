@@ -38,7 +38,7 @@ class OfExpressionResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class GradResult(OfExpressionResult):
-    """A value and its gradient by each input, which is None if autograd returned None. With --jvp
+    """A value and its gradient for each input, which is None if autograd returned None. With --jvp
     also the derivative in a direction, in the shape of the value; then there are no gradients if
     the value is not one number and none was chosen.
     """
@@ -58,7 +58,7 @@ class GradResult(OfExpressionResult):
         return self.subjects[-1].directions
 
     def step_paths(self) -> dict[str, str]:
-        """The gradients by the named steps."""
+        """The gradients for the named steps."""
         return {name: f"intermediates.{name}.gradient" for name in self.intermediates}
 
     def origin(self, keys: Sequence[str]) -> Origin | None:

@@ -36,8 +36,8 @@ def compute(request: Hessian, job: Job) -> HessianResult | ProductResult:
 def _product(run: Run, value: Tensor, along: Mapping[str, Tensor], job: Job) -> ProductResult:
     for name in along:
         if name not in run.by:
-            message = f"--hvp: the Hessian is not by {name}, so it has no direction"
-            raise UsageError(message, hint=f"it is by {', '.join(run.by)}: name {name} in --wrt")
+            message = f"--hvp: {name} is not in the Hessian, so it has no direction"
+            raise UsageError(message, hint=f"--wrt chooses {', '.join(run.by)}: add {name}")
     slopes, products = core.hessian_product(value, run.by, along)
     hvp = {name: slopes[name].new_zeros(slopes[name].shape) for name in run.by}
     hvp |= {name: found for name, found in products.items() if found is not None}

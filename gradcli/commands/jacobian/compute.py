@@ -15,7 +15,7 @@ def compute(request: Jacobian, job: Job) -> JacobianResult:
     """
     run = run_expression(request, job)
     for name, tensor in run.by.items():
-        ELEMENTS.check(run.value.numel() * tensor.numel(), f"the Jacobian by {name}")
+        ELEMENTS.check(run.value.numel() * tensor.numel(), f"the Jacobian for {name}")
 
     blocks = core.jacobian(run.value, run.by, run.touched)
     for name, block in blocks.items():

@@ -11,8 +11,8 @@ FORMS = {
     "csv": "",
     "get": "",
     "code": "",
-    "out": "write to FILE instead: .png, .svg, .json, .csv, .npz or .npy",
-    "precision": "significant digits of the numbers below the picture",
-    "full": "show the full tables of --check and --expect",
+    **dict.fromkeys(("markdown", "latex", "html", "out", "title", "size"), ""),
+    "precision": "significant digits of the numbers below the picture, and in tables",
+    "full": "show full tables: of --check, --expect, --markdown, --latex and --html",
     "quiet": "",
 }

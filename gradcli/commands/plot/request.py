@@ -11,7 +11,7 @@ from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call
 from gradcli.language.literals.literal import Literal
-from gradcli.language.source import Source
+from gradcli.language.source import NamedValue, Source
 from gradcli.options.fields import ValueKind, argument
 from gradcli.options.formula import GivenExpression
 from gradcli.options.inputs import Input, input_name, read_inputs
@@ -33,7 +33,7 @@ def _read_words(
     inputs = [text for text in rest if input_name(text)]
     if not split:
         assigned = input_name(first) and ";" not in first
-        if assigned and (inputs or _RANGE.search(first)):
+        if assigned and (inputs or _RANGE.search(first) or isinstance(words[0], NamedValue)):
             raise _wrong_order([first, *rest])
         if not inputs:
             return tuple(map(_read_function, words))
@@ -96,6 +96,7 @@ class Plot(WrtOptions, EvidenceOptions):
     """A curve and its derivative over a range, or contours and gradient arrows over two ranges."""
 
     pictures: ClassVar[bool] = True
+    in_batch: ClassVar[bool] = False
     instead: ClassVar[Mapping[str, str]] = {
         "explain": "for the chain rule at one point: gradcli grad 'sin(w*x)' x=1 w=2 --explain",
         "graph": "for the graph at one point: gradcli grad 'sin(w*x)' x=1 w=2 --graph tree",
@@ -107,8 +108,13 @@ class Plot(WrtOptions, EvidenceOptions):
         many=True,
     )
 
+    full: bool = False
+    """Whether the tables of the evidence are whole: set by the output option of this name."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.full and not self.wanted:
+            raise UsageError("--full requires --check or --expect", hint="leave out --full")
         if self.wrt and not self.inputs:
             raise UsageError("--wrt requires NAME=T", hint="the functions are drawn over x")
 

@@ -9,11 +9,16 @@ from torch import Tensor
 from gradcli.commands.plot.result import PlotResult, SurfaceResult
 from gradcli.show import numbers
 from gradcli.show.pictures import contour
-from gradcli.show.pictures.axes import drawable
+from gradcli.show.pictures.axes import ascending, drawable
 from gradcli.show.pictures.panels import curves
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.pieces import FilledColumn, one_number, single, table_of
-from gradcli.show.table import Table
+from gradcli.show.pieces import FilledColumn, matrix_table, one_number, single, table_of
+from gradcli.show.table import Column, Table
+
+ROWS = 25
+"""Points in a table for another page, of many."""
+SIDE = 9
+"""Numbers of each of two ranges in such a table."""
 
 
 def picture(result: PlotResult | SurfaceResult, window: Window, digits: int) -> str:
@@ -37,10 +42,7 @@ def _surface(result: SurfaceResult, window: Window) -> str:
     """The surface with the axes in ascending order."""
     first, second = result.x
     x, y = (numbers.flat(axis) for axis in result.x.values())
-    columns, rows = (
-        sorted((i for i in range(len(axis)) if drawable(axis[i])), key=axis.__getitem__)
-        for axis in (x, y)
-    )
+    columns, rows = map(ascending, (x, y))
     if min(len(columns), len(rows)) < 2:
         return "no two points of a range are finite\n"
     axes = ([x[i] for i in columns], [y[j] for j in rows])
@@ -77,8 +79,31 @@ def _values(result: PlotResult) -> dict[str, Tensor]:
     return {curve.name: curve.value for curve in result.curves}
 
 
+def document(result: PlotResult | SurfaceResult, digits: int) -> list[Table]:
+    """The points as a table, evenly chosen ones of many; of two ranges the values as a matrix, and
+    with --full a row for each pair.
+    """
+    (every,) = tables(result, digits)
+    caption = _caption(result, digits)
+    if isinstance(result, PlotResult):
+        return [replace(every, rows=ROWS, caption=caption)]
+    return [_grid(result, digits, caption), replace(every, title="", more=True)]
+
+
+def _grid(result: SurfaceResult, digits: int, caption: str) -> Table:
+    """The values as a matrix, SIDE numbers of each range at most."""
+    (first, x), (second, y) = result.x.items()
+    across, down = (
+        torch.linspace(0, len(axis) - 1, min(SIDE, len(axis))).long() for axis in (y, x)
+    )
+    headings = [f"{second} = {text}" for text in numbers.texts(y[across], digits)]
+    rows = [f"{first} = {text}" for text in numbers.texts(x[down], digits)]
+    matrix = result.value.reshape(len(x), len(y))[down][:, across]
+    return matrix_table(first, rows, headings, matrix, result.expression, caption)
+
+
 def tables(result: PlotResult | SurfaceResult, digits: int) -> list[Table]:
-    """The table of CSV; the screen shows the picture instead."""
+    """All points; the screen shows the picture instead."""
     return [_pairs(result) if isinstance(result, SurfaceResult) else _points(result)]
 
 
@@ -87,8 +112,10 @@ def _points(result: PlotResult) -> Table:
     columns: list[FilledColumn] = [(result.along, result.x)]
     for curve in result.curves:
         slope = "" if curve.derivative is None else curve.derivative
-        columns += [(curve.name, curve.value), (f"d_{curve.name}", slope)]
-    return table_of(len(result.x), columns)
+        heading = Column(f"{curve.name}'", f"d_{curve.name}")
+        columns += [(curve.name, curve.value), (heading, slope)]
+    names = ", ".join(curve.name for curve in result.curves)
+    return table_of(len(result.x), columns, f"{names} and derivative at {result.along}")
 
 
 def _pairs(result: SurfaceResult) -> Table:
@@ -99,5 +126,6 @@ def _pairs(result: SurfaceResult) -> Table:
     ]
     columns.append(("value", result.value.reshape(-1)))
     for name, slope in result.gradients.items():
-        columns.append((f"d_{name}", "" if slope is None else slope.reshape(-1)))
-    return table_of(result.value.numel(), columns)
+        cells = "" if slope is None else slope.reshape(-1)
+        columns.append((Column(f"d/d{name}", f"d_{name}"), cells))
+    return table_of(result.value.numel(), columns, result.expression, keys=2)

@@ -9,4 +9,19 @@ EXAMPLES = (
     ("gradcli value 'x.argmax()' x=1,5,2 --get value", "one number for a script"),
 )
 PATHS = "value.0"
-FORMS = dict.fromkeys(("json", "csv", "get", "code", "out", "precision", "full", "quiet"), "")
+FORMS = dict.fromkeys(
+    (
+        "json",
+        "csv",
+        "get",
+        "code",
+        "markdown",
+        "latex",
+        "html",
+        "out",
+        "precision",
+        "full",
+        "quiet",
+    ),
+    "",
+)

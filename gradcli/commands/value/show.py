@@ -8,7 +8,7 @@ from torch import Tensor
 from gradcli.commands.value.result import Part, ValueResult
 from gradcli.language.expressions.precedence import one_line
 from gradcli.language.source import columns, on_screen
-from gradcli.show.pieces import matrix_table, one_number, shapes_text, table_of
+from gradcli.show.pieces import FilledColumn, matrix_table, one_number, shapes_text, table_of
 from gradcli.show.table import Block, Bracketed, Column, Mark, Places, Table
 
 ACROSS = 1000
@@ -62,8 +62,8 @@ def _shapes(parts: Sequence[Part]) -> Bracketed:
         (_shown(statement.text), map(_mark, [*inside]))  # made one by one: there may be thousands
         for statement, inside in groupby(parts, lambda part: part.statement)
     ]
-    rows = [
-        ("expression", [_short(part.expression) for part in parts]),
+    rows: list[FilledColumn] = [
+        (Column("expression", code=True), [_short(part.expression) for part in parts]),
         ("shape", [str(part.shape) for part in parts]),
     ]
     return Bracketed(texts, table_of(len(parts), rows, "Shapes", csv=False, rows=ROWS))

@@ -9,6 +9,6 @@ FORMS = {
     "json": "",
     "get": "one value by its path, such as cure or related.0; for the list, mistakes.0.name",
     "code": "the program that makes the mistake",
-    "out": "write to FILE instead: .json",
+    **dict.fromkeys(("markdown", "latex", "html", "out"), ""),
     "quiet": "no hint",
 }

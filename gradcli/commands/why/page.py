@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gradcli import result_paths
 from gradcli.catalogue.mistakes import MISTAKES
 from gradcli.commands.why.request import Why, listing
 from gradcli.errors import FileError, UsageError, printable, system_reason
-from gradcli.options.shared import OutputOptions
+from gradcli.options.shared import MARKUPS, OutputOptions
+from gradcli.show.markup import written
 from gradcli.world import World
+
+if TYPE_CHECKING:
+    from gradcli.show.document import Part
 
 
 def page(
@@ -28,6 +33,12 @@ def page(
         return found.mistake.code if shown.code else None
     if shown.code:
         raise UsageError("--code needs the name of a mistake", hint="gradcli why no-grad --code")
+    if form := shown.markup or MARKUPS.get(shown.out_suffix, ""):
+        return written(form, _document())
+    if shown.out_suffix == ".svg":
+        from gradcli.show import screen
+
+        return screen.draw(_list, world)
     if not (shown.json or shown.out or shown.get is not None):
         return _list(world)
     mistakes = [
@@ -53,14 +64,27 @@ def _check_program(file: str, shown: OutputOptions) -> None:
         raise FileError(message, hint="gradcli why --run FILE.py") from None
 
 
+_INTRODUCTION = (
+    f"{len(MISTAKES)} common autograd mistakes. gradcli why NAME reproduces and fixes one. To find the name, "
+    "paste an error, or say what you see: gradcli why loss is nan."
+)
+
+
+def _document() -> list["Part"]:
+    """The list for another page."""
+    from gradcli.show.document import Heading, Listing, Prose
+
+    parts: list[Part] = [Prose(_INTRODUCTION)]
+    for family, rows in listing().items():
+        parts += [Heading(family), Listing(rows)]
+    return parts
+
+
 def _list(world: World) -> str:
     from gradcli.page import HelpPage  # rich, which errors and programs do not need
 
     page = HelpPage(world)
-    page.line(
-        f"{len(MISTAKES)} common autograd mistakes. gradcli why NAME reproduces and fixes one. To find the name, "
-        "paste an error, or say what you see: gradcli why loss is nan."
-    )
+    page.line(_INTRODUCTION)
     for family, rows in listing().items():
         page.rows(family, rows)
     return page.text

@@ -3,10 +3,11 @@ page of what was found in a program.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
-from gradcli.commands.why.result import RunResult, WhyResult
+from gradcli.commands.why.result import Found, Line, RunResult, WhyResult
 from gradcli.page import Page
+from gradcli.show.document import Code, Heading, Listing, Part, Prose
 from gradcli.show.pictures.plotter import Window
 from gradcli.show.pieces import prose
 from gradcli.show.terminal import Style
@@ -16,41 +17,82 @@ _INDENT = "  "
 
 
 def page(result: WhyResult | RunResult, style: Style, window: Window) -> str:
-    """The page as text. Prose is wrapped; code and output are not."""
+    """The page as text. Prose and errors are wrapped; code and output are not."""
     if isinstance(result, RunResult):
         return _findings(result, style)
-    messages = [line for text in result.made.messages for line in _wrapped(text, style)]
-    output = "The program prints"
-    if not messages:
-        output = "PyTorch reports no error, and the program prints"
-    unrun = f" (not run here: it needs {result.needs})" if result.needs else ""
-    sections: list[tuple[str, Iterable[str]]] = [
-        ("", result.made.program.splitlines()),
-        (f"PyTorch reports{unrun}", messages),
-        (output, result.made.printed),
-        ("Why", _wrapped(result.cause, style)),
-        ("In a training loop", _wrapped(result.in_training, style)),
-        ("Cure", _wrapped(result.advice, style)),
-        ("", result.cured.program.splitlines()),
-        (f"It prints{unrun}", result.cured.printed),
-        ("Other causes of the same message", _listed(result.same, style)),
-        ("Related", _listed(result.neighbours, style)),
-        ("In your own program", _wrapped(result.run_finds, style)),
-    ]
     page = Page(colour=style.colour)
-    page.lines(_wrapped(f"{result.name}: {result.title}", style), "bold")
-    page.line(f"family: {result.family}", "dim")
-    for heading, lines in sections:
-        if lines := list(lines):
-            page.line()
-            if heading:
-                page.line(heading, "bold")
-            page.lines((f"{_INDENT}{line}" for line in lines), "" if heading else "cyan")
+    page.lines(_wrapped(_title(result), style), "bold")
+    page.line(_family(result), "dim")
+    for heading, part in _sections(result):
+        page.line()
+        if heading:
+            page.line(heading, "bold")
+        if isinstance(part, Listing):
+            lines = _listed(part.rows, style)
+        else:
+            lines = part.text.splitlines()
+            if isinstance(part, Prose) or part.language == "pytb":
+                lines = [piece for line in lines for piece in _wrapped(line, style)]
+        page.lines((f"{_INDENT}{line}" for line in lines), "" if heading else "cyan")
     return page.text
 
 
-def _findings(result: RunResult, style: Style) -> str:
-    page = Page(colour=style.colour)
+def document(result: WhyResult | RunResult, digits: int) -> list[Part]:
+    """The parts of the page."""
+    if isinstance(result, RunResult):
+        return _found(result)
+    parts: list[Part] = [Heading(_title(result)), Prose(_family(result))]
+    for heading, part in _sections(result):
+        parts += [Heading(heading), part] if heading else [part]
+    return parts
+
+
+def _title(result: WhyResult) -> str:
+    return f"{result.name}: {result.title}"
+
+
+def _family(result: WhyResult) -> str:
+    return f"family: {result.family}"
+
+
+def _sections(result: WhyResult) -> Iterator[tuple[str, Code | Prose | Listing]]:
+    """What the mistake is, what PyTorch says of it, the cause and the cure, with headings; a program
+    has none.
+    """
+    output = "The program prints"
+    if not result.made.messages:
+        output = "PyTorch reports no error, and the program prints"
+    unrun = f" (not run here: it needs {result.needs})" if result.needs else ""
+    sections: tuple[tuple[str, Code | Prose | Listing], ...] = (
+        ("", Code(result.made.program)),
+        (f"PyTorch reports{unrun}", Code("\n".join(result.made.messages), "pytb")),
+        (output, Code("\n".join(result.made.printed), "text")),
+        ("Why", Prose(result.cause)),
+        ("In a training loop", Prose(result.in_training)),
+        ("Cure", Prose(result.advice)),
+        ("", Code(result.cured.program)),
+        (f"It prints{unrun}", Code("\n".join(result.cured.printed), "text")),
+        ("Other causes of the same message", Listing(result.same)),
+        ("Related", Listing(result.neighbours)),
+        ("In your own program", Prose(result.run_finds)),
+    )
+    return (section for section in sections if section[1][0])
+
+
+def _found(result: RunResult) -> list[Part]:
+    """Each finding with the lines of the program that it is about."""
+    parts: list[Part] = [Heading(_ended(result))]
+    for number, found in enumerate(result.findings, 1):
+        parts.append(Heading(f"{number}. {found.entry}: {found.title}".removesuffix(": ")))
+        lines: list[Found | Line] = [found, *found.also]
+        for each in lines:
+            parts += [Prose(f"{each.file}:{each.line}"), Code(each.code), Prose(each.text)]
+        parts.append(Prose(f"gradcli why {found.entry}"))
+    return parts if result.findings else [*parts, Prose(result.watched)]
+
+
+def _ended(result: RunResult) -> str:
+    """How the program ended, and how much was found."""
     ended = "ended well"
     if result.error is not None:
         ended = f"ended with an error: {_beginning(result.error)}"
@@ -58,7 +100,12 @@ def _findings(result: RunResult, style: Style) -> str:
         ended = f"ended with exit status {result.status}"
     count = len(result.findings)
     what = f"{count} finding{'' if count == 1 else 's'}" if count else "nothing found"
-    page.lines(_wrapped(f"{result.file}: {what}; it {ended}", style), "bold")
+    return f"{result.file}: {what}; it {ended}"
+
+
+def _findings(result: RunResult, style: Style) -> str:
+    page = Page(colour=style.colour)
+    page.lines(_wrapped(_ended(result), style), "bold")
     for number, found in enumerate(result.findings, 1):
         page.line()
         heading = f"{number}. {found.entry}: {found.title}".removesuffix(": ")
@@ -67,7 +114,7 @@ def _findings(result: RunResult, style: Style) -> str:
         for each in found.also:
             _line(page, f"{each.file}:{each.line}", each.code, each.text, style)
         page.line(f"{_INDENT}gradcli why {found.entry}", "dim")
-    if not count:
+    if not result.findings:
         page.lines(_wrapped(result.watched, style))
     return page.text
 

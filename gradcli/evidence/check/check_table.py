@@ -31,6 +31,12 @@ MEANINGS = {
 }
 """The meaning of every verdict."""
 
+_COLUMNS = {
+    "closed form": "closed", "difference": "difference", "from the left": "left", "from the right": "right",
+    "error": "absolute", "relative": "relative",
+}  # fmt: skip
+"""The headings of the columns that may be left out, and the fields that they show."""
+
 MARKED = 20
 """Rows with another verdict than ok that are always shown, at most."""
 
@@ -42,22 +48,20 @@ def check_tables(result: Result, digits: int) -> list[Table]:
         return []
     places = [place for item in checked.values() for place in item.places]
     named = len(set(places)) < len(places)  # several functions at the same places
-    columns = [*([Column("function")] if named else []), Column("slope"), Column("autograd")]
+    columns = [
+        *([Column("function")] if named else []),
+        Column("slope", code=True),
+        Column("autograd"),
+    ]
     cells: list[list[Cells]] = [
         [*([name] if named else []), item.places, _autograd(item)] for name, item in checked.items()
     ]
-    for heading, field, shown in (
-        ("closed form", "closed", _known),
-        ("difference", "difference", _known),
-        ("from the left", "left", _known),
-        ("from the right", "right", _known),
-        ("error", "absolute", _roughly),
-        ("relative", "relative", _roughly),
-    ):
+    for heading, field in _COLUMNS.items():
         values: list[Tensor | None] = [getattr(item, field) for item in checked.values()]
         known = any(value is not None and not bool(value.isnan().all()) for value in values)
         if known or heading == "difference":
             columns.append(Column(heading))
+            shown = _roughly if heading in ("error", "relative") else _known
             for block, value in zip(cells, values, strict=True):
                 block.append("" if value is None else shown(value))
     columns.append(Column("verdict"))

@@ -18,16 +18,8 @@ from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.rerun import Held
-from gradcli.evidence.check.differences import (
-    JUMP,
-    Change,
-    Estimate,
-    Slopes,
-    central_difference,
-    richardson,
-    ridders,
-    usual_step,
-)
+from gradcli.evidence.check import differences
+from gradcli.evidence.check.differences import JUMP, Change, Estimate, Slopes
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
 from gradcli.evidence.check.reasons import DELIBERATE, HELD, POWERS, SELECTING, STEPWISE
 from gradcli.evidence.derive.derive import ClosedForms
@@ -177,21 +169,15 @@ class Comparison:
         compared = torch.tensor([verdict in ("ok", "flat", *FAILED) for verdict in verdicts])
         absolute = absolute.masked_fill(~compared, math.nan)
         relative = relative.masked_fill(~compared, math.nan)
-        return Checked(
-            max_abs_error=float(absolute[compared].max()) if compared.any() else 0.0,
-            max_rel_error=float(relative[compared].max()) if compared.any() else 0.0,
-            ok=FAILED.isdisjoint(verdicts),
-            slopes=self.slopes,
-            closed=self.closed,
-            difference=difference,
-            verdicts=verdicts,
-            places=[self.probe.label(self.name, pair) for pair in self.pairs],
-            left=left,
-            right=right,
-            absolute=absolute,
-            relative=relative,
-            remarks=self._remarks(verdicts),
+        worst, most = (
+            float(e[compared].max()) if compared.any() else 0.0 for e in (absolute, relative)
         )
+        places = [self.probe.label(self.name, pair) for pair in self.pairs]
+        return Checked(
+            worst, most, FAILED.isdisjoint(verdicts), self.slopes, self.closed, difference,
+            verdicts, places,
+            left, right, absolute, relative, self._remarks(verdicts),
+        )  # fmt: skip
 
     def _remarks(self, verdicts: Sequence[str]) -> list[str]:
         closed = self.closed is not None
@@ -200,16 +186,12 @@ class Comparison:
         remarks = [f"{compared} in float64, relative tolerance {self.tolerance:.1g}"]
         if (total := self.probe.total(self.name)) > len(self.pairs):
             remarks.append(f"{len(self.pairs)} of {total} slopes, evenly spaced")
-        drawing = sorted(
-            name for name in self.names if name in DRAWING or "dropout" in name.lower()
-        )
-        if drawing:
+        if drawing := sorted(n for n in self.names if n in DRAWING or "dropout" in n.lower()):
             remarks.append(f"{', '.join(drawing)} drew the same numbers for every evaluation")
         second = "pytorch" in verdicts and isinstance(self.probe, HessianProbe)
         if second and self._has(POWERS):
-            remarks.append(
-                "PyTorch's mixed second derivative of pow (base, exponent) is 0 at exponent 0, but should be 1/base"
-            )
+            mixed = "PyTorch's mixed second derivative of pow (base, exponent)"
+            remarks.append(f"{mixed} is 0 at exponent 0, but should be 1/base")
         return remarks
 
     def _rows(self) -> list[_Row]:
@@ -226,13 +208,13 @@ class Comparison:
         slope, x = float(self.slopes[at]), float(self.x[place])
         change = self._change(row, place)
         if self.underived or math.isfinite(slope):
-            central, alike = central_difference(change, x, self.epsilon)
+            central, alike = differences.central_difference(change, x, self.epsilon)
             if alike and (self.underived or self._agree(slope, central)):
                 verdict = "none" if self.underived else self._against_closed(at)
                 return verdict, central.slope, math.nan, math.nan, self._zero(central)
             if alike and self._patience <= 0 and self._far(slope, central):
                 return "wrong", central.slope, math.nan, math.nan, self._zero(central)
-        slopes = ridders(change, x, self.epsilon)
+        slopes = differences.ridders(change, x, self.epsilon)
         verdict, estimate = self._verdict(at, slopes), slopes.central
         self._patience -= verdict == "wrong"
         difference, left, right, floor = math.nan, math.nan, math.nan, self.floor
@@ -244,11 +226,10 @@ class Comparison:
             if verdict not in ("jump", "infinite", "undefined"):
                 difference = estimate.slope
         if verdict in ("kink", "jump", "undefined") and slopes.left and slopes.right:
-            jumps = verdict != "kink"
-            left, right = (
-                math.copysign(math.inf, side.slope) if jumps and side.growth > JUMP else side.slope
-                for side in (slopes.left, slopes.right)
-            )
+            left, right = slopes.left.slope, slopes.right.slope
+            if verdict != "kink":
+                left = math.copysign(math.inf, left) if slopes.left.growth > JUMP else left
+                right = math.copysign(math.inf, right) if slopes.right.growth > JUMP else right
         return verdict, difference, left, right, floor
 
     def _against_closed(self, at: int) -> str:
@@ -282,7 +263,9 @@ class Comparison:
         if self._right_beside(at, slopes) and not (math.isnan(slope) and smooth):
             if one_sided:
                 return "edge"
-            if smooth and slopes.confirmed and not self._may_bend():
+            # An operation may have a kink where the whole has none: relu(x) - relu(-x) is x.
+            bent = self._has(STEPWISE | SELECTING) or self.probe.at_kink()
+            if smooth and slopes.confirmed and not bent:
                 return "pytorch"
             if slopes.confirmed or not smooth:
                 return "jump" if slopes.jumps else "kink"
@@ -296,18 +279,9 @@ class Comparison:
 
     def _hidden(self, slope: float, slopes: Slopes) -> bool:
         """Whether the slope lies within the rounding error of the difference."""
-        rivals = [
-            estimate for estimate in slopes.rivals if estimate.doubt < ROUGH * abs(estimate.slope)
-        ]
-        estimates = [slopes.central, *rivals, *slopes.blurred]
-        return any(
-            estimate and self._near(slope, estimate.slope, self._zero(estimate))
-            for estimate in estimates
-        )
-
-    def _may_bend(self) -> bool:
-        """Whether some operation may have a kink; `relu(x) - relu(-x)` is x all the same."""
-        return self._has(STEPWISE | SELECTING) or self.probe.at_kink()
+        rivals = (each for each in slopes.rivals if each.doubt < ROUGH * abs(each.slope))
+        estimates = (slopes.central, *rivals, *slopes.blurred)
+        return any(each and self._near(slope, each.slope, self._zero(each)) for each in estimates)
 
     def _zero(self, central: Estimate) -> float:
         """What counts as zero beside a difference."""
@@ -366,7 +340,7 @@ class Comparison:
         also less, because another one may be as near.
         """
         row, place = self.pairs[at]
-        usual = usual_step(float(self.x[place]), self.epsilon)
+        usual = differences.usual_step(float(self.x[place]), self.epsilon)
         less = slopes.steps if slopes.bends or slopes.diverges else ()
         for step in (usual / 4, *(step for step in reversed(less) if step < usual / 4)):
             sides = [self._right_at(row, place, side * 4 * BESIDE * step, step) for side in (-1, 1)]
@@ -376,7 +350,7 @@ class Comparison:
 
     def _right_at(self, row: int | None, place: int, offset: float, step: float) -> bool | None:
         x = float(self.x[place]) + offset
-        difference = richardson(self._change(row, place, offset), x, step, self.epsilon)
+        difference = differences.richardson(self._change(row, place, offset), x, step, self.epsilon)
         if difference is None:
             return None
         near = [pair for pair in self.pairs if pair[0] == row]
@@ -391,9 +365,9 @@ class Comparison:
             return False
         row, place = self.pairs[at]
         kept, self._moved = self._moved, {}
-        self._held = held
+        self._held, x = held, float(self.x[place])
         try:
-            slopes = ridders(self._change(row, place), float(self.x[place]), self.epsilon)
+            slopes = differences.ridders(self._change(row, place), x, self.epsilon)
             return self._hidden(float(self.slopes[at]), slopes)
         finally:
             self._held, self._moved = None, kept

@@ -162,9 +162,7 @@ class _Side:
         row = self.changes
         for _ in range(4):
             row = tuple(after - before for before, after in pairwise(row))
-        return max(
-            self.misfit, *(abs(number) / SCATTER for number in row if math.isfinite(number)), 0.0
-        )
+        return max(self.misfit, *(abs(each) / SCATTER for each in row if math.isfinite(each)), 0.0)
 
     @property
     def reach(self) -> float:
@@ -174,9 +172,8 @@ class _Side:
     @property
     def quotients(self) -> tuple[float, float, float]:
         """The slopes over the whole step, half of it and a quarter."""
-        whole, half, quarter = (
-            self.changes[POINTS // part - 1] / (self.step / part) for part in (1, 2, 4)
-        )
+        parts = (1, 2, 4)
+        whole, half, quarter = (self.changes[POINTS // n - 1] / (self.step / n) for n in parts)
         return whole, half, quarter
 
 
@@ -223,10 +220,8 @@ def _windows(change: Change, x: float, epsilon: float) -> list[_Window]:
 
 def _resolved(window: _Window, epsilon: float) -> bool:
     """Whether the values follow a curve, or scatter by no more than their own rounding."""
-    return all(
-        side.scatter <= max(UNRESOLVED * side.reach, ROUNDING**2 * epsilon * side.size)
-        for side in window
-    )
+    limits = (max(UNRESOLVED * it.reach, ROUNDING**2 * epsilon * it.size) for it in window)
+    return all(side.scatter <= limit for side, limit in zip(window, limits, strict=True))
 
 
 def _from_window(window: _Window, epsilon: float) -> Slopes:
@@ -259,7 +254,8 @@ def _runs(estimates: Iterable[Estimate | None]) -> Iterator[list[Estimate]]:
     for estimate in estimates:
         if estimate is None:
             continue
-        if any(_contradict(estimate, other) for other in run):
+        gaps = ((abs(estimate.slope - it.slope), estimate.doubt + it.doubt) for it in run)
+        if any(gap > LENIENT * doubt for gap, doubt in gaps):
             yield run
             run = []
         run.append(estimate)
@@ -271,13 +267,7 @@ def _surest(run: Sequence[Estimate]) -> Estimate:
     return min(run, key=lambda estimate: estimate.doubt)
 
 
-def _contradict(a: Estimate, b: Estimate) -> bool:
-    return abs(a.slope - b.slope) > LENIENT * (a.doubt + b.doubt)
-
-
 def _nearest(estimates: Sequence[Estimate | None]) -> Estimate | None:
     """The slope from the smallest windows that agree, with the growth at small steps, or None."""
-    growth = next(
-        (estimate.growth for estimate in estimates if estimate is not None and estimate.growth), 1.0
-    )
+    growth = next((it.growth for it in estimates if it is not None and it.growth), 1.0)
     return next((replace(_surest(run), growth=growth) for run in _runs(estimates)), None)

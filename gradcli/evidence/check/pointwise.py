@@ -44,12 +44,11 @@ def _joined(checks: Sequence[Checked], points: Points) -> Checked:
         remarks[f"{len(checks)} of {points.total} {points.what}, evenly spaced"] = None
     closed = checks and all(check.closed is not None for check in checks)
     return Checked(
-        max_abs_error=max((check.max_abs_error for check in checks), default=0.0),
-        max_rel_error=max((check.max_rel_error for check in checks), default=0.0),
-        ok=all(check.ok for check in checks),
+        max((check.max_abs_error for check in checks), default=0.0),
+        max((check.max_rel_error for check in checks), default=0.0),
+        all(check.ok for check in checks),
         verdicts=[verdict for check in checks for verdict in check.verdicts],
         places=[place for check in checks for place in check.places],
-        remarks=[*remarks, *points.remarks],
-        closed=joined("closed") if closed else None,
+        remarks=[*remarks, *points.remarks], closed=joined("closed") if closed else None,
         **{name: joined(name) for name in (*SCALED, "relative")},
-    )
+    )  # fmt: skip

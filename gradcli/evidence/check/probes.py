@@ -9,7 +9,7 @@ gradient.
 import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property
-from itertools import product
+from itertools import accumulate, pairwise, product
 from typing import TypeAlias
 
 import torch
@@ -110,9 +110,7 @@ class Probe:
             upstream = self.upstream.reshape(-1)
             delta, size = delta * upstream, size * upstream.abs()
         finite = size.isfinite()
-        if not bool(
-            different.any()
-        ):  # the change may be below the resolution of the largest number
+        if not bool(different.any()):  # it may be below the resolution of the largest number
             return 0.0, float(size[finite].max()) if bool(finite.any()) else 0.0
         return float(delta[different].sum()), float(size[different & finite].sum())
 
@@ -169,20 +167,15 @@ class DiagonalProbe(JacobianProbe):
         """The diagonal, chosen evenly."""
         return [(place, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
 
-    def total(self, name: str) -> int:
-        """The number of slopes."""
-        return self.inputs[name].numel()
-
-    def label(self, name: str, pair: Pair) -> str:
-        """The element of the input."""
-        return Probe.label(self, name, pair)
+    total = Probe.total
+    label = Probe.label
 
 
 class HessianProbe(Probe):
     """Autograd's gradient as the vector: its slopes are the Hessian."""
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The gradient by all inputs, flat, one after the other: shape [n]."""
+        """The gradient for all inputs, flat, one after the other: shape [n]."""
         return _gradient(self.rerun, inputs, held)
 
     def pairs(self, name: str) -> list[Pair]:
@@ -203,11 +196,9 @@ class HessianProbe(Probe):
     def label(self, name: str, pair: Pair) -> str:
         """The name of a second derivative, such as `w[0] x[1]`."""
         row = pair[0] or 0
-        for other in self.rerun.by:
-            if row < self.inputs[other].numel():
-                return f"{element(other, row, self.inputs[other])} {super().label(name, pair)}"
-            row -= self.inputs[other].numel()
-        raise IndexError(pair)
+        other, rows = next((n, some) for n, some in _ranges(self.rerun).items() if row in some)
+        beside = element(other, row - rows.start, self.inputs[other])
+        return f"{beside} {super().label(name, pair)}"
 
 
 class JvpProbe(Probe):
@@ -294,14 +285,8 @@ class HvpProbe(JvpProbe):
         return _gradient(self.rerun, self._at(inputs), held)
 
     def _rows(self, name: str) -> range:
-        """The rows of the gradient by one input."""
-        start = 0
-        for other in self.rerun.by:
-            stop = start + self.rerun.inputs[other].numel()
-            if other == name:
-                return range(start, stop)
-            start = stop
-        raise KeyError(name)
+        """The rows of the gradient for one input."""
+        return _ranges(self.rerun)[name]
 
     def _slopes(self, inputs: Inputs) -> Tensor:
         return torch.cat([p.reshape(-1) for p in self.rerun.hvp(inputs, self._along).values()])
@@ -312,10 +297,16 @@ class HvpProbe(JvpProbe):
 
 
 def _gradient(rerun: Rerun, inputs: Inputs, held: Held) -> Tensor:
-    """Autograd's gradient by all inputs, flat, one after the other: shape [n]."""
+    """Autograd's gradient for all inputs, flat, one after the other: shape [n]."""
     found = rerun.gradients(inputs, held=held).items()
     parts = (torch.zeros_like(inputs[name]) if g is None else g for name, g in found)
     return torch.cat([part.reshape(-1) for part in parts]).double()
+
+
+def _ranges(rerun: Rerun) -> dict[str, range]:
+    """The places of each input's elements in the gradient by all."""
+    stops = [0, *accumulate(rerun.inputs[name].numel() for name in rerun.by)]
+    return {name: range(*ends) for name, ends in zip(rerun.by, pairwise(stops), strict=True)}
 
 
 def _power(tensors: Iterable[Tensor]) -> float:
@@ -326,13 +317,9 @@ def _power(tensors: Iterable[Tensor]) -> float:
 
 
 _PROBES: Mapping[str, type[Probe]] = {
-    "gradient": Probe,
-    "jacobian": JacobianProbe,
-    "diagonal": DiagonalProbe,
-    "hessian": HessianProbe,
-    "jvp": JvpProbe,
+    "gradient": Probe, "jacobian": JacobianProbe, "diagonal": DiagonalProbe, "hessian": HessianProbe, "jvp": JvpProbe,
     "hvp": HvpProbe,
-}
+}  # fmt: skip
 
 
 def probe(subject: Subject, job: Job) -> Probe:

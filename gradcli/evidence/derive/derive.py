@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from gradcli import core
 from gradcli.algebra import nodes
 from gradcli.algebra.choice import Simplifier
 from gradcli.algebra.gradients import differentiated, inlined
-from gradcli.algebra.nodes import Node, NoRuleError, TooLongError, UnequalError, names_of, num, sym
+from gradcli.algebra.nodes import Node, NoFormulaError, NoRuleError, TooLongError, UnequalError
 from gradcli.algebra.shared_parts import with_parts_named
 from gradcli.algebra.walk import Value, Walk, input_value, walk
 from gradcli.algebra.writing.writer import Writer
@@ -58,8 +57,7 @@ class Derived(NamedTuple):
     short: dict[str, str]
 
 
-@dataclass
-class _Attempt:
+class _Attempt(NamedTuple):
     """One way to follow an expression: with its steps as tensors of their own, or without."""
 
     walk: Walk
@@ -90,23 +88,23 @@ class ClosedForms:
         self._job = job
 
     def of(self, name: str) -> Tensor | None:
-        """The gradient by the input `name`, in its shape; a Jacobian or a Hessian whole, [rows,
+        """The gradient for the input `name`, in its shape; a Jacobian or a Hessian whole, [rows,
         elements of the input]. None without a formula, or if there are too many numbers.
         """
         try:
             with once_more(torch.float64):
                 return self._of(name)
-        except (GradcliError, _NoFormulaError):
+        except (GradcliError, NoFormulaError):
             return None
 
     def _of(self, name: str) -> Tensor:
         subject = self._subject
         if subject.kind == "hessian":
             return torch.cat([gradient._of(name) for gradient in self._gradients])
-        upstream, value = self._derived.upstream, self._value
+        upstream, value = self._derived.upstream, self._run.value.detach()
         if subject.kind == "jacobian":
             if value.numel() * subject.inputs[name].numel() > LARGEST:
-                raise _NoFormulaError
+                raise NoFormulaError
             ups = [one_hot(value, row) for row in range(value.numel())]
             return torch.stack([self._evaluated(name, up).reshape(-1) for up in ups])
         given = torch.ones_like(value) if subject.upstream is None else subject.upstream
@@ -115,7 +113,7 @@ class ClosedForms:
 
     @cached_property
     def _gradients(self) -> list["ClosedForms"]:
-        """The gradients by all inputs, whose Jacobians are the rows of a Hessian."""
+        """The gradients for all inputs, whose Jacobians are the rows of a Hessian."""
         subject = self._subject._replace(kind="jacobian", program=None)
         texts = map(self._text, subject.by)
         return [ClosedForms(subject._replace(expression=text), self._job) for text in texts]
@@ -123,20 +121,15 @@ class ClosedForms:
     def _text(self, name: str) -> str:
         text = self._derived.formulas.get(name)
         if text is None:
-            raise _NoFormulaError
+            raise NoFormulaError
         return text
 
     def _evaluated(self, name: str, upstream: Tensor) -> Tensor:
-        names = {
-            **self._subject.inputs,
-            **dict.fromkeys(filter(None, [self._derived.upstream]), upstream),
-        }
+        names = dict(self._subject.inputs)
+        if self._derived.upstream:
+            names[self._derived.upstream] = upstream
         program = expression.parse(Source(self._text(name)), tuple(names))
         return evaluate(program, names).value.detach().double()
-
-    @property
-    def _value(self) -> Tensor:
-        return self._run.value.detach()
 
     @cached_property
     def _derived(self) -> Derived:
@@ -147,18 +140,14 @@ class ClosedForms:
         subject, program = self._subject, program_of(self._subject)
         sizes = sum(tensor.numel() for tensor in subject.inputs.values())
         if sizes > LARGEST or len(program.steps) > _STEPS:
-            raise _NoFormulaError
+            raise NoFormulaError
         before = torch.get_rng_state()
         live = core.require_grad(subject.inputs, subject.by)
         value, steps, *_ = evaluate(program, live, self._job.before)
         if not torch.equal(before, torch.get_rng_state()):
-            raise _NoFormulaError
+            raise NoFormulaError
         by = {name: live[name] for name in subject.by}
         return Run(program, live, by, value, steps, class_indices(program, live), before, value)
-
-
-class _NoFormulaError(Exception):
-    """There is no formula for a closed form."""
 
 
 def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = False) -> Derived:
@@ -183,7 +172,7 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
             assumed |= dict.fromkeys(attempt.walk.assumed)
             for name, found in _texts(attempt, run, reasons).items():
                 texts[name] += found
-        except (NoRuleError, UnequalError, TooLongError, RecursionError) as error:
+        except (NoFormulaError, RecursionError) as error:
             for name in run.by:
                 reasons.setdefault(name, _reason(error))
     points = Points(run, sides, upstream)
@@ -239,11 +228,11 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
     if [1 if d is None else d.root.size for d in done.value.sides] != list(run.value.shape):
         raise NoRuleError("no rule for these shapes")
     axes = [axis if axis is not None else () for axis in done.value.axes]
-    return _Attempt(done, inputs, sym(upstream, axes) if upstream else num(1))
+    return _Attempt(done, inputs, nodes.sym(upstream, axes) if upstream else nodes.num(1))
 
 
 def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, list[str]]:
-    """Texts for the gradient by each input; the reason where there is none."""
+    """Texts for the gradient for each input; the reason where there is none."""
     found: dict[str, list[str]] = {}
     gradients = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=False)
     for name in run.by:
@@ -252,7 +241,7 @@ def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, li
             continue
         try:
             found[name] = list(_written(node, name, attempt, run))
-        except (NoRuleError, TooLongError, RecursionError) as error:
+        except (NoFormulaError, RecursionError) as error:
             reasons.setdefault(name, _reason(error))
     return found
 
@@ -268,22 +257,18 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     texts = []
     if node.weight > _WRITTEN:
         raise TooLongError(f"longer than {LONGEST} characters")
-    used = names_of(node)
+    used = nodes.names_of(node)
     once = [step for step in walk.steps if used.get(step) == 1]
-    forms = [node]
-    if once:
-        forms.append(Simplifier()(inlined(node, walk, once)))
+    forms = [node, *([Simplifier()(inlined(node, walk, once))] if once else [])]
     writer = _writer(attempt, run)
-    value = attempt.inputs[name]
     taken = {*run.inputs, *run.program.assigned}
     for form in forms:
         if form.weight > _WRITTEN:
             continue
-        text = writer.tensor(form, value.axes, name)
+        text = writer.tensor(form, attempt.inputs[name].axes, name)
         for step in _needed(form, walk):
             own, computed = walk.steps[step]
-            definition = writer.tensor(computed.node, own.axes, "")
-            text = f"{step} = {definition}; {text}"
+            text = f"{step} = {writer.tensor(computed.node, own.axes, '')}; {text}"
         texts.append(with_parts_named(text, taken))
     return texts
 
@@ -295,10 +280,10 @@ def _writer(attempt: _Attempt, run: Run) -> Writer:
 
 def _needed(node: Node, walk: Walk) -> list[str]:
     """The steps that a formula reads, and those that these read, the last one first."""
-    needed = set(names_of(node)) & walk.steps.keys()
+    needed = set(nodes.names_of(node)) & walk.steps.keys()
     for name, (_, value) in reversed(walk.steps.items()):
         if name in needed:
-            needed |= names_of(value.node).keys() & walk.steps.keys()
+            needed |= nodes.names_of(value.node).keys() & walk.steps.keys()
     return [name for name in reversed(walk.steps) if name in needed]
 
 
@@ -349,7 +334,7 @@ class _Chosen:
         here = 0.0 if points.given is None else off(text, points.given)
         if not here <= _AT_GIVEN:
             where = "where it is 0/0" if math.isnan(here) else "which is at a kink"
-            self._note("kink", f"the formula for {name} holds beside the given point, {where}")
+            self._note("kink", f"the formula for {name} holds near the given point, {where}")
         self.verified[name] = Verified(len(errors), len(other), max([*errors, *other]))
         return text
 
@@ -361,7 +346,7 @@ def _backward(
     try:
         attempt = _followed(run, named=True, upstream=upstream)
         found = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=True)
-    except (NoRuleError, UnequalError, TooLongError, RecursionError):
+    except (NoFormulaError, RecursionError):
         return [], {}
     writer = _writer(attempt, run)
     lines: dict[str, str] = {}

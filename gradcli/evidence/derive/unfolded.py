@@ -34,9 +34,7 @@ def unfolded(source: Expression, linked: Expression, taken: Collection[str]) -> 
             own = makers.get(call.func) or _root(ast.unparse(call.func))
             if any(_root(title) != own for title, _ in chain):
                 continue  # the module has another name here, or a layer has none
-            kept = (
-                getattr(statement, "value", None) is call
-            )  # so the statement is that of its last layer
+            kept = getattr(statement, "value", None) is call  # it is then that of the last layer
             arguments = call.args, call.keywords
             for title, has_parameters in chain[:-1] if kept else chain:
                 name = names.next(has_parameters)

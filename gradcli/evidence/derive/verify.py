@@ -66,11 +66,9 @@ class Points:
         self._large = sum(tensor.numel() for tensor in run.inputs.values()) > LARGEST
         self._chance = torch.Generator().manual_seed(0)
         self._inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
-        self.masks = kept(self._inputs) - {
-            n for n, t in run.inputs.items() if not t.dtype.is_floating_point
-        }
-        self.masks -= run.indices
         keeping = kept(self._inputs) | run.indices
+        floats = {name for name, t in run.inputs.items() if t.dtype.is_floating_point}
+        self.masks = (keeping & floats) - run.indices
         self.keeping = keeping if masks else keeping - self.masks
 
     @cached_property
@@ -104,10 +102,10 @@ class Points:
             for place, dim in enumerate(self._free)
         }  # fmt: skip
         shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
-        return shapes | {
-            name: tuple(1 if d is None else sizes.get(d.root, d.root.size) for d in value.sides)
-            for name, value in self._sides.items()
-        }
+        for name, value in self._sides.items():
+            roots = [None if dim is None else dim.root for dim in value.sides]
+            shapes[name] = tuple(1 if d is None else sizes.get(d, d.size) for d in roots)
+        return shapes
 
     def _drawn(self, shapes: Mapping[str, Sequence[int]], wanted: int) -> list[Point]:
         found: list[Point] = []
@@ -149,12 +147,8 @@ class Points:
                 return None
             if upstream is None:
                 upstream = torch.randn(value.shape, dtype=value.dtype, generator=self._chance)
-            by = {name: live[name] for name in run.by}
-            by |= {
-                f"d{name}": step
-                for name, step in steps.items()
-                if step.requires_grad and name not in live
-            }
+            named = {n: step for n, step in steps.items() if step.requires_grad and n not in live}
+            by = {name: live[name] for name in run.by} | {f"d{n}": t for n, t in named.items()}
             if not value.requires_grad:
                 found: dict[str, Tensor | None] = dict.fromkeys(by)
             elif self._upstream:
@@ -167,20 +161,16 @@ class Points:
         if any(not bool(t.isfinite().all()) for t in gradients.values()):
             return None
         names = {**inputs, **({self._upstream: upstream} if self._upstream else {})}
-        return Point(
-            names | {n: t.detach() for n, t in steps.items() if n not in inputs}, gradients
-        )
+        names |= {name: step.detach() for name, step in steps.items() if name not in inputs}
+        return Point(names, gradients)
 
     def _steady(self, point: Point, inputs: Inputs) -> bool:
         """Whether the point is well conditioned: a nudge hardly moves the gradients."""
-        nudged = {
-            name: t if name in self.keeping else t * (1 + _NUDGE) for name, t in inputs.items()
-        }
+        nudged = {n: t if n in self.keeping else t * (1 + _NUDGE) for n, t in inputs.items()}
         other = self._at(nudged, point.names.get(self._upstream))
-        return other is not None and all(
-            name in other.gradients and error(other.gradients[name], gradient) < TOLERANCE
-            for name, gradient in point.gradients.items()
-        )
+        if other is None or other.gradients.keys() != point.gradients.keys():
+            return False
+        return all(error(other.gradients[n], g) < TOLERANCE for n, g in point.gradients.items())
 
 
 def error(found: Tensor, right: Tensor) -> float:

@@ -92,7 +92,7 @@ def scope(seen: Seen, classes: Set[str]) -> dict[str, Any]:
 def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampler:
     """The points at which a claim that reads these names is compared.
 
-    An input of zeros and ones keeps them unless the claim is the gradient by it, and a default that
+    An input of zeros and ones keeps them unless the claim is the gradient for it, and a default that
     the user did not give stays unless the claim reads it.
     """
     subject = claim.origin.subject
@@ -135,20 +135,12 @@ def compare(
     miss = _slip(trials, claim, sampler, job) if off else Miss()
     found = _counterexample(claim, sampler, tolerance, off, here) if off else None
     return ExpectedFormula(
-        expected,
-        claim.computed,
-        not off,
-        miss.slip,
-        miss.row,
-        met=met,
-        advice=(miss.advice or advice) if off else "",
-        formula=claim.formula,
-        points=len(trials),
-        agreed=len(trials) - len(off),
-        counterexample=found and _shown(found, claim, given=found is here),
-        given=found is here,
+        expected, claim.computed, not off, miss.slip, miss.row,
+        met=met, advice=(miss.advice or advice) if off else "", formula=claim.formula,
+        points=len(trials), agreed=len(trials) - len(off),
+        counterexample=found and _shown(found, claim, given=found is here), given=found is here,
         source="PyTorch" if claim.origin.kind == "value" else "autograd",
-    )
+    )  # fmt: skip
 
 
 def _fitted(expected: Tensor, computed: Tensor) -> Tensor:
@@ -191,10 +183,9 @@ def _trial(claim: Claim, sampler: Sampler, seen: Seen, tolerance: float) -> Tria
 
 def _too_few(claim: Claim, count: int) -> MathError:
     points = ("no point", "one point")[count] if count < 2 else f"{count} points"
-    return MathError(
-        f"--expect: the formula for {claim.key} and autograd can be compared at {points} only",
-        hint="give a point where the value is finite and has a slope, or expect numbers",
-    )
+    message = f"--expect: the formula for {claim.key} and autograd can be compared at {points} only"
+    hint = "give a point where the value is finite and has a slope, or expect numbers"
+    return MathError(message, hint=hint)
 
 
 def _shown(trial: Trial, claim: Claim, *, given: bool) -> Counterexample:
@@ -234,9 +225,8 @@ def _explains(form: Form, trials: Sequence[Trial], origin: Origin) -> bool:
     fitted = 0
     for trial in trials:
         assert origin.subject is not None
-        subject = origin.subject._replace(
-            inputs=dict(trial.seen.inputs), upstream=trial.seen.upstream
-        )
+        seen = trial.seen
+        subject = origin.subject._replace(inputs=dict(seen.inputs), upstream=seen.upstream)
         guess = form(origin._replace(subject=subject), trial.computed)
         if guess is None or guess.shape != trial.expected.shape or not guess.numel():
             return False

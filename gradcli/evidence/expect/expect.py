@@ -42,21 +42,18 @@ def expect(
             wrong = next((name for name, item in found.items() if not item.ok), None)
             first_wrong = first_wrong or wrong
         else:
-            gradients = (
-                n for n, path in names.items() if result_paths.find(result, path) is not None
-            )
-            key = expectation.key or _only(list(gradients))
+            there = (n for n, path in names.items() if result_paths.find(result, path) is not None)
+            key = expectation.key or _only(list(there))
             path = _path(key, names, result)
-            computed = _number(result, key, path)
+            computed, origin = _number(result, key, path), _origin(path, result)
             if isinstance(expectation.value, Formula):
-                item = _of_formula(
-                    key, expectation.value, path, computed, tolerance, result, job, next_step
-                )
+                found = {key: _of_formula(
+                    key, expectation.value, origin, computed, tolerance, result, job, next_step
+                )}  # fmt: skip
             else:
-                item = _of_literal(
-                    key, expectation.value, path, computed, tolerance, result, job, next_step
-                )
-            found = {key: item}
+                found = {key: _of_literal(
+                    key, expectation.value, origin, computed, tolerance, job, next_step
+                )}  # fmt: skip
         for key, item in found.items():
             if key in compared:
                 raise UsageError(f"--expect: {key} is given twice", hint="give each value once")
@@ -65,10 +62,11 @@ def expect(
 
 
 def _of_formula(
-    key: str, formula: Formula, path: str, computed: Tensor, tolerance: float, result: Result, job: Job, next_step: str
+    key: str, formula: Formula, origin: Origin | None, computed: Tensor, tolerance: float,
+    result: Result, job: Job,
+    next_step: str,
 ) -> Expected:  # fmt: skip
     """The verdict on a formula. Raises UsageError if the number cannot be computed elsewhere."""
-    origin = _origin(path, result)
     program = formula.program
     assert program is not None
     if origin is None or origin.subject is None:
@@ -77,13 +75,13 @@ def _of_formula(
         raise UsageError(message, hint=hint)
     claim = claims.claimed(key, program, formula.text, origin, computed, job)
     sampler = claims.sampler_of(claim, result, job, set(program.names))
-    return claims.compare(
-        claim, sampler, tolerance, f"no known slip gives your formula: {next_step}", job
-    )
+    advice = f"no known slip gives your formula: {next_step}"
+    return claims.compare(claim, sampler, tolerance, advice, job)
 
 
 def _of_literal(
-    key: str, literal: Literal, path: str, computed: Tensor, tolerance: float, result: Result, job: Job, next_step: str
+    key: str, literal: Literal, origin: Origin | None, computed: Tensor, tolerance: float, job: Job,
+    next_step: str
 ) -> Expected:  # fmt: skip
     """The verdict on numbers."""
     make = TensorMaker(torch.float64, "cpu", job.read_stdin)
@@ -94,7 +92,7 @@ def _of_literal(
     if expected.shape == computed.shape and all(met):
         return Expected(expected, computed, True, None, met=met, advice="")
     half = _half_units(literal, value).reshape(expected.shape)
-    slip, row, advice = misses.of_numbers(expected, computed, half, _origin(path, result), job)
+    slip, row, advice = misses.of_numbers(expected, computed, half, origin, job)
     if slip is None:
         _check_shape(expected, computed, key)
     advice = advice or f"no known slip gives your value: {next_step}"

@@ -30,10 +30,8 @@ def expect_tables(result: Result, digits: int) -> list[Table]:
 def _values(expected: Mapping[str, Expected], digits: int) -> Table:
     compared = any(item.met for item in expected.values())
     headings = ("value", "expected", "computed", "difference", "verdict")[: 5 if compared else 3]
-    blocks = [
-        Block(item.expected.numel(), _cells(key, item)[: len(headings)])
-        for key, item in expected.items()
-    ]
+    cells = ((it.expected.numel(), _cells(key, it)) for key, it in expected.items())
+    blocks = [Block(count, columns[: len(headings)]) for count, columns in cells]
     off = [key for key, item in expected.items() if not item.ok]
     title = f"Not as expected: {', '.join(off)}" if off else "As expected"
     alone = len(expected) == 1
@@ -77,14 +75,10 @@ def _agreement(key: str, item: ExpectedFormula, digits: int) -> str:
     """At how many points a formula agrees, and where it does not."""
     formula = f"{key} = {item.formula}"
     count = f"agrees with {item.source} at {item.agreed} of {item.points} points"
-    if item.ok:
-        here = (
-            ""
-            if all(item.met)
-            else "; the given point does not count, as it has no slope or no value"
-        )
-        return f"{formula} {count}, which is evidence and no proof{here}"
-    return f"{formula} {count}{_where(key, item, digits)}"
+    if not item.ok:
+        return f"{formula} {count}{_where(key, item, digits)}"
+    here = "; the given point does not count, as it has no slope or no value"
+    return f"{formula} {count}, which is evidence and no proof{'' if all(item.met) else here}"
 
 
 def _where(key: str, item: ExpectedFormula, digits: int) -> str:
@@ -122,26 +116,19 @@ def _literal(tensor: Tensor, digits: int) -> str:
 def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
     """A row for each gradient; below it the first wrong line, the caret, the slip."""
     off = [(name, item) for name, item in lines.items() if not item.ok]
-    verdicts = [
-        "ok" if item.ok else "right with your own numbers" if item.own else "off"
-        for item in lines.values()
-    ]
     items = lines.values()
+    wrong = ["right with your own numbers" if item.own else "off" for item in items]
     columns: list[tuple[str | Column, Cells]] = [
         ("line", [item.line for item in items]),
-        ("gradient", [_short(name, item) for name, item in lines.items()]),
+        (Column("gradient", code=True), [_short(name, item) for name, item in lines.items()]),
         ("agrees at", [f"{item.agreed} of {item.points} points" for item in items]),
-        ("verdict", verdicts),
-        ("slip", [item.slip or "" for item in items]),
+        ("verdict", ["ok" if it.ok else off for it, off in zip(items, wrong, strict=True)]),
     ]
-    if not any(item.slip for item in items):
-        columns.pop()
-    unread = next(iter(items)).unread
-    helpers = (
-        f"no input or step has a gradient of the name {', '.join(unread)}, which no line reads"
-        if unread
-        else ""
-    )
+    if any(item.slip for item in items):
+        columns.append(("slip", [item.slip or "" for item in items]))
+    helpers = ", ".join(next(iter(items)).unread)
+    if helpers:
+        helpers = f"no input or step has a gradient of the name {helpers}, which no line reads"
     if not off:
         title = "Backward pass: every line agrees with autograd"
         said = "each line has autograd's numbers for the lines above it; points of agreement are evidence, not a proof"
@@ -152,12 +139,11 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
     remarks += [f"  {line}" for line in first.place.draw()] if first.place else []
     said = f"{first.slip}: {first.advice}" if first.slip else first.advice
     remarks += [said, _where(name, first, digits).removeprefix("; ")]
-    own = [later for later, item in off[1:] if item.own]
-    if own:
-        remarks.append(
-            f"{', '.join(own)} below {'is' if len(own) == 1 else 'are'} right with your own numbers: what is left out "
-            f"here comes later, such as the 1/m of a mean"
+    if own := [later for later, item in off[1:] if item.own]:
+        right = (
+            f"{', '.join(own)} below {'is' if len(own) == 1 else 'are'} right with your own numbers"
         )
+        remarks.append(f"{right}: what is left out here comes later, such as the 1/m of a mean")
     remarks.append(helpers)
     title = f"Backward pass: {name} is the first line that is off"
     return table_of(len(lines), columns, title, "\n".join(filter(None, remarks)), keys=2, csv=False)

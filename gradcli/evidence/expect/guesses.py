@@ -32,11 +32,7 @@ def known(origin: Origin | None, job: Job) -> Iterator[tuple[Slip, str, Form]]:
     Without an origin only those that need no expression.
     """
     present: frozenset[Feature] = frozenset()
-    if (
-        origin is not None
-        and origin.subject is not None
-        and origin.kind in ("gradient", "jacobian")
-    ):
+    if origin and origin.subject is not None and origin.kind in ("gradient", "jacobian"):
         present = features(origin.subject, origin.name.strip()) | {origin.kind}
     for slip in SLIPS:
         reason = next((words for feature, words in slip.reasons if feature in present), "")
@@ -51,7 +47,7 @@ def _forms(slip: Slip, origin: Origin | None, job: Job) -> Iterator[Form]:
         yield lambda _, right: right.T if right.ndim == 2 else None
     if origin is None or origin.subject is None:
         return
-    if slip.variant == "straight-through" and _is_activation(origin.subject):
+    if slip.variant == "straight-through" and is_activation(origin.subject):
         return
     for variant in variants(origin.subject, slip.variant):
         yield lambda at, _, variant=variant: _of_variant(at, variant, job)  # type: ignore[misc]
@@ -65,7 +61,7 @@ def _of_variant(at: Origin | None, variant: Subject, job: Job) -> Tensor | None:
     return observed(at._replace(subject=there), job)
 
 
-def _is_activation(subject: Subject) -> bool:
+def is_activation(subject: Subject) -> bool:
     """Whether the subject is an activation alone, whose derivative is all there is to find."""
     return subject.call is not None and tuple(subject.inputs) == ("x",)
 

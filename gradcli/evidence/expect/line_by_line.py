@@ -12,16 +12,8 @@ from gradcli.errors import ExpressionError, GradcliError, UsageError
 from gradcli.evaluate.job import Job, dtype_name, once_more
 from gradcli.evaluate.machine import assigned
 from gradcli.evaluate.rerun import Seen
-from gradcli.evidence.expect.claims import (
-    FEWEST,
-    POINTS,
-    Claim,
-    check_parameters,
-    classes_of,
-    compare,
-    sampler_of,
-    scope,
-)
+from gradcli.evidence.expect import claims
+from gradcli.evidence.expect.claims import FEWEST, POINTS, Claim
 from gradcli.evidence.expect.misses import close
 from gradcli.evidence.points import Sampler
 from gradcli.options.backward_pass import BackwardPass, Line
@@ -33,7 +25,7 @@ def judged(
 ) -> dict[str, ExpectedLine]:
     """The verdict on each gradient that a line binds last, in the order of the lines.
 
-    Raises UsageError if the result has no single gradient, or a line is the gradient by something
+    Raises UsageError if the result has no single gradient, or a line is the gradient for something
     that has none, and what a line raises at the given point.
     """
     passes = _Pass(backward, _subject(result), job)
@@ -41,10 +33,10 @@ def judged(
     found: dict[str, ExpectedLine] = {}
     for line, name in passes.gradients():
         claim = passes.claim(line, name, result)
-        sampler = sampler_of(claim, result, job, passes.reads)
+        sampler = claims.sampler_of(claim, result, job, passes.reads)
         sampler = samplers.setdefault(sampler.keeping, sampler)
         advice = f"no known slip gives this line: {next_step}"
-        item = compare(claim, sampler, tolerance, advice, job)
+        item = claims.compare(claim, sampler, tolerance, advice, job)
         own = not item.ok and passes.right_with_own(claim, sampler, tolerance)
         found[name] = ExpectedLine(
             **vars(item), line=line.number, own=own, place=line.span, unread=backward.unread
@@ -72,8 +64,8 @@ class _Pass:
         self.last = {name: line for line in self.lines for name in line.gradients}
         self.reads = frozenset(name for line in self.lines for name in line.program.names)
         for line in self.lines:
-            check_parameters(line.program, subject)
-        self._classes = classes_of(subject)
+            claims.check_parameters(line.program, subject)
+        self._classes = claims.classes_of(subject)
         self._runs: dict[tuple[int, bool], tuple[Seen, dict[str, Any]]] = {}
 
     def gradients(self) -> Iterator[tuple[Line, str]]:
@@ -100,10 +92,8 @@ class _Pass:
     def _computed(self, name: str, result: Result) -> Tensor:
         """The gradient in the job's result; where that does not show it, in float64."""
         key, of = self.key(name), self.last[name].gradients[name]
-        shown = {
-            **{step_key(n): path for n, path in result.step_paths().items()},
-            **result.gradient_paths(),
-        }
+        shown = {step_key(n): path for n, path in result.step_paths().items()}
+        shown |= result.gradient_paths()
         if key in shown and isinstance(found := result_paths.find(result, shown[key]), Tensor):
             return found.detach().cpu()
         given = Sampler(self.subject, self.job, ()).given()
@@ -124,7 +114,7 @@ class _Pass:
         if (kept := self._runs.get((id(seen), own))) is not None:
             return kept[1]
         values: dict[str, Any] = {}
-        names = scope(seen, self._classes)
+        names = claims.scope(seen, self._classes)
         with once_more(torch.float64):
             for line in self.lines:
                 names |= assigned(line.program, names, self.job.before)

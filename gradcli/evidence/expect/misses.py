@@ -11,7 +11,15 @@ from torch import Tensor
 from gradcli.catalogue.slips import Slip
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.rerun import widened
-from gradcli.evidence.expect.guesses import SLACK, ZERO, fits, known, observed, same_number
+from gradcli.evidence.expect.guesses import (
+    SLACK,
+    ZERO,
+    fits,
+    is_activation,
+    known,
+    observed,
+    same_number,
+)
 from gradcli.evidence.expect.omissions import Point, named
 from gradcli.results import Origin
 
@@ -53,11 +61,8 @@ def of_numbers(
     source: Origin | None = None  # unless the number is the same when it is computed again
     if again is not None and same_number(again, computed):
         right, source = again, origin  # the same number with more digits
-    guesses = [
-        (slip, reason, guess)
-        for slip, reason, form in known(source, job)
-        if (guess := form(source, right)) is not None
-    ]
+    tried = ((slip, reason, form(source, right)) for slip, reason, form in known(source, job))
+    guesses = [(slip, reason, guess) for slip, reason, guess in tried if guess is not None]
     exact = torch.zeros_like(half)
     points: Sequence[Point] = ()
     if source is not None and source.subject is not None:
@@ -89,10 +94,8 @@ def omitted(
 ) -> Miss | None:
     """The one thing that the ledger has and the user's gradient has not, at all points."""
     subject = None if origin is None else origin.subject
-    if origin is None or subject is None or origin.kind != "gradient":
+    if origin is None or subject is None or origin.kind != "gradient" or is_activation(subject):
         return None
-    if subject.call is not None and tuple(subject.inputs) == ("x",):
-        return None  # an activation alone, whose derivative is all there is to find
     places = origin.places
 
     def fit(value: Tensor, gradient: Tensor) -> bool:
@@ -123,13 +126,9 @@ def ratio(pairs: Sequence[tuple[Tensor, Tensor]], half: Tensor | None = None) ->
     fraction = Fraction(factor).limit_denominator(12 if written else 64)
     for number, text in ((float(fraction), str(fraction)), (factor, f"{factor:.4g}")):
         scaled = ((left, number * right) for left, right in pairs)
-        if all(
-            _fits_well(left, guess, torch.zeros_like(left) if half is None else half)
-            for left, guess in scaled
-            if bool(guess.any()) or bool(left.any())
-        ):
-            advice = f"every element of yours is {text} times the computed one"
-            return Miss("ratio", advice=advice)
+        some = ((left, guess) for left, guess in scaled if bool(guess.any()) or bool(left.any()))
+        if all(_fits_well(a, b, torch.zeros_like(a) if half is None else half) for a, b in some):
+            return Miss("ratio", advice=f"every element of yours is {text} times the computed one")
     return None
 
 

@@ -22,13 +22,7 @@ from gradcli.evaluate.naming import Names
 from gradcli.evaluate.rerun import Rerun, widened
 from gradcli.evaluate.trace import ExecutedOp, Use
 from gradcli.evidence.explain.ledger import shown
-from gradcli.evidence.explain.local_rules import (
-    Local,
-    is_elementwise,
-    known_as,
-    local_rule,
-    slope,
-)
+from gradcli.evidence.explain.local_rules import Local, is_elementwise, known_as, local_rule, slope
 from gradcli.results import Inputs, Subject
 
 OPERATIONS = 60
@@ -54,7 +48,7 @@ def _same(left: Tensor, right: Tensor) -> bool:
 def named(
     subject: Subject, name: str, points: Sequence[Point], job: Job, fits: Fits = _same
 ) -> "Omission | None":
-    """The one slip that gives the user's gradient by `name`, an input or a step, at every point.
+    """The one slip that gives the user's gradient for `name`, an input or a step, at every point.
 
     None if none does, or if several do that differ elsewhere. Those that are the same function of
     the inputs count as one, the first. Nothing is left out of a gradient that is 0 at every point.
@@ -78,7 +72,7 @@ def named(
 
 
 def omissions(subject: Subject, name: str, job: Job) -> list["Omission"]:
-    """Every slip that the gradient by `name` leaves room for, in the order in which they are named.
+    """Every slip that the gradient for `name` leaves room for, in the order in which they are named.
 
     Empty if the expression cannot be followed: if it is too large, or refused in float64.
     """
@@ -190,20 +184,14 @@ class _Run:
         live = core.require_grad(inputs, by)
         self._trace = rerun.trace(live, uses=True)
         target = live.get(name, self._trace.steps.get(name))
-        self.operations = [op for op in self._trace.operations if op.uses and op.results][::-1]
+        self.operations = self._trace.followed[::-1]
         if target is None or not self._trace.value.requires_grad:
             raise _NotFollowedError
         numbers = sum(result.numel() for op in self.operations for result in op.results)
         if target.numel() + numbers > NUMBERS:
             raise _NotFollowedError
         self._target = target
-        tensors = [self._target]
-        for op in self.operations:
-            tensors += [use.alias for use in op.uses]
-            tensors += [result for result in op.results if result.requires_grad]
-        distinct = {str(id(tensor)): tensor for tensor in tensors}
-        found = core.gradients(self._trace.value, distinct, upstream=rerun.upstream, keep=True)
-        self._reached = {int(key): g.to_dense() for key, g in found.items() if g is not None}
+        self._reached = self._trace.reached([target], rerun.upstream, keep=True)
         if id(self._target) not in self._reached:
             raise _NotFollowedError
         self.total = self._reached[id(self._target)]
@@ -235,11 +223,11 @@ class _Run:
 
     def _on_path(self) -> list[tuple[int, list[int]]]:
         """The numbers of the operations that a gradient reached, and of their uses that it did."""
-        reached = [
-            (number, [place for place, use in enumerate(op.uses) if id(use.alias) in self._reached])
-            for number, op in enumerate(self.operations)
-        ]
-        return [(number, places) for number, places in reached if places]
+        found = []
+        for number, op in enumerate(self.operations):
+            if places := [i for i, use in enumerate(op.uses) if id(use.alias) in self._reached]:
+                found.append((number, places))
+        return found
 
     # --- gradients -------------------------------------------------------------------------------
 
@@ -264,24 +252,23 @@ class _Run:
         """What the operation passes on to a use after a slip, in the operand's shape."""
         if slip == "missing-path":
             return torch.zeros_like(product)
-        if slip == "upstream":
-            return self._without_upstream(op, use)
+        if slip == "upstream":  # the local derivatives alone, as if every gradient above were 1
+            total = torch.stack([result.sum() for result in self._results(op)]).sum()
+            return core.gradients(total, {"": use.alias}, keep=True)[""]
         if (found := self._only(op)) is None:
             return None
         if slip == "missing-factor":
             return _without_factor(op, use, *found)
         return _swapped(op, use, *found, variant)
 
+    def _results(self, op: ExecutedOp) -> list[Tensor]:
+        """The results that a gradient reached."""
+        return [result for result in op.results if id(result) in self._reached]
+
     def _only(self, op: ExecutedOp) -> tuple[Tensor, Tensor] | None:
         """The only result that a gradient reached, and that gradient."""
-        results = [result for result in op.results if id(result) in self._reached]
-        return (results[0], self._reached[id(results[0])]) if len(results) == 1 else None
-
-    def _without_upstream(self, op: ExecutedOp, use: Use) -> Tensor | None:
-        """The local derivatives alone, as if every upstream gradient were 1."""
-        results = [result for result in op.results if id(result) in self._reached]
-        total = sum((result.sum() for result in results[1:]), results[0].sum())
-        return core.gradients(total, {"": use.alias}, keep=True)[""]
+        first, *others = self._results(op)
+        return None if others else (first, self._reached[id(first)])
 
     def _back(self, tensor: Tensor, gradient: Tensor) -> Tensor | None:
         """What a gradient of `tensor`, in its shape, adds to that of the input; None for no path."""
@@ -290,7 +277,7 @@ class _Run:
         return core.gradients(tensor, {"": self._target}, upstream=gradient, keep=True)[""]
 
     def _copies(self, op: ExecutedOp, use: Use) -> Tensor | None:
-        """The gradient by each copy of the input, if it is an operand that was broadcast."""
+        """The gradient for each copy of the input, if it is an operand that was broadcast."""
         found = self._only(op)
         if found is None or use.tensor is not self._target:
             return None
@@ -333,7 +320,7 @@ def _without_factor(op: ExecutedOp, use: Use, result: Tensor, upstream: Tensor) 
         return None
     if not result.ndim:
         return upstream.expand(use.tensor.shape)
-    expands = _expands(use.tensor, result.shape)
+    expands = _expanded(use.tensor, result) == list(result.shape)
     return upstream.sum_to_size(use.tensor.shape) if expands else None
 
 
@@ -353,9 +340,8 @@ def _swapped(
     if known_as(op) == "@" and result.ndim:
         return _product(pair, place, use.tensor, upstream, variant)
     operand, other = pair[place], pair[1 - place]
-    if variant > 1 or not (
-        is_elementwise(op) or (not result.ndim and pair[0].shape == pair[1].shape)
-    ):
+    one_by_one = is_elementwise(op) or (not result.ndim and pair[0].shape == pair[1].shape)
+    if variant > 1 or not one_by_one:
         return None
     shape = result.shape if result.ndim else operand.shape
     if variant:
@@ -385,19 +371,18 @@ def _product(
 
 def _broadcast(op: ExecutedOp, use: Use, result: Tensor) -> list[int]:
     """The shape that an operand was broadcast to; empty if it was not."""
-    shape = list(result.shape)
-    if not shape:
-        try:
-            shape = together(*(each.shape for each in op.arguments if isinstance(each, Tensor)))
-        except RuntimeError:  # its operands do not broadcast
-            return []
-    return shape if shape != list(use.tensor.shape) and _expands(use.tensor, shape) else []
+    whole = [result] if result.ndim else [t for t in op.arguments if isinstance(t, Tensor)]
+    shape = _expanded(*whole)
+    fits = shape != list(use.tensor.shape) and _expanded(use.tensor, *whole) == shape
+    return shape if fits else []
 
 
-def _expands(tensor: Tensor, shape: Sequence[int]) -> bool:
-    """Whether a tensor broadcasts to a shape."""
-    pairs = zip(reversed(tensor.shape), reversed(shape), strict=False)
-    return tensor.ndim <= len(shape) and all(size in (1, wide) for size, wide in pairs)
+def _expanded(*tensors: Tensor) -> list[int]:
+    """The shape that tensors broadcast to; empty if they do not."""
+    try:
+        return together(*(tensor.shape for tensor in tensors))
+    except RuntimeError:
+        return []
 
 
 def _equation(result: str, operand: str, local: Local) -> str:

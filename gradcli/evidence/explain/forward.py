@@ -15,18 +15,10 @@ from gradcli.catalogue import derivative_rules
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.naming import NAMELESS, Names
 from gradcli.evaluate.trace import ExecutedOp, Trace, Use, program_of, pushed, tensors
+from gradcli.evidence.explain import local_rules
 from gradcli.evidence.explain.ledger import note_complex, operands_of, shown
 from gradcli.evidence.explain.local_formulas import LONGEST, formula
-from gradcli.evidence.explain.local_rules import (
-    Local,
-    by_role,
-    close,
-    in_words,
-    is_elementwise,
-    known_as,
-    rule_for,
-    slope,
-)
+from gradcli.evidence.explain.local_rules import Local, in_words, is_elementwise, known_as, slope
 from gradcli.results import ForwardRow, RowKind, Subject
 
 DRAWS = 4
@@ -52,9 +44,8 @@ class _Forward:
         self._state = torch.get_rng_state() if subject.state is None else subject.state
         self._inputs = {name: tensor.detach() for name, tensor in subject.inputs.items()}
         self._chance = torch.Generator().manual_seed(0)
-        self._plain = pushed(
-            self._program, self._inputs, subject.directions, self._state, job.before
-        )[0]
+        along = subject.directions
+        self._plain = pushed(self._program, self._inputs, along, self._state, job.before)[0]
 
     def rows(self, job: Job) -> list[ForwardRow]:
         """All rows, in the order of the JSON."""
@@ -63,13 +54,10 @@ class _Forward:
             duals = self._mode.duals(live, along)
             self._trace = Trace(self._program, duals, self._state, job.before, uses=True)
             self._names = Names(self._trace)
-            rows = [
-                self._row("input", name, "input", tensor, tangent=along.get(name))
-                for name, tensor in self._inputs.items()
-            ]
-            operations = [op for op in self._trace.operations if op.uses and op.results]
-            note_complex(self._names, operations, job)
-            for operation in operations:
+            inputs = self._inputs.items()
+            rows = [self._row("input", n, "input", t, tangent=along.get(n)) for n, t in inputs]
+            note_complex(self._names, self._trace.followed, job)
+            for operation in self._trace.followed:
                 rows += self._operation(operation)
             value = self._trace.value
             jvp = self._mode.tangent(value)
@@ -131,11 +119,12 @@ class _Forward:
             if local is not None:
                 terms = tangent * local
                 total, scale = (t.sum() if whole else t for t in (terms, terms.abs()))
-                if close(total.to(product.dtype), product, [scale.to(product.dtype)]):
+                total, scale = total.to(product.dtype), scale.to(product.dtype)
+                if local_rules.close(total, product, [scale]):
                     return Local(local, rule)
             return in_words(f"tangent * ({rule})")
         words = (
-            by_role(derivative_rules.FORWARD, operation, use, name)
+            local_rules.by_role(derivative_rules.FORWARD, operation, use, name)
             or self._linear(operation, use, result)
             or self._reduced(operation, use, result, name)
             or self._symmetric(operation, use, result, name)
@@ -146,7 +135,8 @@ class _Forward:
 
     def _backward(self, operation: ExecutedOp, use: Use, name: str) -> str:
         """The rule by which the operation passes a gradient on, with the tangent instead of it."""
-        return rule_for(self._names, operation, use, name).replace("upstream", "tangent")
+        rule = local_rules.rule_for(self._names, operation, use, name)
+        return rule.replace("upstream", "tangent")
 
     def _linear(self, operation: ExecutedOp, use: Use, result: Tensor) -> str:
         """The operation applied to the tangent, if that is the rule: one that is linear in the operand,

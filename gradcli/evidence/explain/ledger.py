@@ -1,6 +1,6 @@
 """`--explain`: the chain rule in numbers, a row per operation and path, from PyTorch's own run."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 
 import torch
 from torch import Tensor
@@ -68,10 +68,11 @@ class _Ledger:
         self._plain = self._without_uses(program, job)
         live = core.require_grad(subject.inputs, subject.by)
         self._trace = Trace(program, live, self._state, job.before, uses=True)
-        self._operations = [op for op in self._trace.operations if op.uses and op.results]
+        self._operations = self._trace.followed
         self._names = Names(self._trace)
         self._leaves = {name: live[name] for name in subject.by}
-        self._reached = self._gradients()
+        leaves = self._leaves.values()
+        self._reached = self._trace.reached(leaves, subject.upstream) if leaves else {}
         self._passed: dict[int, list[Tensor]] = {}
         for operation in self._operations:
             for use in operation.uses:
@@ -97,18 +98,6 @@ class _Ledger:
         upstream = self._subject.upstream
         found = core.gradients(value, leaves, upstream=upstream) if leaves else {}
         return {name: None if g is None else g.to_dense() for name, g in found.items()}
-
-    def _gradients(self) -> Mapping[int, Tensor]:
-        """What reached every leaf, result and use, by the tensor's id: one call of autograd."""
-        tensors = [*self._leaves.values()]
-        for operation in self._operations:
-            tensors += [use.alias for use in operation.uses]
-            tensors += [result for result in operation.results if result.requires_grad]
-        if not self._leaves:
-            return {}
-        distinct = {str(id(tensor)): tensor for tensor in tensors}
-        gradients = core.gradients(self._trace.value, distinct, upstream=self._subject.upstream)
-        return {int(key): g.to_dense() for key, g in gradients.items() if g is not None}
 
     # --- rows ------------------------------------------------------------------------------------
 
@@ -162,15 +151,15 @@ class _Ledger:
         return tuple(paths) if len(paths) > 1 else None
 
     def _gradient(self, name: str) -> LedgerRow:
-        """The gradient by an input, asserted equal to autograd's without the paths."""
+        """The gradient for an input, asserted equal to autograd's without the paths."""
         leaf = self._leaves[name]
         gradient, plain = self._reached.get(id(leaf)), self._plain[name]
-        assert (gradient is None) == (plain is None), f"the ledger loses the gradient by {name}"
+        assert (gradient is None) == (plain is None), f"the ledger loses the gradient for {name}"
         if gradient is None or plain is None:
             return self._row("gradient", name, "gradient")
         paths = self._paths(leaf, gradient)
         terms = self._passed.get(id(leaf), [plain])
-        assert _same(gradient, plain, terms), f"the ledger's gradient by {name} is not autograd's"
+        assert _same(gradient, plain, terms), f"the ledger's gradient for {name} is not autograd's"
         return self._row("gradient", name, "gradient", product=gradient, paths=paths)
 
 

@@ -18,43 +18,35 @@ INLINE = 6
 
 def ledger_tables(result: Result, digits: int) -> list[Table]:
     """The ledger of each subject of `result`."""
-    groups = groupby(result.ledger or [], lambda row: id(row.subject))
-    return [_backward(result, list(rows), digits) for _, rows in groups]
-
-
-def _backward(result: Result, rows: Sequence[LedgerRow], digits: int) -> Table:
-    subject = rows[0].subject
-    assert subject is not None
-    caption = _caption(result, subject.call)
-    title = f"Chain rule: {subject.title or subject.expression}"
-    flow = [row.upstream for row in rows]
-    return _table(
-        rows, "upstream", flow, [_rule(row, digits) for row in rows], title, caption, digits
-    )
+    tables = []
+    for _, group in groupby(result.ledger or [], lambda row: id(row.subject)):
+        rows = list(group)
+        subject = rows[0].subject
+        assert subject is not None
+        flow, rules = [row.upstream for row in rows], [_rule(row, digits) for row in rows]
+        title = f"Chain rule: {subject.title or subject.expression}"
+        caption = _caption(result, subject.call)
+        tables.append(_table(rows, "upstream", flow, rules, title, caption, digits))
+    return tables
 
 
 def forward_tables(result: Result, digits: int) -> list[Table]:
     """The ledger of forward mode of each subject of `result`."""
-    groups = groupby(result.forward or [], lambda row: id(row.subject))
-    return [_forward(list(rows), digits) for _, rows in groups]
-
-
-def _forward(rows: Sequence[ForwardRow], digits: int) -> Table:
-    subject = rows[0].subject
-    assert subject is not None
-    title = f"Chain rule, forward: {subject.title or subject.expression}"
-    caption = "product = tangent * local, passed from the operand before -> on to the result"
-    if any(_is_sum(row) for row in rows):
-        caption += "; where that is one number, the sum of these"
-    rules = [_joined([row.rule], row.paths, row.total, "tangent = ", digits) for row in rows]
-    flow = [row.tangent for row in rows]
-    return _table(rows, "tangent", flow, rules, title, caption, digits)
-
-
-def _is_sum(row: ForwardRow) -> bool:
-    """Whether the product is one number, made of many tangents."""
-    reduced = row.product is not None and not row.product.ndim
-    return reduced and isinstance(row.local, Tensor) and row.local.ndim > 0
+    tables = []
+    for _, group in groupby(result.forward or [], lambda row: id(row.subject)):
+        rows = list(group)
+        subject = rows[0].subject
+        assert subject is not None
+        title = f"Chain rule, forward: {subject.title or subject.expression}"
+        caption = "product = tangent * local, passed from the operand before -> on to the result"
+        # A product of one number is made of many tangents where the local derivative is a tensor.
+        whole = [row.local for row in rows if row.product is not None and not row.product.ndim]
+        if any(isinstance(local, Tensor) and local.ndim for local in whole):
+            caption += "; where that is one number, the sum of these"
+        rules = [_joined([row.rule], row.paths, row.total, "tangent = ", digits) for row in rows]
+        flow = [row.tangent for row in rows]
+        tables.append(_table(rows, "tangent", flow, rules, title, caption, digits))
+    return tables
 
 
 def _table(
@@ -76,16 +68,18 @@ def _table(
     blocks = _blocks(columns, 0, inputs, inputs + operations, len(rows))
     headings = ("#", "name", "operation", "value", "local", heading, "product", "rule")
     narrow = replace(_narrow(rows, columns, headings, inputs), title=title, caption=caption)
-    return Table(
-        tuple(map(Column, headings)), blocks, title, caption, keys=3, csv=False, narrow=narrow
-    )
+    shown = tuple(map(_headed, headings))
+    return Table(shown, blocks, title, caption, keys=3, csv=False, narrow=narrow)
+
+
+def _headed(heading: str) -> Column:
+    return Column(heading, code=heading in ("name", "operation", "rule"))
 
 
 def _blocks(columns: Sequence[Sequence[Cell]], *cuts: int) -> tuple[Block, ...]:
+    spans = [(start, stop) for start, stop in pairwise(cuts) if stop > start]
     return tuple(
-        Block(stop - start, tuple(column[start:stop] for column in columns))
-        for start, stop in pairwise(cuts)
-        if stop > start
+        Block(stop - start, tuple(c[start:stop] for c in columns)) for start, stop in spans
     )
 
 
@@ -106,7 +100,7 @@ def _narrow(
         rules.append(str(rule).replace(name, "value") if len(name) > len("value") else rule)
     count = sum(row.kind == "operation" for row in rows)
     cells = [labels, *(column[inputs:] for column in columns[3:-1]), rules]
-    shown = tuple(map(Column, ("operation", *headings[3:])))
+    shown = tuple(map(_headed, ("operation", *headings[3:])))
     return Table(shown, _blocks(cells, 0, count, len(rows) - inputs), csv=False)
 
 

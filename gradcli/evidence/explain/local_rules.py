@@ -44,12 +44,9 @@ def in_words(text: str) -> Local:
 
 
 def local_rule(
-    names: Names,
-    operation: ExecutedOp,
-    use: Use,
-    reached: Sequence[tuple[Tensor, Tensor]],
-    product: Tensor,
-) -> Local:
+    names: Names, operation: ExecutedOp, use: Use, reached: Sequence[tuple[Tensor, Tensor]],
+    product: Tensor
+) -> Local:  # fmt: skip
     """How `operation` made `product`, the gradient that it passed on to `use`.
 
     `reached` are results and their upstream gradients, each in the result's shape.
@@ -186,12 +183,8 @@ def is_elementwise(operation: ExecutedOp) -> bool:
 def _is_pointwise(name: str) -> bool:
     """Whether PyTorch marks a function as elementwise."""
     packets = (getattr(torch.ops.aten, path, None) for path in (name, f"special_{name}"))
-    return any(
-        torch.Tag.pointwise in getattr(packet, overload).tags
-        for packet in packets
-        if packet is not None
-        for overload in packet.overloads()
-    )
+    found = (getattr(packet, each) for packet in packets if packet for each in packet.overloads())
+    return any(torch.Tag.pointwise in overload.tags for overload in found)
 
 
 def close(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:

@@ -277,27 +277,26 @@ def _place(op: WatchedOp, at: tuple[int, ...], operand: int = 0) -> str:
     return f"{indexed(label, at)} = {float(op.operands[operand].detach()[at]):.6g}"
 
 
-def _table() -> dict[str, tuple[Rule, ...]]:
-    """The rules of each function that notes examine."""
-    rules: dict[str, list[Rule]] = {name: [_saturated] for name in REACH}
-    rules |= {"softmax": [_saturated_rows], "softmin": [_saturated_rows], "relu": [_dead]}
-    probabilities = (name for name, entry in LOSSES.items() if entry.target == "probability")
-    others: Sequence[tuple[Rule, Iterable[str]]] = (
-        (_kink, (name for name, entry in ACTIVATIONS.items() if entry.kinks and entry.derivative)),
-        (_loss_kink, (name for name, entry in LOSSES.items() if entry.kinks)),
-        (_other_kink, OTHERS),
-        (loss_notes.twice, loss_notes.TWICE),
-        (loss_notes.no_logarithms, ("nll", "kl_div")),
-        (loss_notes.improbable, {*probabilities, *loss_notes.SUMMED}),
-        (loss_notes.broadcasts, (name for name, entry in LOSSES.items() if entry.broadcasts)),
-    )
-    for rule, names in others:
-        for name in names:
-            rules.setdefault(name, []).append(rule)
-    return {name: tuple(listed) for name, listed in rules.items()}
+_RULED: Sequence[tuple[Rule, str, Iterable[str]]] = (
+    (_saturated, "saturated", REACH),
+    (_saturated_rows, "saturated", ("softmax", "softmin")),
+    (_dead, "dead-relu", ("relu",)),
+    (_kink, "kink", [name for name, entry in ACTIVATIONS.items() if entry.kinks and entry.derivative]),
+    (_loss_kink, "kink", [name for name, entry in LOSSES.items() if entry.kinks]),
+    (_other_kink, "kink", OTHERS),
+    (loss_notes.twice, "double-softmax", loss_notes.TWICE),
+    (loss_notes.no_logarithms, "probabilities", ("nll", "kl_div")),
+    (loss_notes.improbable, "probabilities",
+     {name for name, entry in LOSSES.items() if entry.target == "probability"} | {*loss_notes.SUMMED}),
+    (loss_notes.broadcasts, "broadcast", [name for name, entry in LOSSES.items() if entry.broadcasts]),
+)  # fmt: skip
+"""Each rule, the code of its notes, and the functions that it examines."""
 
-
-_RULES = _table()
+_CODES = {rule: code for rule, code, _ in _RULED}
+_RULES: dict[str, list[Rule]] = {}
+for _rule, _, _names in _RULED:
+    for _name in _names:
+        _RULES.setdefault(_name, []).append(_rule)
 
 
 def at_kink(watched: Sequence[WatchedOp]) -> bool:
@@ -309,11 +308,3 @@ def at_kink(watched: Sequence[WatchedOp]) -> bool:
 def codes(name: str) -> list[str]:
     """The codes of the notes that a function may get."""
     return list(dict.fromkeys(_CODES[rule] for rule in _RULES.get(name, ())))
-
-
-_CODES: Mapping[Rule, str] = {
-    _saturated: "saturated", _saturated_rows: "saturated", _dead: "dead-relu", _kink: "kink", _loss_kink: "kink",
-    _other_kink: "kink", loss_notes.twice: "double-softmax", loss_notes.no_logarithms: "probabilities",
-    loss_notes.improbable: "probabilities", loss_notes.broadcasts: "broadcast",
-}  # fmt: skip
-"""The code of the notes that each rule makes."""

@@ -208,11 +208,8 @@ class _Meaning(ast.NodeTransformer):
             return value
         if self._is_plain(value):
             return _call("tensor", value)
-        items = [
-            _call("tensor", item) if self._is_plain(item) else self._array(item)
-            for item in value.elts
-        ]
-        return _call("stack", ast.List(items, ast.Load()))
+        read = (_call("tensor", it) if self._is_plain(it) else self._array(it) for it in value.elts)
+        return _call("stack", ast.List([*read], ast.Load()))
 
     def _is_plain(self, node: ast.expr) -> bool:
         """Whether the text alone shows that `node` is a number, or lists of numbers."""
@@ -293,8 +290,6 @@ def _shape(value: ast.expr) -> ast.expr:
     return ast.Tuple([value], ast.Load()) if isinstance(value, ast.Constant) else value
 
 
-_CONVERTERS: Mapping[tuple[str, str], Callable[[Any], ast.expr]] = {
-    ("pad", "pad_width"): _pads,
-    ("full", "shape"): _shape,
-}
+_CONVERTERS: Mapping[tuple[str, str], Callable[[Any], ast.expr]]
+_CONVERTERS = {("pad", "pad_width"): _pads, ("full", "shape"): _shape}
 """Arguments that PyTorch takes in another form, by function and parameter."""

@@ -1,7 +1,7 @@
 """The state of reading an expression: its names, the places in its text, and its errors."""
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
 from gradcli.catalogue import operators
@@ -47,13 +47,9 @@ class Reader:
     """
 
     def __init__(
-        self,
-        source: Source,
-        inputs: tuple[str, ...],
-        position: Callable[[int, int], int],
-        *,
-        free: bool,
-    ) -> None:
+        self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int], *,
+        free: bool
+    ) -> None:  # fmt: skip
         self.source = source
         self.position = position
         self.scope = dict.fromkeys(inputs, False)
@@ -92,6 +88,15 @@ class Reader:
     def step(self, kind: StepKind, place: Span | ast.AST, **parts: Any) -> Step:
         """A step at a place of the text."""
         return Step(kind, self.span(place) if isinstance(place, ast.AST) else place, **parts)
+
+    def call(
+        self, kind: StepKind, node: ast.Call, place: Span | ast.AST, arguments: Sized,
+        keywords: tuple[str, ...], **parts: Any
+    ) -> Step:  # fmt: skip
+        """The step of a call; of a method or a module, which the step takes too."""
+        take = len(arguments) + (kind != "call")
+        step = self.calls[node] = self.step(kind, place, take=take, keywords=keywords, **parts)
+        return step
 
     def error(self, message: str, place: Span | ast.AST, hint: str = "") -> ExpressionError:
         """An error at a place of the text."""
@@ -163,11 +168,10 @@ class Reader:
     def input_path(self, node: ast.AST) -> str:
         """The name of the input that `net[0].weight` means; empty if it means none."""
         parts: list[str] = []
+        properties = operators.sections()["properties"] if self.has_paths else {}
         while self.has_paths and len(parts) < MODULE_DEPTH.value:
             match node:
-                case ast.Attribute(value=value, attr=part) if not operators.in_space(
-                    "properties", part
-                ):
+                case ast.Attribute(value=value, attr=part) if part not in properties:
                     parts.insert(0, part)
                 case ast.Subscript(value=value, slice=ast.Constant(value=int(number))):
                     parts.insert(0, str(number))

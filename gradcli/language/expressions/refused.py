@@ -12,10 +12,9 @@ class Refusal(NamedTuple):
 
 def _table(text: str) -> dict[str, Refusal]:
     """The refusal of each name in lines of `NAMES: WHY | HINT`."""
-    rows = [line.partition(": ") for line in text.strip().splitlines()]
-    return {
-        name: Refusal(*reason.split(" | ")) for names, _, reason in rows for name in names.split()
-    }
+    rows = (line.partition(": ") for line in text.strip().splitlines())
+    reasons = ((names, Refusal(*reason.split(" | "))) for names, _, reason in rows)
+    return {name: reason for names, reason in reasons for name in names.split()}
 
 
 NAMES = _table("""
@@ -32,7 +31,7 @@ backward autograd grad_fn func: is called by the command | leave it out: gradcli
 print: writes to the terminal | leave it out: the result is shown anyway
 grad: is shown by the command | leave it out: gradcli grad shows the gradients
 data: cuts the graph silently | write .detach()
-requires_grad requires_grad_: is set by the command | choose the inputs to differentiate by with --wrt
+requires_grad requires_grad_: is set by the command | --wrt chooses the inputs that get a gradient
 no_grad: is a block, not a value | write .detach() after what should be constant
 type: takes the name of any type | write .double(), .float(), .half() or .long()
 apply: calls another function | write out the operation
@@ -65,16 +64,11 @@ running_mean running_var num_batches_tracked: is changed by every call | load it
 """Names that a module of torch.nn has, and why they are refused."""
 
 KEYWORDS = {
-    "out": "writes into another tensor",
-    "inplace": "overwrites its input, which autograd needs",
-    "generator": "takes a random generator; use --seed",
-    "device": "chooses a device; use --device",
-    "layout": "chooses a memory layout",
-    "memory_format": "chooses a memory layout",
-    "pin_memory": "chooses a kind of memory",
-    "requires_grad": "creates a new leaf; give it as an input instead",
-    "names": "names dimensions",
-}
+    "out": "writes into another tensor", "inplace": "overwrites its input, which autograd needs",
+    "generator": "takes a random generator; use --seed", "device": "chooses a device; use --device",
+    "layout": "chooses a memory layout", "memory_format": "chooses a memory layout", "names": "names dimensions",
+    "pin_memory": "chooses a kind of memory", "requires_grad": "creates a new leaf; give it as an input instead",
+}  # fmt: skip
 """Arguments that no call may have."""
 
 NODES = _table("""

@@ -295,13 +295,12 @@ MODES = ("eval", "train")
 
 def _before_modes(node: ast.expr) -> ast.expr:
     """What makes a module, without the `.eval()` after it."""
-    while (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in MODES
-    ):
-        node = node.func.value
-    return node
+    while True:
+        match node:
+            case ast.Call(func=ast.Attribute(value=inner, attr=name)) if name in MODES:
+                node = inner
+            case _:
+                return node
 
 
 def _make_module(reader: Reader, node: ast.Call, step: Step) -> None:
@@ -346,21 +345,17 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         python = reader.pythons.get(node)
         if isinstance(node.func, ast.Name) and node.func.id in operators.TWINS:
             python = node.func.id
-        take = len(arguments)
-        step = reader.step("call", place, take=take, name=path, keywords=names, value=python)
-        reader.calls[node] = step
+        step = reader.call("call", node, place, arguments, names, name=path, value=python)
         if is_module:
             _check_parts(reader, node)
             _make_module(reader, node, step)
         return [*arguments, step]
     if _is_module(reader, node.func):
-        step = reader.step("apply", node.func, take=len(arguments) + 1, keywords=names)
-        reader.calls[node] = step
+        step = reader.call("apply", node, node.func, arguments, names)
         return [node.func, *arguments, step]
     if _is_module(reader, node) and isinstance(node.func, ast.Attribute):
         place, name = reader.tail(node.func), f"Module.{node.func.attr}"
-        step = reader.step("method", place, take=len(arguments) + 1, name=name, keywords=names)
-        reader.calls[node] = step
+        step = reader.call("method", node, place, arguments, names, name=name)
         return [node.func.value, *arguments, step]
     if isinstance(node.func, ast.Attribute):
         if meaning := method(reader, node, reader.tail(node.func)):
@@ -373,8 +368,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     text = reader.span(node.func).text[:40]
     if f"{text}." in reader.scope:  # a module of another expression
         hint = f"name its result there, as in h = {text}(x), and write h"
-    message = f"{text} is a value, not a function"
-    raise reader.error(message, node.func, hint)
+    raise reader.error(f"{text} is a value, not a function", node.func, hint)
 
 
 def _method(
@@ -388,9 +382,7 @@ def _method(
         raise reader.unknown(name, place, "method", operators.sections()["Tensor"])
     path = f"Tensor.{name}"
     names += _last_dimension(reader, path, node, arguments, first=False)
-    step = reader.step("method", place, take=len(arguments) + 1, name=path, keywords=names)
-    reader.calls[node] = step
-    return [*arguments, step]
+    return [*arguments, reader.call("method", node, place, arguments, names, name=path)]
 
 
 def _last_dimension(

@@ -17,7 +17,7 @@ from gradcli.language.file_names import FromFile, is_named, parse_path
 from gradcli.language.limits import LITERAL_DEPTH, LITERAL_TEXT
 from gradcli.language.literals.constructors import Made, Shape
 from gradcli.language.literals.literal_grammar import INTEGERS, NOT_FINITE, Number, Parser, describe
-from gradcli.language.source import Source, quoted
+from gradcli.language.source import Source, Span, ValueSource, quoted
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,20 @@ class FromStdin:
     source: Source = field(compare=False)
 
 
-Literal = Numbers | Made | FromFile | FromStdin
+@dataclass(frozen=True)
+class Held:
+    """An array or a tensor that a caller of a Python function has; it is never changed."""
+
+    value: Any
+    source: Source = field(compare=False)
+
+    @property
+    def span(self) -> Span:
+        """The value, as errors quote it."""
+        return self.source.whole
+
+
+Literal = Numbers | Made | FromFile | FromStdin | Held
 
 
 def parse(source: Source) -> Literal:
@@ -45,6 +58,8 @@ def parse(source: Source) -> Literal:
 
     Raises LiteralError, SizeError.
     """
+    if isinstance(source, ValueSource):
+        return from_value(source.given, source)
     text = source.text.strip()
     if text in ("-", "@-"):
         return FromStdin(source)
@@ -81,6 +96,11 @@ def half_units(literal: Numbers, *, lines: bool = False) -> list[float]:
         exponent = int(digits[3] or 0) - len(digits[2] or "") if digits and value else None
         units.append(0.0 if exponent is None or not -400 < exponent < 300 else 0.5 * 10.0**exponent)
     return units
+
+
+def from_value(value: object, source: Source) -> Numbers | Held:
+    """The tensor in a value: an array or a tensor is itself, anything else as `from_json`."""
+    return Held(value, source) if hasattr(value, "__array__") else from_json(value, source)
 
 
 def from_json(value: object, source: Source) -> Numbers:
@@ -154,10 +174,13 @@ def _json_number(item: object) -> float:
         return _finite(item)
     if isinstance(item, str) and item.lower() in NOT_FINITE:
         return NOT_FINITE[item.lower()]
-    raise ValueError(f"expected a number, got {_JSON_NAMES.get(type(item), 'a list')}", _JSON_HINT)
+    name = _JSON_NAMES.get(type(item), type(item).__name__)
+    raise ValueError(f"expected a number, got {name}", _JSON_HINT)
 
 
-_JSON_NAMES = {str: "a string", dict: "an object", type(None): "null", bool: "a bool"}
+_JSON_NAMES = {
+    str: "a string", dict: "an object", type(None): "null", bool: "a bool", list: "a list",
+}  # fmt: skip
 
 
 def _finite(number: str | int) -> float:

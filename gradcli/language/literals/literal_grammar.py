@@ -24,25 +24,18 @@ from gradcli.language.suggest import did_you_mean
 Number = float | int | bool
 
 NOT_FINITE = {
-    sign + name: float(sign + name)
-    for sign in ("", "+", "-")
-    for name in ("nan", "inf", "infinity")
-}
+    sign + name: float(sign + name) for sign in ("", "+", "-") for name in ("nan", "inf", "infinity")
+}  # fmt: skip
 """Every usual spelling of the not-finite numbers, in lower case."""
 
 _CONSTANTS: dict[str, Number] = {
-    "pi": math.pi,
-    "e": math.e,
-    **dict.fromkeys(("True", "true", "True_"), True),
-    **dict.fromkeys(("False", "false", "False_"), False),
-}
+    "pi": math.pi, "e": math.e,
+    **dict.fromkeys(("True", "true", "True_"), True), **dict.fromkeys(("False", "false", "False_"), False),
+}  # fmt: skip
 
 INTEGERS = {
-    f"{'u' * unsigned}int{bits}": (0, 2**bits - 1)
-    if unsigned
-    else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    for unsigned in (False, True)
-    for bits in (8, 16, 32, 64)
+    **{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
 }
 """The integer types that `tensor(..)` keeps, and their ranges."""
 

@@ -28,65 +28,31 @@ _NUMBER = _DIGITS + r"(?:[eE][-+]?[0-9]++)?+"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 
 _MISTAKES = {
-    "gone": (
-        r"\.\.\.|\u2026",
-        "numbers were left out here when this was printed",
-        "print them all: torch.set_printoptions(threshold=10**9) or np.set_printoptions(threshold=10**9)",
-    ),
-    "complex": (
-        rf"(?:{_NUMBER}\s*[-+]\s*)?{_NUMBER}[ijIJ](?![A-Za-z0-9_])",
-        "complex numbers are not supported",
-        "give the real and the imaginary part as two inputs and join them in the expression: torch.complex(a, b)",
-    ),
-    "based": (
-        r"0[xXoObB][A-Za-z0-9_]*",
-        "only decimal numbers are supported",
-        "write it in decimal: 16, not 0x10",
-    ),
-    "grouped": (
-        r"[0-9][0-9.]*_[0-9_.]*",
-        "a number cannot contain underscores",
-        "write 1000, not 1_000",
-    ),
-    "points": (
-        r"(?:[0-9]+\.[0-9]*|\.[0-9]+)\.[0-9.]*",
-        "a number has at most one decimal point",
-        "put a comma between numbers: 1.2, 3",
-    ),
-    "exponent": (
-        _DIGITS + r"[eE][-+]?(?![-+A-Za-z0-9_.])",
-        "the exponent has no digits",
-        "write 1.5e3 for 1500; a product with the constant e is 1.5*e",
-    ),
-    "power": (
-        r"\*\*|\^",
-        "powers are not supported in a literal",
-        "write 1e3 for 10**3; arithmetic belongs in the expression",
-    ),
-}
+    "gone": (r"\.\.\.|\u2026", "numbers were left out here when this was printed",
+        "print them all: torch.set_printoptions(threshold=10**9) or np.set_printoptions(threshold=10**9)"),
+    "complex": (rf"(?:{_NUMBER}\s*[-+]\s*)?{_NUMBER}[ijIJ](?![A-Za-z0-9_])", "complex numbers are not supported",
+        "give the real and the imaginary part as two inputs and join them in the expression: torch.complex(a, b)"),
+    "based": (r"0[xXoObB][A-Za-z0-9_]*", "only decimal numbers are supported", "write it in decimal: 16, not 0x10"),
+    "grouped": (r"[0-9][0-9.]*_[0-9_.]*", "a number cannot contain underscores", "write 1000, not 1_000"),
+    "points": (r"(?:[0-9]+\.[0-9]*|\.[0-9]+)\.[0-9.]*", "a number has at most one decimal point",
+        "put a comma between numbers: 1.2, 3"),
+    "exponent": (_DIGITS + r"[eE][-+]?(?![-+A-Za-z0-9_.])", "the exponent has no digits",
+        "write 1.5e3 for 1500; a product with the constant e is 1.5*e"),
+    "power": (r"\*\*|\^", "powers are not supported in a literal", "write 1e3 for 10**3; arithmetic belongs in the expression"),
+}  # fmt: skip
 """Mistakes by name: the pattern, the message and the hint."""
 
-_TOKEN = re.compile(
-    "|".join(
-        f"(?P<{kind}>{pattern})"
-        for kind, pattern in (
-            ("newline", r"[^\S\n]*\n\s*"),
-            ("skip", r"[^\S\n]+|\ufeff|Parameter containing:\s*"),
-            # The commonest words come first, mistakes before the words that they resemble.
-            ("number", _NUMBER + r"(?=[\s,;)\]]|$)"),
-            ("mark", r"[][(),;=]"),
-            *((kind, pattern) for kind, (pattern, _, _) in _MISTAKES.items()),
-            ("digits", _NUMBER),
-            ("call", _NAME + r"(?=\s*\()"),
-            ("keyword", _NAME + r"(?=\s*=)"),
-            ("name", _NAME),
-            ("string", r"\"[^\"\n]*\"|'[^'\n]*'"),
-            ("angle", r"<[^<>\n]*>"),
-            ("sign", r"[*/+-]"),
-            ("stranger", r"[\s\S]"),
-        )
-    )
-)
+_KINDS = {
+    "newline": r"[^\S\n]*\n\s*",
+    "skip": r"[^\S\n]+|\ufeff|Parameter containing:\s*",
+    # The commonest words come first, mistakes before the words that they resemble.
+    "number": _NUMBER + r"(?=[\s,;)\]]|$)",
+    "mark": r"[][(),;=]",
+    **{kind: pattern for kind, (pattern, _, _) in _MISTAKES.items()},
+    "digits": _NUMBER, "call": _NAME + r"(?=\s*\()", "keyword": _NAME + r"(?=\s*=)", "name": _NAME,
+    "string": r"\"[^\"\n]*\"|'[^'\n]*'", "angle": r"<[^<>\n]*>", "sign": r"[*/+-]", "stranger": r"[\s\S]",
+}  # fmt: skip
+_TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 
 _CLOSED_BY = {"[": "]", "(": ")"}
 

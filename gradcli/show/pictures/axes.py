@@ -8,9 +8,25 @@ LARGEST = 1e300
 """A larger number is drawn as a gap: differences of such numbers may not be finite."""
 
 
+SPAN = 1000.0
+"""The ratio of largest to smallest number from which a scale is logarithmic."""
+
+
+def wide(numbers: Sequence[float]) -> bool:
+    """Whether numbers, none of them negative, span orders of magnitude; zeros do not count."""
+    positive = [number for number in numbers if number > 0]
+    return bool(positive) and min(numbers) >= 0 and max(positive) / min(positive) >= SPAN
+
+
 def drawable(number: float) -> bool:
     """Whether a number has a place in a picture."""
     return abs(number) < LARGEST  # false for nan too
+
+
+def ascending(numbers: Sequence[float]) -> list[int]:
+    """The places of the numbers that can be drawn, in ascending order of these."""
+    places = (i for i in range(len(numbers)) if drawable(numbers[i]))
+    return sorted(places, key=numbers.__getitem__)
 
 
 @dataclass(frozen=True)

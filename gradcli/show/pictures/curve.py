@@ -4,13 +4,12 @@ import math
 
 from gradcli.show import numbers
 from gradcli.show.pictures import plotter
+from gradcli.show.pictures.axes import wide
 from gradcli.show.pictures.plotter import Panel, Window
 from gradcli.show.table import LineChart
 
 ROWS, COLUMNS = 11, 72
 """The largest size of the curve in characters."""
-SPAN = 1000.0
-"""The ratio of largest to smallest number from which the scale is logarithmic."""
 
 
 def draw(curve: LineChart, window: Window) -> str:
@@ -18,7 +17,7 @@ def draw(curve: LineChart, window: Window) -> str:
     ys = [float(number) for number in numbers.flat(curve.values)]
     finite = [y for y in ys if math.isfinite(y)]
     name = curve.name
-    if finite and min(finite) > 0 and max(finite) / min(finite) >= SPAN:
+    if wide(finite) and min(finite) > 0:
         name = f"log10 of {name}"
         ys = [math.log10(y) if math.isfinite(y) else y for y in ys]
     panel = Panel((plotter.Line(name, ys),))

@@ -38,8 +38,11 @@ def _load() -> None:
     assert spec.origin is not None
     data = str(Path(spec.origin).with_name("mpl-data"))
 
+    find: Any = None
+
     def cache() -> str:
         """The folder of font lists, requested just before fonts are searched: restrict that too."""
+        nonlocal find
         fonts: Any = sys.modules["matplotlib.font_manager"]
         find = fonts.findSystemFonts
         fonts.findSystemFonts = lambda paths=None, fontext="ttf": (
@@ -53,7 +56,9 @@ def _load() -> None:
     with _own_settings(data):
         matplotlib: Any = importlib.import_module("matplotlib")
         matplotlib.get_configdir, matplotlib.get_cachedir = lambda: data, cache
-        importlib.import_module("matplotlib.font_manager")
+        fonts: Any = importlib.import_module("matplotlib.font_manager")
+    matplotlib.get_cachedir = matplotlib.get_configdir
+    fonts.findSystemFonts = find  # for a character that its own fonts do not have
 
 
 if "matplotlib.font_manager" not in sys.modules:  # a notebook may have loaded it

@@ -8,7 +8,7 @@ from torch import Tensor
 from gradcli.evaluate.curves import Curve
 from gradcli.show import numbers
 from gradcli.show.pictures import plotter
-from gradcli.show.pictures.axes import drawable, span, together
+from gradcli.show.pictures.axes import ascending, span, together
 from gradcli.show.pictures.plotter import DASHED, SLOPE, Panel, Window
 
 COMPARABLE = 0.2
@@ -26,7 +26,7 @@ def curves(x: Tensor, drawn: Sequence[Curve], along: str, window: Window) -> str
 def arranged(x: Tensor, curves: Sequence[Curve], along: str) -> tuple[list[float], list[Panel]]:
     """The finite points of x [points] in ascending order, and the panels of the curves there."""
     places = numbers.flat(x)
-    order = sorted((i for i in range(len(places)) if drawable(places[i])), key=places.__getitem__)
+    order = ascending(places)
     values, slopes = [], []
     for number, curve in enumerate(curves):
         pen = plotter.pen(number) if len(curves) > 1 else plotter.SOLID

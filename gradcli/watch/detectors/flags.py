@@ -2,16 +2,16 @@
 
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradcli.core import walk
-from gradcli.watch.detector import Call, Detector
+from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import shape_text
-from gradcli.watch.record import Made, leaves_of, made_by, node_of, parameters_of, saved_by
+from gradcli.watch.record import Made, leaves_of, made_under, parameters_of, saved_by
 from gradcli.watch.torch_functions import DETACHING
 
 _MOST = 1_000
@@ -20,25 +20,23 @@ _LOOKS = 100
 """In how many backward passes an earlier use is looked for."""
 
 
+@dataclass(slots=True, eq=False)
 class _Late:
     """A tensor whose flag was set: its record, when, and what had already used it."""
 
-    __slots__ = ("made", "reached", "ref", "tick", "used")
-
-    def __init__(self, tensor: Tensor, made: Made, tick: int) -> None:
-        self.ref = weakref.ref(tensor)
-        self.made = made
-        self.tick = tick
-        self.reached = False
-        """Whether a graph was built from it after all."""
-        self.used: Place | None = None
-        """The use that a backward pass went through."""
+    ref: weakref.ref[Tensor]
+    made: Made
+    tick: int
+    reached: bool = False
+    """Whether a graph was built from it after all."""
+    used: Place | None = None
+    """The use that a backward pass went through."""
 
 
 class Flags(Detector):
     """Follows tensors whose flag was set, and optimizers whose parameters are all frozen."""
 
-    functions: ClassVar[frozenset[str]] = frozenset(["requires_grad_", ".requires_grad="])
+    functions = frozenset(["requires_grad_", ".requires_grad="])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -55,11 +53,9 @@ class Flags(Detector):
         if not tensor.requires_grad or not tensor.is_leaf or made is None or made.flag is None:
             return
         if id(tensor) not in self._late and len(self._late) < _MOST:
-            self._late[id(tensor)] = _Late(tensor, made, self.watcher.record.tick)
+            self._late[id(tensor)] = _Late(weakref.ref(tensor), made, self.watcher.record.tick)
 
-    def before_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See which of these tensors the graph begins with, and which it has used too early."""
         waiting = {key: late for key, late in self._late.items() if not late.reached}
         if not waiting:
@@ -71,13 +67,12 @@ class Flags(Detector):
         self._looks += bool(early)
         if not early or self._looks > _LOOKS:
             return
-        for node, _ in walk([node_of(root) for root in roots], 2_000):
-            if (made := made_by(node)) is not None:
-                for saved in saved_by(node):
-                    for each, user in self._uses(saved, made):
-                        late = early.get(id(each))
-                        if late is not None and user.tick < late.tick:
-                            late.used = user.place
+        for node, made in made_under(roots):
+            for saved in saved_by(node):
+                for each, user in self._uses(saved, made):
+                    late = early.get(id(each))
+                    if late is not None and user.tick < late.tick:
+                        late.used = user.place
 
     def _uses(self, saved: Tensor, user: Made) -> Iterator[tuple[Made, Made]]:
         """What a saved value without a graph was computed from, each with what used it. What a

@@ -1,15 +1,15 @@
 """A running total that holds the graph of every loss which was added to it."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import Any
 
 from torch import Tensor
 
 from gradcli.core import walk
-from gradcli.watch.detector import Call, Detector
-from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.record import made_by, node_of
+from gradcli.watch.detector import Call, Detector, Tensors
+from gradcli.watch.finding import Finding, Place, also_at
+from gradcli.watch.record import made_by, made_under, node_of
 
 _FEW = 3
 """How many losses a total must hold."""
@@ -20,9 +20,7 @@ _NEAR = 4
 class KeptGraphs(Detector):
     """Follows sums of losses whose backward pass has already run."""
 
-    functions: ClassVar[frozenset[str]] = frozenset(
-        ["add", "add_", "__add__", "__iadd__", "__radd__"]
-    )
+    functions = frozenset(["add", "add_", "__add__", "__iadd__", "__radd__"])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -51,18 +49,13 @@ class KeptGraphs(Detector):
         made = (made_by(each) for each, _ in walk([node], _NEAR))
         return any(each is not None and each.tick in self._passed for each in made)
 
-    def before_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """A total that is needed for a backward pass is kept on purpose."""
         if self._totals:
-            for node, _ in walk([node_of(root) for root in roots], 50):
-                if (made := made_by(node)) is not None and made.place in self._totals:
-                    self._wanted.add(made.place)
+            made = (each for _, each in made_under(roots, 50))
+            self._wanted.update(each.place for each in made if each.place in self._totals)
 
-    def after_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Remember which losses are finished."""
         self._last = place
         self._passed.extend(made.tick for root in roots if (made := self.watcher.origin(root)))
@@ -71,9 +64,7 @@ class KeptGraphs(Detector):
         """The totals that hold several graphs."""
         for place, count in self._totals.items():
             if count >= _FEW and place not in self._wanted:
-                also = (
-                    (Also(self._last, "the backward pass had already run"),) if self._last else ()
-                )
+                also = also_at(self._last, "the backward pass had already run")
                 text = (
                     f"this total kept the graphs of {count} losses that were no longer needed: "
                     "memory grows with each; add loss.item()"

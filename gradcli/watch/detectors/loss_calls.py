@@ -1,12 +1,13 @@
 """Faults in what a loss is given: a shape that broadcasts, an activation too many, a flag too late."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 
-from gradcli.watch.detector import Call, Detector
-from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.detector import Call, Detector, Tensors
+from gradcli.watch.finding import Also, Finding, Place, also_at
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Made, made_by, node_of
 
@@ -22,14 +23,20 @@ VIEWS = frozenset(
 _ENDS = ("MeanBackward0", "SumBackward0")
 _ON_THE_WAY = ("PowBackward0", "AbsBackward0", "MulBackward0", "SqrtBackward0", "DivBackward0")
 EACH = frozenset(["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+_BCE = "binary_cross_entropy_with_logits"
+_TWICE = {
+    ("cross_entropy", "SoftmaxBackward0"): ("double-softmax", "logits, but was given the result of softmax"),
+    (_BCE, "SigmoidBackward0"): ("sigmoid-twice", "logits, but was given the result of sigmoid"),
+    ("nll_loss", "SoftmaxBackward0"): ("nll-of-probabilities", "log-probabilities, but was given the result of softmax"),
+}  # fmt: skip
+"""What a loss takes and what it was given, by its name and the node that computed that."""
 
 
 class Losses(Detector):
     """Losses that mean something else than what is written."""
 
-    functions: ClassVar[frozenset[str]] = EACH | {
-        "cross_entropy", "nll_loss", "binary_cross_entropy_with_logits", "sub", "__sub__", "__rsub__", "subtract", "rsub",
-        "softmax", "log_softmax",
+    functions = EACH | {
+        "cross_entropy", "nll_loss", _BCE, "sub", "__sub__", "__rsub__", "subtract", "rsub", "softmax", "log_softmax",
     }  # fmt: skip
 
     def __init__(self, watcher: Any) -> None:
@@ -63,18 +70,15 @@ class Losses(Detector):
         if first.requires_grad == second.requires_grad or not _broadcasts(*shapes):
             return
         made = self.watcher.origin(call.result)
-        if made is not None and len(self._differences) < 1_000:
+        if made is not None and made.place and len(self._differences) < 1_000:
             self._differences[id(made)] = (*shapes, made)
 
-    def before_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Look whether the loss is the mean or sum of a power of a difference that broadcast."""
         for root in roots:
             made = self.watcher.origin(root)
             if root.is_leaf and made and made.flag and made.parents and root.requires_grad:
-                shown = made.cut.place if made.cut else None
-                also = (Also(shown, "its graph was lost here"),) if shown else ()
+                also = also_at(made.cut.place if made.cut else None, "its graph was lost here")
                 text = (
                     "the flag on the loss makes backward() run, but the loss has no graph: no "
                     "parameter gets a gradient"
@@ -90,12 +94,10 @@ class Losses(Detector):
             node, ended, depth = waiting.pop()
             name, made = node.name(), made_by(node)
             if ended and made is not None and id(made) in self._differences:
-                first, second, _ = self._differences[id(made)]
-                if made.place is not None:
-                    self._report(
-                        "broadcast", made.place, _broadcast("the difference", first, second)
-                    )
-            ended = ended or (name in _ENDS and not _along(node))
+                text = _broadcast("the difference", *self._differences[id(made)][:2])
+                self._report("broadcast", made.place, text)
+            # A sum or mean along some dimensions only is not the end.
+            ended = ended or (name in _ENDS and not getattr(node, "_saved_dim", None))
             if depth < 12 and (name in _ENDS or name in _ON_THE_WAY or name == "AddBackward0"):
                 waiting += [(each, ended, depth + 1) for each, _ in node.next_functions if each]
 
@@ -123,31 +125,28 @@ class Losses(Detector):
         given = call.args[0] if call.args else call.kwargs.get("input")
         if not isinstance(given, Tensor):
             return
-        node = _source(node_of(given))
-        name = node.name() if node is not None else ""
+        node = node_of(given)
+        while node is not None and node.name() in VIEWS:
+            node = node.next_functions[0][0] if node.next_functions else None
         made = made_by(node) if node is not None else None
-        what = ""
-        if call.name == "cross_entropy" and name == "SoftmaxBackward0":
-            entry = "double-softmax"
-            what = "cross_entropy takes logits, but was given the result of softmax"
-        elif call.name == "binary_cross_entropy_with_logits" and name == "SigmoidBackward0":
-            entry = "sigmoid-twice"
-            what = f"{call.name} takes logits, but was given the result of sigmoid"
-        elif call.name == "nll_loss" and name == "SoftmaxBackward0":
-            entry = "nll-of-probabilities"
-            what = "nll_loss takes log-probabilities, but was given the result of softmax"
-        elif call.name == "nll_loss" and (largest := float(given.detach().max())) > 1e-3:
-            entry = "nll-of-probabilities"
-            what = (
-                f"nll_loss takes log-probabilities, none above 0, but the largest is {largest:.3g}"
-            )
-        if what:
-            other = made.place if made and name else None
-            also = (Also(other, "it is computed here"),) if other and other != place else ()
-            self._report(entry, place, what, also)
+        found = _TWICE.get((call.name, node.name() if node is not None else ""))
+        if (
+            found is None
+            and call.name == "nll_loss"
+            and (top := float(given.detach().max())) > 1e-3
+        ):
+            text = f"log-probabilities, none above 0, but the largest is {top:.3g}"
+            found = "nll-of-probabilities", text
+        if found:
+            other = made.place if made and made.place != place else None
+            text = f"{call.name} takes {found[1]}"
+            self._report(found[0], place, text, also_at(other, "it is computed here"))
 
-    def _report(self, entry: str, place: Place, text: str, also: tuple[Also, ...] = ()) -> None:
-        self._found.setdefault((entry, place), Finding(entry, place, text, also))
+    def _report(
+        self, entry: str, place: Place | None, text: str, also: tuple[Also, ...] = ()
+    ) -> None:
+        if place is not None:
+            self._found.setdefault((entry, place), Finding(entry, place, text, also))
 
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """What was found, in the order in which it happened."""
@@ -159,36 +158,12 @@ def _broadcasts(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
     core = [size for size in first if size != 1]
     if not core or first == second or core != [size for size in second if size != 1]:
         return False
-    rank = max(len(first), len(second))
-    pairs = zip(_padded(first, rank), _padded(second, rank), strict=True)
-    return [max(sizes) for sizes in pairs if max(sizes) > 1] != core
-
-
-def _padded(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
-    return (1,) * (rank - len(shape)) + shape
+    return [size for size in np.broadcast_shapes(first, second) if size > 1] != core
 
 
 def _broadcast(what: str, first: tuple[int, ...], second: tuple[int, ...]) -> str:
-    rank = max(len(first), len(second))
-    pairs = zip(_padded(first, rank), _padded(second, rank), strict=True)
-    result = tuple(max(sizes) for sizes in pairs)
+    both = shape_text(np.broadcast_shapes(first, second))
     return (
-        f"{what} of shapes {shape_text(first)} and {shape_text(second)} broadcasts to {shape_text(result)}: each prediction is "
+        f"{what} of shapes {shape_text(first)} and {shape_text(second)} broadcasts to {both}: each prediction is "
         "compared with every target"
     )
-
-
-def _along(node: Any) -> bool:
-    """Whether a sum or mean goes along some dimensions only."""
-    return bool(getattr(node, "_saved_dim", None))
-
-
-def _nodes(node: Any) -> Iterator[Any]:
-    while node is not None:
-        yield node
-        node = node.next_functions[0][0] if node.next_functions else None
-
-
-def _source(node: Any) -> Any:
-    """The node that computed the numbers which views pass on."""
-    return next((each for each in _nodes(node) if each.name() not in VIEWS), None)

@@ -2,28 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from gradcli.watch.detector import Call, Detector
+from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.record import made_by, node_of
 
 _ADDING = frozenset(["add", "__add__", "__radd__", "__iadd__"])
 _OTHERS = frozenset(
-    [
-        "sub",
-        "__sub__",
-        "__rsub__",
-        "mul",
-        "__mul__",
-        "__rmul__",
-        "div",
-        "__truediv__",
-        "__rtruediv__",
-    ]
-)
+    ["sub", "__sub__", "__rsub__", "mul", "__mul__", "__rmul__", "div", "__truediv__", "__rtruediv__"]
+)  # fmt: skip
 _FEW = 3
 """In how many backward passes a number must be the same multiple of what left."""
 _TOLERANCE = 1e-12
@@ -37,7 +27,7 @@ class LostNumbers(Detector):
     graph at one line since the last backward pass. A penalty is a fixed multiple of such a sum.
     """
 
-    functions: ClassVar[frozenset[str]] = _ADDING | _OTHERS
+    functions = _ADDING | _OTHERS
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -58,9 +48,7 @@ class LostNumbers(Detector):
             if number:
                 self._used[place, call.name in _ADDING] = number
 
-    def before_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Pair what left with what was used; of what was added, only what the loss is a sum of."""
         record = self.watcher.record
         if self._used and record.left:

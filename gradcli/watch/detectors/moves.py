@@ -5,14 +5,15 @@ parameters that nothing moves, and parameters that no gradient reaches.
 import ast
 import gc
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradcli.watch.detector import Call, Detector
-from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.detector import Call, Detector, Tensors
+from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, leaves_of, parameters_of, storage_of
 
@@ -24,85 +25,59 @@ _MOST = 20_000
 """How many leaves are followed."""
 
 
+@dataclass(slots=True, eq=False)
 class _Leaf:
     """A tensor that backward passes give a gradient to."""
 
-    __slots__ = (
-        "asked",
-        "held",
-        "key",
-        "moved",
-        "parameter",
-        "passes",
-        "place",
-        "read",
-        "ref",
-        "reused",
-        "shape",
-        "stale",
-        "step",
-        "used",
-    )
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.ref = weakref.ref(tensor)
-        self.key = id(tensor)
-        self.shape = tuple(tensor.shape)
-        self.passes = 0
-        self.place: Place | None = None
-        """Where its last backward pass was."""
-        self.parameter = isinstance(tensor, nn.Parameter)
-        self.asked = 0
-        """How often torch.autograd.grad computed its gradient."""
-        self.moved = False
-        self.read = False
-        """Whether its grad was read since the last backward pass."""
-        self.held: tuple[int, int] | None = None
-        """Identity and version of its grad after the last backward pass."""
-        self.used: tuple[int, int] | None = None
-        """The same when it was last moved by it."""
-        self.stale = False
-        """Whether its grad holds what an earlier move has used."""
-        self.reused = 0
-        self.step: Place | None = None
-        """Where it was first moved by such a gradient."""
+    ref: weakref.ref[Tensor]
+    key: int
+    shape: tuple[int, ...]
+    parameter: bool
+    passes: int = 0
+    place: Place | None = None
+    """Where its last backward pass was."""
+    asked: int = 0
+    """How often torch.autograd.grad computed its gradient."""
+    moved: bool = False
+    read: bool = False
+    """Whether its grad was read since the last backward pass."""
+    held: tuple[int, int] | None = None
+    """Identity and version of its grad after the last backward pass."""
+    used: tuple[int, int] | None = None
+    """The same when it was last moved by it."""
+    stale: bool = False
+    """Whether its grad holds what an earlier move has used."""
+    reused: int = 0
+    step: Place | None = None
+    """Where it was first moved by such a gradient."""
 
 
+@dataclass(slots=True, eq=False)
 class _Given:
     """An optimizer: where it was made, its parameters, and what came of its steps."""
 
-    __slots__ = (
-        "empty",
-        "parameters",
-        "place",
-        "ref",
-        "shapes",
-        "step",
-        "steps",
-        "still",
-        "trained",
-        "zeroed",
-        "zeroed_at",
-    )
-
-    def __init__(self, optimizer: Optimizer, place: Place | None) -> None:
-        self.ref = weakref.ref(optimizer)
-        self.place = place
-        self.parameters: dict[int, weakref.ref[Tensor]] = {}
-        self.shapes: dict[int, tuple[int, ...]] = {}
-        self.steps = self.empty = self.still = self.zeroed = 0
-        """Of the steps, those without any gradient, at a learning rate of 0, just after zero_grad."""
-        self.zeroed_at: Place | None = None
-        self.step: Place | None = None
-        """Where it was last stepped, if a scheduler changed its learning rate."""
-        self.trained: set[int] = set()
-        """Its parameters that required a gradient at its second step."""
+    ref: weakref.ref[Optimizer]
+    place: Place | None
+    shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Its parameters, by id, and their shapes."""
+    steps: int = 0
+    empty: int = 0
+    """Its steps without any gradient."""
+    still: int = 0
+    """Its steps at a learning rate of 0."""
+    zeroed: int = 0
+    """Its steps just after zero_grad."""
+    zeroed_at: Place | None = None
+    step: Place | None = None
+    """Where it was last stepped, if a scheduler changed its learning rate."""
+    trained: set[int] = field(default_factory=set)
+    """Its parameters that required a gradient at its second step."""
 
 
 class Updates(Detector):
     """Follows each parameter from its gradient to its move."""
 
-    functions: ClassVar[frozenset[str]] = frozenset([".grad"])
+    functions = frozenset([".grad"])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -122,9 +97,7 @@ class Updates(Detector):
 
     # --- backward passes --------------------------------------------------------------------------
 
-    def before_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See which gradients are still those that a move has used."""
         self._reached = []
         seen: set[int] = set()
@@ -143,14 +116,13 @@ class Updates(Detector):
         if leaf is None or leaf.ref() is not tensor:
             if len(self._leaves) >= _MOST:
                 return None
-            leaf = self._leaves[id(tensor)] = _Leaf(tensor)
+            ref, parameter = weakref.ref(tensor), isinstance(tensor, nn.Parameter)
+            leaf = self._leaves[id(tensor)] = _Leaf(ref, id(tensor), tuple(tensor.shape), parameter)
         if storage := storage_of(tensor):
             self._storages[storage] = leaf
         return leaf
 
-    def after_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See which gradients have changed."""
         filled = False
         asked = {id(each) for each in inputs}
@@ -216,9 +188,8 @@ class Updates(Detector):
         """An optimizer has new parameters."""
         given = self._optimizers.get(id(optimizer))
         if given is None or given.ref() is not optimizer:
-            given = self._optimizers[id(optimizer)] = _Given(optimizer, place)
+            given = self._optimizers[id(optimizer)] = _Given(weakref.ref(optimizer), place)
         for parameter in optimizer.param_groups[-1]["params"]:
-            given.parameters[id(parameter)] = weakref.ref(parameter)
             given.shapes[id(parameter)] = tuple(parameter.shape)
 
     def stepping(self, optimizer: Optimizer, place: Place | None) -> None:
@@ -234,9 +205,7 @@ class Updates(Detector):
         if given is not None:
             given.steps += 1
             if given.steps <= 2:
-                given.trained = {
-                    id(each) for each in parameters_of(optimizer) if each.requires_grad
-                }
+                given.trained = {id(it) for it in parameters_of(optimizer) if it.requires_grad}
             if any(group.get("initial_lr") for group in optimizer.param_groups):
                 given.step = place
             given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)
@@ -288,9 +257,8 @@ class Updates(Detector):
             assert place
             here = [leaf for leaf in reused if leaf.step is place]
             times = max(leaf.reused for leaf in here)
-            names = self._named([leaf.key for leaf in here], [leaf.shape for leaf in here])
-            last = here[0].place
-            also = (Also(last, "each backward pass adds to the old gradient"),) if last else ()
+            names = self._named({leaf.key: leaf.shape for leaf in here})
+            also = also_at(here[0].place, "each backward pass adds to the old gradient")
             text = (
                 f"{names} {'is' if len(here) == 1 else 'are'} moved by a gradient that still holds "
                 f"what an earlier move has used ({times} {'time' if times == 1 else 'times'}): it "
@@ -309,11 +277,11 @@ class Updates(Detector):
         for given in self._optimizers.values():
             if given.place is None:
                 continue
-            mine = keys & set(given.parameters)
+            mine = keys & given.shapes.keys()
             if given.steps == 0 and mine:
                 place = self._step_without_call() or self._last or given.place
                 text = f"{said}: the optimizer's step() was never called"
-                yield Finding("never-updated", place, text, (Also(given.place, "it is made here"),))
+                yield Finding("never-updated", place, text, also_at(given.place, "it is made here"))
             elif given.steps and given.steps == given.zeroed and given.zeroed_at:
                 text = (
                     "the gradients are set to zero after backward() and before step(), so all "
@@ -344,26 +312,19 @@ class Updates(Detector):
 
     def _left(self, modules: "_Modules") -> Iterator[Finding]:
         """Parameters that get gradients, but belong to no optimizer and are not moved otherwise."""
-        owned = {key for given in self._optimizers.values() for key in given.parameters}
+        owned = {key for given in self._optimizers.values() for key in given.shapes}
         active = [
             given
             for given in self._optimizers.values()
-            if given.steps > max(1, given.empty)
-            and modules.parameters.keys() & given.parameters.keys()
+            if given.steps > max(1, given.empty) and modules.parameters & given.shapes.keys()
         ]
-        left = [
-            leaf
-            for leaf in self._leaves.values()
-            if leaf.passes >= 2
-            and not leaf.moved
-            and leaf.key not in owned
-            and leaf.key in modules.parameters
-            and leaf.key not in modules.evaluated
-        ]
+        wanted = modules.parameters - modules.evaluated - owned
+        trained = [leaf for leaf in self._leaves.values() if leaf.passes >= 2 and not leaf.moved]
+        left = [leaf for leaf in trained if leaf.key in wanted]
         if not left or not active:
             return
         keys = [leaf.key for leaf in left]
-        names = self._named(keys, [leaf.shape for leaf in left])
+        names = self._named({leaf.key: leaf.shape for leaf in left})
         for kind, attribute, line in modules.hidden(keys):
             place = self._assigned(kind, attribute)
             if place is not None:
@@ -375,9 +336,8 @@ class Updates(Detector):
                 return
         given = active[0]
         if given.place is not None:
-            text = f"{names} got {left[0].passes} gradients, but no optimizer has it"
-            if len(left) > 1:
-                text = f"{names} got {left[0].passes} gradients, but no optimizer has them"
+            them = "it" if len(left) == 1 else "them"
+            text = f"{names} got {left[0].passes} gradients, but no optimizer has {them}"
             yield Finding("not-in-optimizer", given.place, text)
 
     def _unreached(self, modules: "_Modules") -> Iterator[Finding]:
@@ -387,41 +347,36 @@ class Updates(Detector):
         unused: list[int] = []
         where: Place | None = None
         shapes: dict[int, tuple[int, ...]] = {}
-        every = self.watcher.record.cuts.values()
+        every = [cut for cut in self.watcher.record.cuts.values() if cut.place]
         samples = [cut for cut in every if cut.place and ".sample(" in cut.place.text]
         for given in self._optimizers.values():
-            if given.steps < 2 or not reached & given.parameters.keys():
+            if given.steps < 2 or not reached & given.shapes.keys():
                 continue
             shapes |= given.shapes
             for key in given.trained - reached:
-                cuts = [
-                    cut
-                    for cut in self.watcher.record.cuts.values()
-                    if key in cut.leaves and cut.place
-                ]
-                cuts = [cut for cut in cuts if not cut.name.startswith(".grad")]
+                cuts = [c for c in every if key in c.leaves and not c.name.startswith(".grad")]
                 if all(cut.name in _COMPARISONS for cut in cuts):
                     cuts = samples or cuts
                 if cuts:
-                    cut = min(cuts, key=_telling)
+                    # The first that is not a comparison, such as those that check an argument.
+                    cut = min(cuts, key=lambda each: (each.name in _COMPARISONS, each.tick))
                     causes.setdefault(id(cut.place), (cut, []))[1].append(key)
                 elif key in modules.parameters and key not in modules.listed:
                     unused.append(key)
                     where = where or given.place
         plain = [each for each in causes.values() if each[0].name not in _COMPARISONS]
         for cut, keys in plain or causes.values():
-            names = self._named(keys, [shapes[key] for key in keys])
+            names = self._named({key: shapes[key] for key in keys})
             kind = "sampled" if cut in samples else cut.kind
             place = cut.off if cut.off and kind != "sampled" else cut.place
             text = f"no gradient ever reached {names}: the graph is cut here, by {cut.name.lstrip('.')}"
             if place is not cut.place:
                 text = f"no gradient ever reached {names}: recording is switched off here"
             assert place is not None
-            assert cut.place is not None
-            also = () if place is cut.place else (Also(cut.place, "computed without a graph"),)
-            yield Finding(kind, place, text, also)
+            also = also_at(cut.place, "computed without a graph")
+            yield Finding(kind, place, text, () if place is cut.place else also)
         if unused and where and not causes:
-            names = self._named(unused, [shapes[key] for key in unused])
+            names = self._named({key: shapes[key] for key in unused})
             copies = [leaf for leaf in self._leaves.values() if leaf.parameter and leaf.passes == 1]
             if len(copies) >= 2 and (place := self._copied()) is not None:
                 text = (
@@ -433,14 +388,12 @@ class Updates(Detector):
             text = f"no gradient ever reached {names}: the loss does not depend on it"
             yield Finding("grad-none", where, text)
 
-    def _named(self, keys: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> str:
-        """Names of parameters in a sentence."""
+    def _named(self, shapes: Mapping[int, tuple[int, ...]]) -> str:
+        """Names of parameters, of these ids and shapes, in a sentence."""
         if self._modules is None:
             self._modules = _Modules()
-        names = [
-            self._modules.names.get(key) or f"the tensor of shape {shape_text(shape)}"
-            for key, shape in zip(keys, shapes, strict=True)
-        ]
+        known, unnamed = self._modules.names, "the tensor of shape "
+        names = [known.get(key) or unnamed + shape_text(shape) for key, shape in shapes.items()]
         names = list(dict.fromkeys(names))
         shown = names[:3] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
         return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
@@ -515,7 +468,7 @@ class _Modules:
 
     def __init__(self) -> None:
         self.names: dict[int, str] = {}
-        self.parameters: dict[int, None] = {}
+        self.parameters: set[int] = set()
         self.evaluated: set[int] = set()
         """Parameters of modules in evaluation mode."""
         self.listed: set[int] = set()
@@ -529,7 +482,7 @@ class _Modules:
             return  # __init__ was not called
         for name, parameter in module.named_parameters():
             key = id(parameter)
-            self.parameters[key] = None
+            self.parameters.add(key)
             if len(name) > len(self.names.get(key, "")):
                 self.names[key] = name
             if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
@@ -553,11 +506,6 @@ class _Modules:
         attribute, and `list`, `tuple` or `dict`.
         """
         return dict.fromkeys(self._hidden[key] for key in keys if key in self._hidden)
-
-
-def _telling(cut: Cut) -> tuple[bool, int]:
-    """What sorts cuts: the first that is not a comparison, such as those that check an argument."""
-    return cut.name in _COMPARISONS, cut.tick
 
 
 def _state(tensor: Tensor) -> tuple[int, int] | None:

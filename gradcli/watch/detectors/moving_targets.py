@@ -1,21 +1,17 @@
 """A target that the network which is trained computes itself, with its graph (Q-learning)."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.detectors.loss_calls import EACH, VIEWS
-from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.record import leaves_under, made_by, node_of
 
 _LARGEST = frozenset(["MaxBackward0", "AmaxBackward0"])
 _CHOSEN = frozenset(["GatherBackward0", "IndexBackward0"])
-_AROUND = VIEWS | {
-    "AddBackward0",
-    "SubBackward0",
-    "RsubBackward1",
-    "MulBackward0",
-    "WhereBackward0",
+_AROUND = VIEWS.union(f"{name}Backward0" for name in ("Add", "Sub", "Mul", "Where")) | {
+    "RsubBackward1"
 }
 """What a target does with the largest value: adds the reward, discounts, masks the last state."""
 
@@ -23,7 +19,7 @@ _AROUND = VIEWS | {
 class MovingTargets(Detector):
     """Compares the graphs of prediction and target."""
 
-    functions: ClassVar[frozenset[str]] = EACH
+    functions = EACH
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -41,8 +37,7 @@ class MovingTargets(Detector):
         for largest in _first(node_of(target), _LARGEST, _AROUND):
             if chosen is not None and self._same_network(chosen, largest):
                 made = made_by(largest)
-                other = made.place if made else None
-                also = (Also(other, "the target is computed here"),) if other else ()
+                also = also_at(made.place if made else None, "the target is computed here")
                 text = (
                     "the target has a graph that leads to the weights of the prediction, so the "
                     "step moves the target too: compute it under torch.no_grad()"

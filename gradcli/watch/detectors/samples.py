@@ -1,15 +1,14 @@
 """A sample of a distribution that a network goes on with, although sample() has no gradient."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradcli.core import walk
-from gradcli.watch.detector import Call, Detector
+from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.record import Made, made_by, node_of
+from gradcli.watch.record import Made, made_under
 
 _LAYERS = frozenset(["linear", "matmul", "__matmul__", "bilinear", "conv1d", "conv2d", "conv3d"])
 _DENSITIES = frozenset(
@@ -27,7 +26,7 @@ _DISCRETE = frozenset(["bernoulli", "multinomial", "poisson", "binomial", "geome
 class Samples(Detector):
     """Looks for a loss that reaches the parameters of a distribution, but not through its sample."""
 
-    functions: ClassVar[frozenset[str]] = _LAYERS | _DENSITIES | {"expand"}
+    functions = _LAYERS | _DENSITIES | {"expand"}
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -61,41 +60,30 @@ class Samples(Detector):
         """
         made = self.watcher.origin(tensor)
         cut = made.cut if made is not None else None
-        if (
-            made is None
-            or cut is None
-            or cut.place is None
-            or cut.off is None
-            or cut.kind != "no-grad-block"
-        ):
+        if made is None or cut is None or cut.place is None or cut.off is None:
             return None
-        if ".sample(" not in cut.place.text or cut.off.address != cut.place.address:
+        by_itself = cut.kind == "no-grad-block" and cut.off.address == cut.place.address
+        if not by_itself or ".sample(" not in cut.place.text:
             return None
         place: Place = cut.place
         return None if any(each.name in _DISCRETE for each in made.ancestors()) else place
 
-    def after_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See whether this pass went through a layer behind a sample, and to its parameters."""
         if self._layers and not inputs:
-            nodes = [node for node, _ in walk([node_of(root) for root in roots], 2_000)]
-            made = [each for node in nodes if (each := made_by(node))]
+            made = [each for _, each in made_under(roots)]
             known = {id(each) for each in made}
             for where in {each.place for each in made if each.place in self._layers}:
                 assert where
                 drawn = self._layers[where]
-                if any(id(each) in known for each in self._parameters_at(drawn)):
+                # One line has several places, one for each of its instructions.
+                items = self._parameters.items()
+                here = [each for at, some in items if at.address == drawn.address for each in some]
+                if any(id(each) in known for each in here):
                     count, first = self._passes.get(drawn, (0, where))
                     self._passes[drawn] = count + 1, first
         self._layers.clear()
         self._parameters.clear()
-
-    def _parameters_at(self, place: Place) -> Iterator[Made]:
-        """One line has several places, one for each of its instructions."""
-        for where, parameters in self._parameters.items():
-            if where.address == place.address:
-                yield from parameters
 
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """The samples that should have had a gradient."""

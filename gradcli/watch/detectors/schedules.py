@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from torch.optim import Optimizer
@@ -12,19 +13,17 @@ from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.record import parameters_of
 
 
+@dataclass(slots=True, eq=False)
 class _Order:
     """The steps of one optimizer and of its schedulers."""
 
-    __slots__ = ("early", "ref", "stepped", "sure")
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.ref = weakref.ref(optimizer)
-        self.stepped: Place | None = None
-        """Where the optimizer's first step was."""
-        self.early: Place | None = None
-        """Where a scheduler stepped before that."""
-        self.sure = False
-        """Whether that was a part of training, not the schedule wound forward to go on with it."""
+    ref: weakref.ref[Optimizer]
+    stepped: Place | None = None
+    """Where the optimizer's first step was."""
+    early: Place | None = None
+    """Where a scheduler stepped before that."""
+    sure: bool = False
+    """Whether that was a part of training, not the schedule wound forward to go on with it."""
 
 
 class Schedules(Detector):
@@ -37,7 +36,7 @@ class Schedules(Detector):
     def _order(self, optimizer: Optimizer) -> _Order:
         order = self._orders.get(id(optimizer))
         if order is None or order.ref() is not optimizer:
-            order = self._orders[id(optimizer)] = _Order(optimizer)
+            order = self._orders[id(optimizer)] = _Order(weakref.ref(optimizer))
         return order
 
     def scheduled(self, scheduler: LRScheduler, place: Place | None) -> None:

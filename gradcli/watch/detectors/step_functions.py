@@ -1,29 +1,27 @@
 """Functions such as sign and round on the way from the weights to the loss: their slope is 0."""
 
 import weakref
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
-from gradcli.core import walk
-from gradcli.watch.detector import Call, Detector
+from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Finding, Place
-from gradcli.watch.record import leaves_of, made_by, node_of
+from gradcli.watch.record import leaves_of, made_under
 
 _FEW = 2
 """In how many passes the gradients must be 0."""
 
 
+@dataclass(slots=True)
 class _Step:
     """A line with a step function: what is before it, and in how many passes it had no gradient."""
 
-    __slots__ = ("leaves", "name", "passes")
-
-    def __init__(self, name: str, operand: Tensor) -> None:
-        self.name = name
-        self.leaves = [weakref.ref(leaf) for leaf in leaves_of(operand)]
-        self.passes = 0
+    name: str
+    leaves: list[weakref.ref[Tensor]]
+    passes: int = 0
 
     def is_cut_off(self) -> bool:
         """Whether all that is before it has a gradient of exactly 0."""
@@ -35,9 +33,7 @@ class _Step:
 class StepFunctions(Detector):
     """Looks whether the layers before a step function ever get a gradient."""
 
-    functions: ClassVar[frozenset[str]] = frozenset(
-        ["sign", "sgn", "round", "floor", "ceil", "trunc"]
-    )
+    functions = frozenset(["sign", "sgn", "round", "floor", "ceil", "trunc"])
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -50,16 +46,15 @@ class StepFunctions(Detector):
         if place is None or place in self._steps or place in self._harmless:
             return
         if isinstance(call.result, Tensor) and call.result.requires_grad and call.operands:
-            self._steps[place] = _Step(call.name, call.operands[0])
+            before = [weakref.ref(leaf) for leaf in leaves_of(call.operands[0])]
+            self._steps[place] = _Step(call.name, before)
 
-    def after_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Look at the gradients before the step functions that this pass went through."""
         if inputs or not self._steps:
             return
-        made = [made_by(node) for node, _ in walk([node_of(root) for root in roots], 2_000)]
-        for where in {each.place for each in made if each and each.name in self.functions}:
+        made = [each for _, each in made_under(roots)]
+        for where in {each.place for each in made if each.name in self.functions}:
             if where is None or (step := self._steps.get(where)) is None:
                 continue
             if step.is_cut_off():

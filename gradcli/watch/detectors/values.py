@@ -2,25 +2,26 @@
 at zero, and values changed behind the back of autograd.
 """
 
+import math
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from gradcli.core import walk
-from gradcli.watch.detector import Call, Detector
-from gradcli.watch.finding import Also, Finding, Place
+from gradcli.watch.detector import Call, Detector, Tensors
+from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.operands import shape_text
-from gradcli.watch.record import leaves_of, made_by, node_of, saved_by, storage_of
+from gradcli.watch.record import leaves_of, made_under, saved_by, storage_of
 
 _LOGS = frozenset(["log", "log2", "log10", "log_"])
 _ROOTS = frozenset(["sqrt", "rsqrt", "sqrt_"])
 _POWERS = frozenset(["pow", "__pow__"])
+_EXPS = frozenset(["exp", "exp_"])
 _OTHERS = frozenset(
-    ["exp", "exp_", "div", "__truediv__", "__rtruediv__", "true_divide", "softmax", "acos", "asin"]
+    ["div", "__truediv__", "__rtruediv__", "true_divide", "softmax", "acos", "asin"]
 )
 _RELUS = frozenset(["relu", "relu_"])
 _TOO_LARGE = "the learning rate is too large"
@@ -28,15 +29,15 @@ _FEW = 5
 """How many times in turn a layer must be dead."""
 
 
+@dataclass(slots=True)
 class _Relu:
     """One use of ReLU: how often in turn, and for how many rows, all of it was 0."""
 
-    __slots__ = ("calls", "dead", "place", "rows", "shape")
-
-    def __init__(self, place: Place, shape: tuple[int, ...]) -> None:
-        self.place = place
-        self.shape = shape
-        self.calls = self.dead = self.rows = 0
+    place: Place
+    shape: tuple[int, ...]
+    calls: int = 0
+    dead: int = 0
+    rows: int = 0
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ class _Zeros:
 class Numbers(Detector):
     """Looks at numbers where they may go wrong, and only there."""
 
-    functions: ClassVar[frozenset[str]] = _LOGS | _ROOTS | _POWERS | _OTHERS | _RELUS | {"where"}
+    functions = _LOGS | _ROOTS | _POWERS | _EXPS | _OTHERS | _RELUS | {"where"}
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -100,17 +101,19 @@ class Numbers(Detector):
                     self._doubtful.append(("masked-row", place, text))
             return
         low = float(given.detach().min())
+        text = "the first number that is not finite"
         if name in _LOGS:
-            entry = "nan-xlogx" if low == 0 else "not-a-number"
-            what = "0, which is -inf" if low == 0 else f"{low:.3g}, which is nan"
-            self._doubtful.append((entry, place, f"the logarithm of {what}"))
+            text = (
+                f"the logarithm of {low:.3g}, which is nan"
+                if low
+                else "the logarithm of 0, which is -inf"
+            )
         elif name in _ROOTS or name in _POWERS:
-            self._doubtful.append(("not-a-number", place, f"{name.strip('_')} of {low:.3g}"))
-        elif name in ("exp", "exp_"):
-            high = float(given.detach().max())
-            self._doubtful.append(("not-a-number", place, f"exp({high:.4g}) overflows to inf"))
-        elif name in _OTHERS:
-            self._doubtful.append(("not-a-number", place, "the first number that is not finite"))
+            text = f"{name.strip('_')} of {low:.3g}"
+        elif name in _EXPS:
+            text = f"exp({float(given.detach().max()):.4g}) overflows to inf"
+        entry = "nan-xlogx" if name in _LOGS and low == 0 else "not-a-number"
+        self._doubtful.append((entry, place, text))
 
     def _rectified(self, place: Place, result: Tensor) -> None:
         key = id(place), tuple(result.shape[1:])
@@ -140,22 +143,17 @@ class Numbers(Detector):
         """Look for a node that saved a value which was changed through .data since."""
         writes = {storage: (place, tick, shape) for storage, place, tick, shape in self._changed}
         writes.pop(0, None)  # tensors without memory of their own
-        for node, _ in walk([node_of(root) for root in roots], 2_000):
-            made = made_by(node)
-            if made is None:
-                continue
+        for node, made in made_under(roots):
             for saved in saved_by(node):
                 write = writes.get(storage_of(saved))
                 if write is not None and write[1] > made.tick:
                     place, _, shape = write
-                    also = (Also(made.place, f"{made.name} saved it"),) if made.place else ()
+                    also = also_at(made.place, f"{made.name} saved it")
                     text = (
                         f"this write through .data changes a value of shape {shape_text(shape)} that the "
                         f"backward pass of {made.name} still needs: the gradient is wrong"
                     )
-                    self._found.setdefault(
-                        "data-attribute", Finding("data-attribute", place, text, also)
-                    )
+                    self._found["data-attribute"] = Finding("data-attribute", place, text, also)
                     return
 
     # --- backward passes --------------------------------------------------------------------------
@@ -164,9 +162,7 @@ class Numbers(Detector):
         """An optimizer was made."""
         self._optimizer = self._optimizer or place
 
-    def before_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Look at the loss."""
         if self._changed and "data-attribute" not in self._found:
             self._needed(roots)
@@ -175,13 +171,11 @@ class Numbers(Detector):
         for root in roots:
             if root.numel() == 1 and not root.is_complex():
                 value = float(root.detach())
-                if not _finite(value):
+                if not math.isfinite(value):
                     self._blame(f"the loss is {value}", place)
                 self._values.append(value)
 
-    def after_backward(
-        self, roots: Sequence[Tensor], inputs: Sequence[Tensor], place: Place | None
-    ) -> None:
+    def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Look at the gradients, if something may have spoilt them."""
         self._passes += 1
         if not inputs and self._passes <= 200:
@@ -210,7 +204,7 @@ class Numbers(Detector):
     def _blame(self, shown: str, place: Place | None) -> None:
         """Say which operation made the first number that is not finite."""
         self._broken = True
-        also = (Also(place, shown),) if place else ()
+        also = also_at(place, shown)
         if self._doubtful:
             finite = "its gradient" in shown
             entry, where, text = self._doubtful[0]
@@ -254,12 +248,11 @@ class Numbers(Detector):
     def _unborn(self) -> Iterator[Finding]:
         for zeros in self._zeros.values():  # in the order in which the first pass met them
             if zeros.count == self._passes and zeros.place is not None:
-                yield Finding(
-                    "zero-init",
-                    zeros.place,
+                text = (
                     f"the weights of shape {shape_text(zeros.shape)} start at 0, and their gradient was exactly "
-                    f"0 in all {self._passes} backward passes: they can never change",
+                    f"0 in all {self._passes} backward passes: they can never change"
                 )
+                yield Finding("zero-init", zeros.place, text)
 
     def _written(self, tensor: Tensor) -> Place | None:
         """Where a tensor got its zeros."""
@@ -269,7 +262,3 @@ class Numbers(Detector):
                 return write.place
         made = self.watcher.origin(tensor)
         return made.place if made else None
-
-
-def _finite(value: float) -> bool:
-    return value - value == 0

@@ -1,0 +1,65 @@
+"""The values of a caller, as requests and jobs of a batch take them."""
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import reduce
+from typing import Any
+
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def plain(value: Any) -> Any:
+    """Lists of plain numbers for sequences; an array or a tensor stays, and so do the values of a
+    mapping.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    return [*map(listed, value)] if isinstance(value, list | tuple | range) else value
+
+
+def listed(value: Any) -> Any:
+    """The same, but arrays and tensors are lists of numbers too."""
+    with suppress(RuntimeError):  # of a tensor that is sparse, or without data
+        return value.tolist() if hasattr(value, "tolist") else plain(value)
+    return value
+
+
+def written(value: Any) -> Any:
+    """A value as JSON has it: a tensor of whole numbers is the literal that keeps its type."""
+    if is_tensor(value) and not value.is_floating_point() and value.dtype.itemsize > 1:
+        return f"tensor({value.tolist()}, dtype={value.dtype})"
+    value = listed(value)
+    if isinstance(value, dict):
+        return {name: written(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [*map(written, value)]
+    finite = not isinstance(value, float) or math.isfinite(value)
+    return value if finite else _NOT_FINITE[str(float(value))]
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor of PyTorch, which is not loaded for that."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def kept(values: Iterable[Any]) -> dict[str, str]:
+    """The dtype and the device of the floating-point tensors among the values, as options: the dtype
+    that PyTorch promotes them to, the device if they have one.
+    """
+    tensors = [
+        value
+        for value in values
+        if is_tensor(value)
+        and value.is_floating_point()
+        and value.dtype.itemsize > 1
+        and not value.is_meta
+    ]
+    if not tensors:
+        return {}
+    dtype = reduce(sys.modules["torch"].promote_types, [tensor.dtype for tensor in tensors])
+    devices = {str(tensor.device) for tensor in tensors}
+    found = {"dtype": str(dtype).removeprefix("torch.")}
+    return found | ({"device": devices.pop()} if len(devices) == 1 else {})

@@ -1,0 +1,141 @@
+"""Markdown as GitHub reads it: pipe tables, numbers on the right, expressions as code."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from gradcli.show.document import (
+    Code,
+    Formula,
+    Heading,
+    Listing,
+    Part,
+    Prose,
+    Span,
+    TextColumn,
+    TextTable,
+    spans,
+    text_width,
+    titled,
+)
+
+_SPECIAL = re.compile(r"[\\`*<~$|]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_BLOCK = re.compile(r"[-+=#>]|\d+(?=[.)])")
+"""What makes a list, a heading or a quotation at the beginning of a paragraph."""
+_LINK = re.compile(r"\][(:\[]|\[\^")
+"""What makes a link of the brackets before it."""
+_BACKTICKS = re.compile("`+")
+
+
+def write(parts: Sequence[Part], names: Collection[str]) -> str:
+    """The parts as Markdown, ended by a line feed; `names` are those of the tensors."""
+    return "\n".join("\n".join(_lines(part, names)) + "\n" for part in parts)
+
+
+def _lines(part: Part, names: Collection[str]) -> Iterator[str]:
+    match part:
+        case Heading():
+            yield _bold(part.text, part.formula)
+        case Prose():
+            yield _paragraph(part.text)
+        case Code():
+            yield from _fenced(part.text, part.language)
+        case Formula():
+            yield from _fenced(part.latex, "math")
+        case Listing():
+            yield from (f"- {code(name)}: {escaped(text)}" for name, text in part.rows)
+        case TextTable():
+            yield from _table(part, names)
+
+
+def _table(table: TextTable, names: Collection[str]) -> Iterator[str]:
+    if table.title:
+        yield from (_bold(table.title, table.formula), "")
+    if table.columns:
+        yield from _pipes(table.columns, names)
+    for number, remark in enumerate(table.remarks):
+        if number or table.columns:
+            yield ""
+        yield from _lines(remark, names)
+
+
+def _pipes(columns: Sequence[TextColumn], names: Collection[str]) -> Iterator[str]:
+    """The lines of a table, as wide as its widest cells."""
+    cells = [
+        [
+            _mixed(cell, names) if column.code else escaped(cell)
+            for block in column.blocks
+            for cell in block
+        ]
+        for column in columns
+    ]
+    heads = [_mixed(column.heading, ()) for column in columns]
+    widths = [
+        max(3, *map(text_width, (head, *each))) for head, each in zip(heads, cells, strict=True)
+    ]
+
+    def line(texts: Iterable[str]) -> str:
+        padded = (
+            blanks + text if column.numeric else text + blanks
+            for text, column, width in zip(texts, columns, widths, strict=True)
+            for blanks in (" " * (width - text_width(text)),)
+        )
+        return f"| {' | '.join(padded)} |"
+
+    yield line(heads)
+    rules = (
+        "-" * (width - column.numeric) + ":" * column.numeric
+        for column, width in zip(columns, widths, strict=True)
+    )
+    yield line(rules)
+    yield from map(line, zip(*cells, strict=True))
+
+
+def _mixed(text: str, names: Collection[str]) -> str:
+    """A text that may be an expression, or hold some."""
+    return "".join(map(_span, spans(text, names)))
+
+
+def _span(span: Span) -> str:
+    return code(span.text) if span.code else escaped(span.text)
+
+
+def _bold(title: str, formula: str) -> str:
+    return f"**{''.join(map(_span, titled(title, formula)))}**"
+
+
+def escaped(text: str) -> str:
+    """Plain text that stands in a paragraph or a cell."""
+    text = _SPECIAL.sub(_escaped, text)
+    return text.replace("[", r"\[") if _LINK.search(text) else text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "&#92;" if found[0] == "\\" else f"\\{found[0]}"  # a table reads \\| as a bar
+
+
+def _paragraph(text: str) -> str:
+    text = escaped(text)
+    start = _BLOCK.match(text)
+    if start is None:
+        return text
+    return f"\\{text}" if not start[0].isdigit() else f"{start[0]}\\{text[start.end() :]}"
+
+
+def code(text: str) -> str:
+    """A code span; with a bar after a backslash, which no code span in a table can hold, plain text."""
+    text = " ".join(text.split("\n"))
+    if "\\|" in text:
+        return escaped(text)
+    fence = _fence(text, 1)
+    edge = " " if "`" in (text[:1], text[-1:]) else ""
+    return f"{fence}{edge}{text}{edge}{fence}".replace("|", r"\|")
+
+
+def _fence(text: str, least: int) -> str:
+    """More backticks than stand together anywhere in a text."""
+    return "`" * max([least, *(len(run) + 1 for run in _BACKTICKS.findall(text))])
+
+
+def _fenced(text: str, language: str) -> Iterator[str]:
+    fence = _fence(text, 3)
+    yield from (f"{fence}{language}", text.rstrip("\n"), fence)

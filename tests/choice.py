@@ -1,0 +1,27 @@
+"""Which cases of a corpus a test tries: a few that differ in kind, or with `just exhaustive` all."""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import TypeVar
+
+Case = TypeVar("Case")
+Choose = Callable[[Iterable[Case], Callable[[Case], Hashable]], list[Case]]
+"""From the cases and a function that tells their kind to those that are tried, in order."""
+
+
+def first_of_each(cases: Iterable[Case], kind: Callable[[Case], Hashable]) -> list[Case]:
+    """The first case of each kind."""
+    found: dict[Hashable, Case] = {}
+    for case in cases:
+        found.setdefault(kind(case), case)
+    return [*found.values()]
+
+
+def every(cases: Iterable[Case], kind: Callable[[Case], Hashable]) -> list[Case]:
+    """All cases."""
+    return [*cases]
+
+
+def thirds(cases: Iterable[Case]) -> Callable[[Case], Hashable]:
+    """A kind of which each three cases in a row are one."""
+    places = {case: place // 3 for place, case in enumerate(cases)}
+    return places.__getitem__
