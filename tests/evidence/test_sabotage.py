@@ -26,11 +26,11 @@ def sample() -> tuple[list[Text], list[Break]]:
 def test_no_text_is_wrong_with_a_rule_broken(double: None) -> None:
     tally = sabotage(*sample(), 1, SEED, seconds=math.inf)
     assert tally.wrong == []
-    assert tally.counts["texts lost"] >= 5
-    assert tally.counts["texts still shown"] >= 5
+    assert tally.counts["texts lost"]  # the breaks reach the texts,
+    assert tally.counts["texts still shown"]  # and do not make every one fail
 
 
 def test_without_verification_some_would_be(double: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(derive, "TOLERANCE", math.inf)
     tally = sabotage(*sample(), 1, SEED, seconds=math.inf)
-    assert len(tally.wrong) >= 2
+    assert tally.wrong
