@@ -214,7 +214,7 @@ def _with_numbers(function: Function, python: Function | None = None) -> Functio
                 return _of_numbers(python, *arguments, **keywords)
             for places in liftable(arguments):
                 try:
-                    return function(*lifted(arguments, places), **keywords)
+                    return function(*lifted(function, arguments, places), **keywords)
                 except (TypeError, AttributeError):
                     continue
             raise error
@@ -307,9 +307,23 @@ def liftable(arguments: Sequence[Any]) -> list[list[int]]:
     return [places[:1], places] if places else []
 
 
-def lifted(arguments: Sequence[Any], places: Sequence[int]) -> list[Any]:
-    """The arguments with the numbers at some places as 0-d tensors."""
-    return [torch.tensor(value) if i in places else value for i, value in enumerate(arguments)]
+def lifted(function: Function, arguments: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    """The arguments of a function with the numbers at some places as 0-d tensors."""
+    made = float if compares_values(function) else lambda value: value
+    return [torch.tensor(made(v)) if i in places else v for i, v in enumerate(arguments)]
+
+
+def compares_values(function: Function) -> bool:
+    """Whether a function is a loss of two tensors of values, so that a plain number is a float: with
+    whole numbers many of PyTorch's losses have no gradient.
+    """
+    return function in _value_losses()
+
+
+@cache
+def _value_losses() -> frozenset[Function]:
+    entries = [entry for entry in LOSSES.values() if entry.torch and entry.torch not in INDEXED]
+    return frozenset(pytorch_function(entry.torch) for entry in entries)
 
 
 Prepare: TypeAlias = Callable[[list[Any], dict[str, Any]], object]

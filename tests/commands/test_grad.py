@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from gradcli import core
+from gradcli.catalogue.functions import LOSSES
 from gradcli.errors import MathError
 from tests.program import run
 
@@ -636,3 +637,18 @@ def test_the_target_of_an_index_loss_has_no_gradient_wherever_it_stands(call: st
         (p - torch.tensor([0, 1, 0])).tolist(), rel=1e-12
     )
     assert result["notes"] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mse", "l1", "smooth_l1", "huber", "bce", "bce_with_logits", "poisson_nll", "soft_margin"],
+)
+def test_a_plain_number_as_target_is_a_float(name: str) -> None:
+    x = torch.tensor(0.3, requires_grad=True)
+    pytorch = getattr(F, LOSSES[name].torch.removeprefix("F."))
+    value = pytorch(x, torch.tensor(1.0))
+    value.backward()
+    assert x.grad is not None
+    found = run("grad", f"{name}(x, 1)", "x=0.3", "--json").json
+    assert found["value"] == pytest.approx(value.item())
+    assert found["gradients"]["x"] == pytest.approx(x.grad.item())

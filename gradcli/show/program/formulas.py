@@ -250,8 +250,12 @@ class _Writer(ast.NodeTransformer):
         if entry := library.INDEXED.get(step.name):
             self._fit_target(node, entry, arguments, keywords)
             return
-        for place in _tensors_required(library.pytorch_function(step.name), arguments, keywords):
-            node.args[place] = parsed(f"torch.tensor({ast.unparse(node.args[place])})")
+        function = library.pytorch_function(step.name)
+        for place in _tensors_required(function, arguments, keywords):
+            number = ast.unparse(node.args[place])
+            if library.compares_values(function):
+                number = repr(float(arguments[place]))
+            node.args[place] = parsed(f"torch.tensor({number})")
 
     def _fit_target(
         self, node: ast.Call, entry: Loss, arguments: Sequence[Any], keywords: Mapping[str, Any]
@@ -329,7 +333,7 @@ def _tensors_required(
     """The positions of plain numbers that PyTorch takes only as tensors, found by trying."""
     for places in [[], *library.liftable(arguments)]:
         try:
-            function(*library.lifted(arguments, places), **keywords)
+            function(*library.lifted(function, arguments, places), **keywords)
         except (TypeError, AttributeError):
             continue
         return places
