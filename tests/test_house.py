@@ -67,8 +67,6 @@ MAY_LOAD_TORCH = {
     "commands",
     "watch",
 }
-GENERATORS = {"catalogue/generate_operators.py"}
-"""Scripts that write data into the repository and are never part of the program."""
 
 
 def room(path: Path) -> str:
@@ -94,12 +92,8 @@ def imported(tree: ast.AST) -> Iterator[str]:
                 yield from (f"gradcli.{alias.name}" for alias in node.names)
 
 
-def product() -> list[Path]:
-    return [path for path in FILES if str(path.relative_to(ROOT / "gradcli")) not in GENERATORS]
-
-
 def test_imports_follow_the_arrows() -> None:
-    for path in product():
+    for path in FILES:
         names = {*imports(path)}
         entered = {name.split(".")[1] for name in names if name.startswith("gradcli.")}
         assert entered - {"__version__"} <= ARROWS[room(path)], path
@@ -108,7 +102,7 @@ def test_imports_follow_the_arrows() -> None:
 
 
 def test_only_core_differentiates() -> None:
-    for path in product():
+    for path in FILES:
         for node in ast.walk(syntax(path)) if path.name != "core.py" else ():
             if isinstance(node, ast.Attribute):
                 assert node.attr != "backward", path
@@ -179,13 +173,13 @@ def test_the_house_does_not_grow() -> None:
 
 
 def test_files_and_folders_can_be_read_in_one_sitting() -> None:
-    assert {path.name: lines(path) for path in product() if lines(path) > 600} == {}
+    assert {path.name: lines(path) for path in FILES if lines(path) > 600} == {}
     folders = Counter(path.parent for path in FILES)
     assert {folder: count for folder, count in folders.items() if count > 25} == {}
 
 
 def test_a_name_of_a_file_means_one_thing() -> None:
-    names = Counter(path.name for path in product() if not path.is_relative_to(COMMANDS))
+    names = Counter(path.name for path in FILES if not path.is_relative_to(COMMANDS))
     assert {name for name, count in names.items() if count > 1} <= {"__init__.py"}
 
 
@@ -214,7 +208,7 @@ def test_every_command_is_a_folder_with_its_parts() -> None:
 
 def test_nothing_outside_its_folder_names_a_command() -> None:
     """Neither by an import nor by asking for the type of its result."""
-    for path in product():
+    for path in FILES:
         inside = path.relative_to(COMMANDS).parts[0] if path.is_relative_to(COMMANDS) else ""
         named = {
             name.split(".")[2]

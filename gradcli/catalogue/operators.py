@@ -1,6 +1,6 @@
 """The allow-list of expressions: the names of PyTorch, NumPy and math, and their functions.
 
-PyTorch's names are data, `operators.txt`, made by `generate_operators.py`; NumPy's and math's are
+PyTorch's names are data, `operators.txt`, made by `tools/allow_list.py`; NumPy's and math's are
 in `spellings.py`. Nothing here imports PyTorch: a function is a path such as `torch.exp`,
 `F.mse_loss`, `nn.MSELoss` or `Tensor.relu`, which `gradcli.evaluate` turns into the real one.
 """

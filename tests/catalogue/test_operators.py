@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcli.catalogue import generate_operators, operators
+from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError
 from gradcli.evaluate import library
 from gradcli.evaluate.machine import evaluate
@@ -27,6 +27,7 @@ from tests.operator_samples import (
     typable,
 )
 from tests.program import TORCH, run
+from tools import allow_list
 
 SPACES = ("torch", "F", "special", "linalg", "fft", "masked", "Tensor", "nn", "layers")
 
@@ -36,7 +37,7 @@ pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ign
 
 def test_the_allow_list_is_that_of_the_installed_pytorch() -> None:
     with open(operators.FILE, encoding="ascii") as file:
-        assert generate_operators.renewed() == file.read()
+        assert allow_list.renewed() == file.read()
 
 
 def test_every_name_of_the_allow_list_is_there_or_is_marked() -> None:
@@ -49,7 +50,7 @@ def test_every_name_of_the_allow_list_is_there_or_is_marked() -> None:
                 there = callable(library.function(found.path))
             except ExpressionError:
                 there = False
-            assert there or generate_operators.split(entry)[1:], entry
+            assert there or allow_list.split(entry)[1:], entry
 
 
 def test_a_name_that_only_another_pytorch_has_is_an_error_that_names_the_installed_one(
@@ -65,7 +66,7 @@ def test_a_name_that_only_another_pytorch_has_is_an_error_that_names_the_install
 
 def test_the_marks_of_the_allow_list_say_which_versions_have_a_name() -> None:
     def merged(known: str, found: str, version: str) -> list[str]:
-        return generate_operators.merged(
+        return allow_list.merged(
             {"torch": known.split()}, {"torch": found.split()}, version, "2.13"
         )["torch"]
 

@@ -1,4 +1,4 @@
-"""Generates `operators.txt` from PyTorch; the only module of the catalogue that imports torch.
+"""Generates `gradcli/catalogue/operators.txt` from PyTorch: `python -m tools.allow_list`.
 
 A public name is an operator if PyTorch lets tensor-like classes override it (so it neither reads,
 writes, loads, compiles nor sets state), if it does not end in `_`, and if one of its native schemas
@@ -81,7 +81,7 @@ DTYPES = """bfloat16 bool cdouble cfloat complex64 complex128 double float float
     int64 long short uint8"""
 CONSTANTS = "e inf nan pi"
 
-HEADER = "# What an expression may use of PyTorch {} and newer (+2.14: since 2.14, -2.14: no more), by generate_operators.py."
+HEADER = "# What an expression may use of PyTorch {} and newer (+2.14: since 2.14, -2.14: no more), by tools/allow_list.py."
 
 
 def pure_schemas() -> set[str]:
