@@ -5,7 +5,6 @@ again. It reads names of files in JSON, a line for some, and writes a JSON line 
 command's answer, its exit status, and what the program printed, watched and by itself.
 """
 
-import atexit
 import gc
 import json
 import os
@@ -17,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from tests.program import BASE, ROOT, child
+from tests.program import BASE, ROOT, at_the_end, child
 
 SECONDS = 60
 
@@ -46,7 +45,7 @@ def _runner() -> "subprocess.Popen[str]":
         [sys.executable, "-m", "tests.watch.together"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         cwd=ROOT, env={**BASE, "HOME": tempfile.gettempdir()}, text=True,
     )  # fmt: skip
-    atexit.register(runner.communicate)  # which closes its input and waits for its end
+    at_the_end(runner.communicate)  # which closes its input and waits for its end
     return runner
 
 
