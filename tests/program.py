@@ -128,12 +128,6 @@ def _called(
         return out.read(), err.read(), status
 
 
-def at_the_end(work: Callable[[], object]) -> None:
-    """Do this when this process ends; a fork of it that runs a program until its end does not."""
-    owner = os.getpid()
-    atexit.register(lambda: work() if os.getpid() == owner else None)
-
-
 @cache
 def _caller() -> "subprocess.Popen[bytes]":
     """The process that makes the calls of this one. It ends when this one does."""
@@ -143,7 +137,7 @@ def _caller() -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", *words, "tests.program"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         cwd=ROOT, env={**environ, **LARGE_PAGES}, start_new_session=True,
     )  # fmt: skip
-    at_the_end(caller.communicate)  # which closes its input and waits for its end
+    atexit.register(caller.communicate)  # which closes its input and waits for its end
     return caller
 
 
@@ -215,10 +209,12 @@ def child(
             os.chdir(cwd)
         signal.alarm(seconds)
         usual_signals()
+        atexit._clear()  # a program that is run until its end ends nothing of the tests
+        sys.excepthook = sys.__excepthook__
         encoding = env.get("PYTHONIOENCODING") or "utf-8"
         sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
         sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # noqa: SIM115
         sys.argv = ["gradcli", *words]
         status = entry.main()
         sys.stdout.flush()

@@ -18,7 +18,7 @@ from gradcli.show.document import (
     titled,
 )
 
-_SPECIAL = re.compile(r"[\\`*<~$|]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_SPECIAL = re.compile(r"[\\`*<~$|]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
 _BLOCK = re.compile(r"[-+=#>]|\d+(?=[.)])")
 """What makes a list, a heading or a quotation at the beginning of a paragraph."""
 _LINK = re.compile(r"\][(:\[]|\[\^")

@@ -11,6 +11,7 @@ as a comment `# exit 1` says.
     python -m tests.docs.test_docs --update PAGE...    rewrites the outputs of these pages alone
 """
 
+import atexit
 import difflib
 import math
 import os
@@ -129,7 +130,7 @@ def server() -> warm.Server | None:
     if not sys.platform.startswith("linux"):
         return None
     started = warm.Server()
-    program.at_the_end(started.__exit__)
+    atexit.register(started.__exit__)
     return started.__enter__()
 
 
@@ -438,6 +439,8 @@ def outputs(pages: Sequence[Path]) -> None:
 
 
 if __name__ == "__main__":
+    import torch  # noqa: F401 - all of it, as pytest has it, for programs that are watched
+
     if sys.argv[1:2] != ["--update"]:
         sys.exit("usage: python -m tests.docs.test_docs --update [PAGE...]")
     if sys.argv[2:]:

@@ -2,7 +2,6 @@
 it.
 """
 
-import re
 import subprocess
 import sys
 from typing import Any
@@ -453,7 +452,8 @@ def test_index_target_refused(
         if isinstance(target, float)
         else torch.tensor(target)
     )
-    with pytest.raises(error, match="^" + re.escape(message)) as refusal:
+    with pytest.raises(error) as refusal:
         implementations.index_target(read(text, Loss), torch.zeros(shape), values, place)
+    assert refusal.value.message.startswith(message)
     assert refusal.value.span is place
     assert refusal.value.hint

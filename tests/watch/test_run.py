@@ -309,3 +309,16 @@ def test_a_finding_names_the_file_of_a_module_beside_the_program(tmp_path: Path)
         (4, "cut(w * 2).sum().backward()")
     ]
     assert os.path.exists(tmp_path / "found.json")
+
+
+def test_a_program_may_leave_or_remove_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    (folder / "program.py").write_text(
+        "import os, torch\nx = torch.tensor(1.)\nos.remove('program.py')\nos.rmdir(os.getcwd())\n"
+        "(x**2).backward()\n",
+        encoding="utf-8",
+    )
+    ran = run("why", "--run", "program.py", cwd=str(folder))
+    assert ran.status == 1
+    assert "\n  program.py:" in ran.stdout

@@ -5,6 +5,7 @@ again. It reads names of files in JSON, a line for some, and writes a JSON line 
 command's answer, its exit status, and what the program printed, watched and by itself.
 """
 
+import atexit
 import gc
 import json
 import os
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from tests.program import BASE, ROOT, at_the_end, child
+from tests.program import BASE, ROOT, child
 
 SECONDS = 60
 
@@ -45,7 +46,7 @@ def _runner() -> "subprocess.Popen[str]":
         [sys.executable, "-m", "tests.watch.together"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         cwd=ROOT, env={**BASE, "HOME": tempfile.gettempdir()}, text=True,
     )  # fmt: skip
-    at_the_end(runner.communicate)  # which closes its input and waits for its end
+    atexit.register(runner.communicate)  # which closes its input and waits for its end
     return runner
 
 

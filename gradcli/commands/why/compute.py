@@ -5,6 +5,7 @@ import io
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from inspect import cleandoc
 
 import torch
@@ -49,18 +50,19 @@ def _found_in(file: str, arguments: Sequence[str]) -> RunResult:
     """The faults of a program of the user's, which is run."""
     from gradcli.watch.examine import examine  # which entries do without
 
+    shown = partial(_shown, typed=file, whole=os.path.abspath(file), folder=_folder())
     examination = examine(file, arguments)
     outcome = examination.outcome
     return RunResult(
         findings=[
             Found(
                 finding.entry,
-                _shown(finding.place.file, file),
+                shown(finding.place.file),
                 finding.place.line,
                 finding.place.text,
                 finding.text,
                 [
-                    Line(each.place.line, each.place.text, each.text, _shown(each.place.file, file))
+                    Line(each.place.line, each.place.text, each.text, shown(each.place.file))
                     for each in finding.also
                 ],
                 MISTAKES[finding.entry].title,
@@ -75,12 +77,20 @@ def _found_in(file: str, arguments: Sequence[str]) -> RunResult:
     )
 
 
-def _shown(path: str, typed: str) -> str:
-    """A file as the user typed it, or relative to the current folder if it is in it."""
-    if path == os.path.abspath(typed):
+def _shown(path: str, typed: str, whole: str, folder: str) -> str:
+    """A file as the user typed it, or relative to the folder of the call if it is in it."""
+    if path == whole:
         return typed
-    relative = os.path.relpath(path)
+    relative = os.path.relpath(path, folder) if folder else os.pardir
     return path if relative.startswith(os.pardir) else relative
+
+
+def _folder() -> str:
+    """The current folder, which a program may leave or remove; empty if it has been removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def demonstrations(mistake: Mistake) -> tuple[Demonstration, Demonstration]:
