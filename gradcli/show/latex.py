@@ -37,6 +37,8 @@ BROAD = 24
 ROWS = 40
 """Lines of one tabular, at most."""
 _NUMBER = re.compile(r"(-?)(inf|nan|\d+(?:\.\d+)?)(?:e([-+]?\d+))?")
+_SLOPE = re.compile(r"d/d([^\W\d][\w.]*)")
+"""The row of a gradient in a narrow ledger."""
 _BREAKS = re.compile(r"(?<=[,;:=*/+@)\]._(])(?=\w)")
 """Where a line of code may be broken."""
 _BREAK = r"\allowbreak{}"
@@ -204,6 +206,8 @@ class _Writer:
         """An expression in a line: mathematics, or code if it is wide or more than one statement."""
         if found := PLACE.fullmatch(text):
             return f"${self._indexed(found[1])}_{{{found[2].replace(',', ', ')}}}$"
+        if slope := _SLOPE.fullmatch(text):
+            return rf"$\mathrm{{d}}/\mathrm{{d}}{self._symbols.symbol(slope[1])}$"
         typed = code(text)
         if ";" in text:
             return typed

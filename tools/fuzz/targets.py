@@ -65,7 +65,7 @@ def _read_words(words: str) -> None:
     command, *rest = json.loads(words) or [""]
     world = World.current()
     found = program._read(program._command([command]), rest, world)
-    if command not in ("batch", "completion", "functions", "server", "why"):
+    if command not in ("batch", "completion", "functions", "server", "session", "why"):
         check(found.request, lambda: "1 2 3")
 
 
