@@ -80,6 +80,7 @@ def test_parallel_splits_a_file_by_itself(folder: Path) -> None:
     assert answered(folder) == SQUARES
 
 
+@pytest.mark.exhaustive
 def test_the_tasks_of_a_slurm_array_answer_every_part(folder: Path) -> None:
     """Slurm itself is not needed: it runs the script once per task, with the task's number."""
     (folder / "array.sh").write_text(recipe("#!/bin/bash\n#SBATCH"), encoding="utf-8")

@@ -40,6 +40,11 @@ def test_what_is_too_heavy_has_a_reason() -> None:
         assert all(len(text or "") <= 2000 for text in answer["formulas"].values())
 
 
+def test_a_condition_of_a_single_number_as_an_index_has_a_reason() -> None:
+    ran = run("derive", "x[x > 0].sum()", "x=2", "--json")
+    assert (ran.status, ran.json["reasons"]) == (1, {"x": "no rule for this index"})
+
+
 def test_each_step_of_a_deep_network_is_short() -> None:
     job = layers(12)
     inputs = [f"{name}={value}" for name, value in job["inputs"].items()]

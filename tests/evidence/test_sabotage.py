@@ -30,6 +30,7 @@ def test_no_text_is_wrong_with_a_rule_broken(double: None) -> None:
     assert tally.counts["texts still shown"]  # and do not make every one fail
 
 
+@pytest.mark.exhaustive
 def test_without_verification_some_would_be(double: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(derive, "TOLERANCE", math.inf)
     tally = sabotage(*sample(), 1, SEED, seconds=math.inf)

@@ -11,10 +11,12 @@ from tools import soak
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
+@pytest.mark.exhaustive
 def test_a_crowd_of_calls_some_killed_while_the_server_dies_and_comes_back() -> None:
     assert soak.calls(24, lives=2) == []
 
 
+@pytest.mark.exhaustive
 def test_threads_in_forks_are_those_of_a_cold_process() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tools.forks", "--number", "1"],

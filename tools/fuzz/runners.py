@@ -426,7 +426,9 @@ def _judge(
     if ended.status == 2:
         said = "\n".join([*words, given.stdin.decode(errors="replace")])
         complaint = (
-            complaint or invariants.of_error(err, said) or ("stdout is not empty" if out else "")
+            complaint
+            or invariants.of_error(err, said)
+            or ("stdout is not empty" if out and words[0] != "session" else "")
         )
     elif ended.status in (0, 1):
         if ended.status == 1 and not (words[:1] in (("batch",), ("server",)) or _tests(plain)):

@@ -20,6 +20,8 @@ def _index(value: Any, places: Any) -> Any:
         return value[plain(places) if isinstance(places, Value) else places]
     places = list(places) if isinstance(places, tuple) else [places]
     given = sum(place is not None and place is not Ellipsis for place in places)
+    if given > len(value.sides):  # a condition of a single number, as in x[x > 0]
+        raise NoRuleError("no rule for this index")
     if not any(place is Ellipsis for place in places):
         places.append(Ellipsis)
     at = next(i for i, place in enumerate(places) if place is Ellipsis)
