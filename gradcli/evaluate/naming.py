@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from gradcli.evaluate.trace import TAKING_APART, ExecutedOp, Trace
+from gradcli.language.assignment import in_expression
 from gradcli.language.expressions.program import Step
 from gradcli.language.expressions.substitution import spelled
 
@@ -17,7 +18,9 @@ NAMELESS = "..."
 
 
 class Names:
-    """The names of one run's tensors. Every name is an expression, and no two tensors share one."""
+    """The names of one run's tensors. Every name is an expression or a parameter such as
+    `net.0.weight`, and no two tensors share one.
+    """
 
     def __init__(self, trace: Trace) -> None:
         self._program = trace.program
@@ -25,6 +28,7 @@ class Names:
         self._reserved = {*trace.inputs, *trace.program.assigned}
         self._used = set(trace.inputs)
         self._names = {id(tensor): name for name, tensor in trace.inputs.items()}
+        self._parameters = {name: in_expression(name) for name in trace.inputs if "." in name}
         self._counted = 0
         self._labels = {}
         for op in trace.operations:
@@ -40,9 +44,10 @@ class Names:
         return self._labels[id(operation)]
 
     def operands(self, operation: ExecutedOp) -> list[str]:
-        """The names of the operands of an operation, by place."""
+        """The operands of an operation as expressions, by place."""
         originals = {id(use.alias): use.tensor for use in operation.uses}
-        return [self.of(originals.get(id(operand), operand)) for operand in operation.arguments]
+        names = [self.of(originals.get(id(each), each)) for each in operation.arguments]
+        return [self._parameters.get(name, name) for name in names]
 
     def of(self, value: Any) -> str:
         """The name of a tensor, the text of a number."""

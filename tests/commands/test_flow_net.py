@@ -539,3 +539,10 @@ def test_a_job_of_a_batch_is_the_call(tmp_path: Path) -> None:
     }
     (found,) = answers([job])
     assert found == {**run("flow", *NET, "x=1,2", "net.2.bias=3", "--json").json, "id": None}
+
+
+def test_a_result_without_elements_has_no_gradient_to_begin_with() -> None:
+    ran = run(
+        "flow", "--net", "nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 0))", "x=ones(3,3)", "--json"
+    )
+    assert ran.json["verdict"] == "net: vanishing, the gradient of the result is 0 already"

@@ -301,3 +301,12 @@ def test_a_dropout_draws_the_same_mask_for_every_evaluation() -> None:
         ran = run(command, text, "x=1,2", "--check", "--json").json
         assert ran["ok"]
         assert any(any(row) for row in ran["gradients"]["net.0.weight"])
+
+
+def test_a_rule_writes_a_parameter_as_the_expression_does() -> None:
+    net = "net = nn.Sequential(nn.Linear(2, 1), nn.Tanh()); net(x).sum() + net[0].weight.norm()*3"
+    ledger = run("grad", net, "x=1,2", "--explain", "--json").json["ledger"]
+    rules = {row["operation"]: row["rule"] for row in ledger}
+    assert rules["norm -> net.0.weight"] == "net[0].weight/net[0].weight.norm()"
+    masked = ("torch.masked.std(x, mask=t)", "x=1,2,4", "t=tensor([True, False, True])")
+    assert run("grad", *masked, "--explain", "--get", "value").stdout.startswith("2.12132")

@@ -423,12 +423,12 @@ def _judge(
     allowed = ["../home/gradcli"] if words[:1] == ("session",) else []  # its socket and its log
     traces = _traces(scratch, [*allowed, *targets] if ended.status in (0, 1) else allowed)
     complaint = "; ".join(filter(None, traces))
-    if ended.status == 2:
+    if words[:1] == ("session",) and not helped and ended.status in (0, 1, 2):
+        complaint = complaint or ("fault" if invariants.FAULT in err else "")  # many calls in one
+    elif ended.status == 2:
         said = "\n".join([*words, given.stdin.decode(errors="replace")])
         complaint = (
-            complaint
-            or invariants.of_error(err, said)
-            or ("stdout is not empty" if out and words[0] != "session" else "")
+            complaint or invariants.of_error(err, said) or ("stdout is not empty" if out else "")
         )
     elif ended.status in (0, 1):
         if ended.status == 1 and not (words[:1] in (("batch",), ("server",)) or _tests(plain)):

@@ -48,7 +48,7 @@ def verdict(
                 lost = f"the gradient for {rows[i].name} is not finite in {dtype}"
                 return f"{name}: exploding, {lost}", None
             if norms[i] == 0:
-                return f"{name}: vanishing, {_cut(network.layers[i + 1], done, i + 1, dtype)}", None
+                return f"{name}: vanishing, {_cut(network.layers, done, i + 1, dtype)}", None
     if change is None:
         return f"{name}: one layer alone, so there is no factor per layer", None
     between = range(change.last, change.first, -1)
@@ -80,8 +80,11 @@ def verdict(
     return f"{name}: {change.word}, {text}: {told}{most}", change
 
 
-def _cut(layer: Layer, done: Run, i: int, dtype: str) -> str:
-    """Why the gradient that layer `i` passes on is exactly 0."""
+def _cut(layers: Sequence[Layer], done: Run, i: int, dtype: str) -> str:
+    """Why the gradient that layer `i` passes on is exactly 0; behind the last one, why it begins so."""
+    if i == len(layers):
+        return "the gradient of the result is 0 already"
+    layer = layers[i]
     if layer.call and not bool(slope_at(done, i).any()):
         return f"no gradient passes {layer.title}: its slope is 0 at every output"
     if layer.weights and not any(bool(weight.any()) for weight in layer.weights):

@@ -137,7 +137,8 @@ def _correction(operation: ExecutedOp) -> float:
     flags = [value for value in operation.arguments[1:] if isinstance(value, bool)]
     correction = operation.keywords.get("correction")
     if correction is None:
-        return 0 if False in (*flags, *operation.keywords.values()) else 1
+        flags += [value for value in operation.keywords.values() if isinstance(value, bool)]
+        return 0 if False in flags else 1
     return correction or 0
 
 
