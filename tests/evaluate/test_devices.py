@@ -74,7 +74,7 @@ def test_the_program_makes_modules_on_the_cpu_and_moves_them_unless_they_draw() 
     assert written.lines == [made, "    linear = nn.Linear(3, 2)", 'linear.to("meta")']
     lines = "\n".join(written.lines)
     head = "import torch\nfrom torch import nn\ntorch.set_default_device('meta')\n"
-    end = "torch.set_default_device('cpu')"
+    end = "torch.set_default_device(None)"
     body = f"{lines}\nprint(({written.value.replace('x', 'torch.ones(3)')}).device)"
     assert printed(f"{head}{body}\n{end}") == "meta\n"
     text = "net = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5)); net(x)"
