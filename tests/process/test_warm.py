@@ -304,9 +304,10 @@ def working(server: Server, call: "subprocess.Popen[bytes]", client: int = 0) ->
 
 def gone(pid: int) -> bool:
     """Whether a process has ended."""
-    return not os.path.exists(f"/proc/{pid}") or " Z " in Path(f"/proc/{pid}/stat").read_text(
-        encoding="utf-8"
-    )
+    try:
+        return " Z " in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):  # before it was opened, or while it was read
+        return True
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
