@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from gradcli.cli import main as program
@@ -56,8 +56,9 @@ class Caller:
 
         def relay(number: int, frame: object) -> None:
             received.append(number)
-            if pid:
-                os.kill(pid, number)
+            with suppress(ProcessLookupError):  # the call may just have ended
+                if pid:
+                    os.kill(pid, number)
 
         pid = 0
         lifeline = os.pipe()
