@@ -1,7 +1,9 @@
 """Which cases of a corpus a test tries: a few that differ in kind, or with `just exhaustive` all."""
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import pytest
 
 Case = TypeVar("Case")
 Choose = Callable[[Iterable[Case], Callable[[Case], Hashable]], list[Case]]
@@ -19,6 +21,11 @@ def first_of_each(cases: Iterable[Case], kind: Callable[[Case], Hashable]) -> li
 def every(cases: Iterable[Case], kind: Callable[[Case], Hashable]) -> list[Case]:
     """All cases."""
     return [*cases]
+
+
+def rare(*case: Any) -> Any:
+    """A case of `parametrize` that only `just exhaustive` tries."""
+    return pytest.param(*case, marks=pytest.mark.exhaustive)
 
 
 def thirds(cases: Iterable[Case]) -> Callable[[Case], Hashable]:

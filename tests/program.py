@@ -8,6 +8,7 @@ and folder, and the whole program from `main` on. `cold` starts a fresh Python.
 
 import atexit
 import contextlib
+import faulthandler
 import gc
 import io
 import json
@@ -209,6 +210,7 @@ def child(
             os.chdir(cwd)
         signal.alarm(seconds)
         usual_signals()
+        faulthandler.disable()  # of pytest, which writes to the screen of the tests
         atexit._clear()  # a program that is run until its end ends nothing of the tests
         sys.excepthook = sys.__excepthook__
         encoding = env.get("PYTHONIOENCODING") or "utf-8"

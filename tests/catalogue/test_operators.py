@@ -148,7 +148,7 @@ def outputs(value: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def gradients(value: Tensor, inputs: dict[str, Tensor]) -> list[Tensor | None]:
-    """The vjp of some fixed numbers by every input that wants one; None for the others."""
+    """The vjp of some fixed numbers for every input that requires one; None for the others."""
     seed(1)
     wanted = [tensor for tensor in inputs.values() if tensor.requires_grad]
     found = iter(

@@ -28,6 +28,7 @@ from gradcli.cli import progress
 from gradcli.language.limits import Limit
 from gradcli.world import World
 from tests import program
+from tests.choice import rare
 from tests.process.test_supervision import (
     LONG_PRODUCT,
     LONG_SINGLE,
@@ -281,7 +282,7 @@ def test_whatever_is_written_a_closed_pipe_is_met_silently(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-@pytest.mark.parametrize("words", FORMS[::2], ids=" ".join)
+@pytest.mark.parametrize("words", [*FORMS[::2], *map(rare, FORMS[1::2])], ids=" ".join)
 def test_whatever_is_written_a_full_disk_is_one_error(words: list[str], tmp_path: Path) -> None:
     (tmp_path / "jobs.jsonl").write_text(JOBS[:2000])
     reader, full = os.open(os.devnull, os.O_RDONLY), os.open("/dev/full", os.O_WRONLY)

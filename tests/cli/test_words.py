@@ -382,7 +382,7 @@ def test_every_command_has_help_with_two_or_three_examples_that_run(command: str
         examples
         if command not in ("batch", "session", "server", "completion", "why", "check")
         else ()
-    ):  # these want more than words
+    ):  # these need more than words
         *pipes, call = example.split("|") if example.startswith("seq") else [example]
         stdin = "\n".join(map(str, range(-5, 6))) if pipes else ""
         assert run(*shlex.split(call)[1:], stdin=stdin).status == 0, example

@@ -27,6 +27,7 @@ from gradcli.language.limits import JOB_TEXT
 from gradcli.process import fork, pool
 from gradcli.process.pool import FRAME, Begin, Work, answers
 from gradcli.process.worker import Limits, cause
+from tests.choice import rare
 from tests.program import BASE, TORCH, child, lines_of, run, usual_signals
 from tests.program import fork as fork_loaded
 from tests.warm import all_of, until
@@ -311,6 +312,9 @@ INSIDE, IN_THE_LOOP = (
         (INSIDE, ZeroDivisionError("a slip\nof ours")),
         (INSIDE, SystemExit("a slip of ours")),
         (IN_THE_LOOP, KeyError("a slip of ours")),
+        rare(IN_THE_LOOP, ZeroDivisionError("a slip\nof ours")),
+        rare(IN_THE_LOOP, SystemExit("a slip of ours")),
+        rare(INSIDE, KeyError("a slip of ours")),
     ],
 )
 def test_a_fault_of_gradclis_own_is_told_whole(
@@ -379,7 +383,7 @@ def echo(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
     return b"%d" % number, True, True
 
 
-@pytest.mark.parametrize("place", [1, FRAME, 700])
+@pytest.mark.parametrize("place", [1, rare(FRAME - 1), FRAME, rare(FRAME + 1), 700])
 def test_a_worker_that_cannot_go_on_costs_no_answer_and_repeats_none(place: int) -> None:
     assert answered(
         lambda line, number, begin: (*echo(line, number, begin)[:2], number != place), 700

@@ -18,6 +18,7 @@ import torch._dynamo  # which the plain loops load; descend itself does not
 from gradcli.catalogue.optimizers import LINES
 from gradcli.commands.descend import updates
 from gradcli.evaluate.job import default_dtype
+from tests.choice import rare
 from tests.commands.test_descend import OPTIMIZERS
 from tests.program import run
 
@@ -173,9 +174,7 @@ def by_hand(filled: str) -> torch.Tensor:
     return wide(eval(text, dict(PYTORCH)))
 
 
-@pytest.mark.parametrize(
-    "dtype", ["float64", pytest.param("float32", marks=pytest.mark.exhaustive)]
-)
+@pytest.mark.parametrize("dtype", ["float64", rare("float32")])
 @pytest.mark.parametrize(("name", "arguments"), CASES, ids=str)
 def test_the_updates_add_up_and_the_formulas_give_the_numbers(
     name: str, arguments: dict[str, Any], dtype: str

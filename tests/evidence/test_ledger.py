@@ -25,6 +25,7 @@ from gradcli.language.expressions.substitution import substituted
 from gradcli.language.source import Source
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import LedgerRow, Subject
+from tests.choice import rare
 from tests.program import run
 
 EPS = torch.finfo(torch.float64).eps
@@ -203,11 +204,14 @@ def programs(draw: st.DrawFn) -> Program:
     return Program(statements, operation(label, *UNARY[label], whole), inputs)
 
 
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
-@given(programs())
-def test_every_product_is_what_autograd_passed_on(program: Program) -> None:
+@pytest.mark.parametrize("count", [150, rare(500)])
+def test_every_product_is_what_autograd_passed_on(count: int) -> None:
+    settings(max_examples=count, derandomize=True, suppress_health_check=list(HealthCheck))(
+        given(programs())(products_are_autograds)
+    )()
+
+
+def products_are_autograds(program: Program) -> None:
     wanted, _ = plain(program, ("x", "w", "b"))
     by = tuple(name for name, gradient in wanted.items() if gradient is not None)
     _, paths = plain(program, by)

@@ -313,7 +313,7 @@ def _plainly(text: str, x: Tensor, y: Tensor) -> Tensor:
 
 
 def test_not_a_number_is_told_where_one_came_out_and_its_cause_is_on_the_way() -> None:
-    """What has nothing to do with a number that is not finite is no cause of it, though it may not
+    """What has nothing to do with a number that is not finite is not a cause of it, though it may not
     be finite itself.
     """
     hits = 0
@@ -404,7 +404,7 @@ def test_what_does_not_lead_to_the_result_and_what_autograd_does_not_follow_are_
         ("h = 2*x; h = h + 1; h**2", {"h": 2}),
         ("h = 2*x; h += 1; h *= 3; h", {"h": 3}),
         ("h = 2*x; k = h; k**2", {}),
-        ("n = 2; n = 3; n*x", {}),  # plain numbers, which are no steps
+        ("n = 2; n = 3; n*x", {}),  # plain numbers, which are not steps
         ("a, b = x, 2*x; a, b = b, a; a*b", {"a": 2, "b": 2}),
         ("h = 2*x; h = 3*x", {"h": 2}),
     ],

@@ -14,6 +14,7 @@ import pytest
 
 from gradcli.installed import torch_version
 from gradcli.process import deferral
+from tests.choice import rare
 from tests.program import BASE, ROOT, cold
 from tools.deferral import ORDER
 
@@ -109,10 +110,10 @@ def test_once_a_module_is_used_nothing_differs_from_a_plain_import(plain: Any) -
     "use",
     [
         "import torch; torch.fx.symbolic_trace",
-        pytest.param("from torch.distributions import Normal", marks=pytest.mark.exhaustive),
-        pytest.param("import torch; torch.export.export", marks=pytest.mark.exhaustive),
+        rare("from torch.distributions import Normal"),
+        rare("import torch; torch.export.export"),
         "import torch; f = torch.set_default_dtype; f(torch.float64); dir(torch.ao); f(torch.float32)",
-        pytest.param("import torch; bool(torch.jit.script)", marks=pytest.mark.exhaustive),
+        rare("import torch; bool(torch.jit.script)"),
     ],
 )
 def test_the_first_use_may_be_any(use: str, plain: Any) -> None:
@@ -125,8 +126,8 @@ def test_the_first_use_may_be_any(use: str, plain: Any) -> None:
     "taken_off",
     [
         "torch.functional",
-        pytest.param("torch._tensor_str", marks=pytest.mark.exhaustive),
-        pytest.param("torch.nn.modules.linear", marks=pytest.mark.exhaustive),
+        rare("torch._tensor_str"),
+        rare("torch.nn.modules.linear"),
         "",
     ],
 )

@@ -27,6 +27,7 @@ from gradcli.process import server as process_server
 from gradcli.process import server_worker, wire
 from gradcli.process.worker import Progress
 from tests import program
+from tests.choice import Choose, rare
 from tests.program import ROOT, Ran
 from tests.warm import SURROUNDINGS, Server, on_a_terminal, until
 
@@ -100,13 +101,14 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     ("words", "stdin"), CASES, ids=[" ".join(words)[:50] for words, _ in CASES]
 )
 def test_a_warm_call_is_a_cold_call_byte_for_byte(
-    words: tuple[str, ...], stdin: str, server: Server
+    words: tuple[str, ...], stdin: str, server: Server, choose: Choose[dict[str, str]]
 ) -> None:
-    """In a pipe, in two surroundings, against the whole program run in a process forked from the
-    tests' own; `python -m tools.soak equality` goes through all of them.
+    """In a pipe, against the whole program run in a process forked from the tests' own: without
+    variables, and in other surroundings for each call.
     """
-    others = (*SURROUNDINGS[1:], {"COLUMNS": "30"})
-    for more in ({}, others[zlib.crc32(" ".join(words).encode()) % len(others)]):
+    others = [*SURROUNDINGS[1:], {"COLUMNS": "30"}]
+    first = zlib.crc32(" ".join(words).encode()) % len(others)
+    for more in choose([{}, *others[first:], *others[:first]], bool):
         env = {**server.env, **more}
         cold = program.run(*words, stdin=stdin, env=env)
         assert server.run(*words, stdin=stdin, env=more) == cold
@@ -194,6 +196,9 @@ JOB = """'{"command": "activate", "names": "relu", "x": 1}'"""
         (WRONG, "ulimit -Sn 100;", 0),
         (CALL, "ulimit -Sn 300;", 1),
         (WRONG, "chrt --idle 0", 0),
+        rare(CALL, "ulimit -t 1000;", 0),
+        rare(CALL, "ulimit -Sn 100;", 0),
+        rare(CALL, "chrt --idle 0", 0),
     ],
 )
 def test_what_a_worker_cannot_take_over_runs_cold(
@@ -470,11 +475,18 @@ MISFITS: dict[str, Callable[[Server, Path], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("misfit", MISFITS)
-def test_whatever_does_not_fit_runs_cold(misfit: str, server: Server, short: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(QUICK, ("", "error:", 2)), rare((*MSE, "--get", "value"), ("1.0\n", "", 0))],
+    ids=["quick", "whole"],
+)
+def test_whatever_does_not_fit_runs_cold(
+    words: tuple[str, ...], expected: tuple[str, str, int], misfit: str, server: Server, short: Path
+) -> None:
     env = MISFITS[misfit](server, short)
     done: list[Ran] = []
-    assert server.served(lambda: done.append(server.run(*QUICK, env=env))) == 0
-    assert (done[0].stdout, done[0].stderr[:6], done[0].status) == ("", "error:", 2)
+    assert server.served(lambda: done.append(server.run(*words, env=env))) == 0
+    assert (done[0].stdout, done[0].stderr[:6], done[0].status) == expected
 
 
 def test_the_way_in_of_the_tests_above_works(server: Server, short: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.choice import rare
 from tests.program import printed as output
 from tests.program import run
 
@@ -237,7 +238,7 @@ def same(number: float, other: float, tolerance: float) -> bool:
 
 @pytest.mark.parametrize(
     "command",
-    [*COMMANDS, *(pytest.param(each, marks=pytest.mark.exhaustive) for each in documented())],
+    [*COMMANDS, *(rare(each) for each in documented())],
 )
 def test_the_program_prints_the_numbers_of_the_json(command: str) -> None:
     words = shlex.split(command)

@@ -56,7 +56,7 @@ def mermaid(text: str) -> tuple[Counter[str], int]:
 
 
 def treed(text: str) -> tuple[Counter[str], int]:
-    """And from the tree: every line but the first is an edge, and what is drawn above is no node of
+    """And from the tree: every line but the first is an edge, and what is drawn above is not a node of
     its own.
     """
     lines = [line for line in text.splitlines() if line]

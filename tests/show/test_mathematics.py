@@ -190,16 +190,16 @@ def test_every_expression_of_the_documentation_and_the_catalogue_is_mathematics(
     assert len(corpus) > 250
     names = "xwWAXabyt"
     reader, read = mathtext.MathTextParser("path"), 0
-    for place, text in enumerate(corpus):
-        for rank in range(3):
-            found = latex(text, dict.fromkeys(names, rank) if rank else {})
+    for text in corpus:
+        for ranks in ({}, dict.fromkeys(names, 1), dict.fromkeys(names, 2)):
+            found = latex(text, ranks)
             assert problems(found) == [], text
-            if rank == place % 3 and r"\begin" not in found and r"\bmod" not in found:
+            if r"\begin" not in found and r"\bmod" not in found:
                 for ours, theirs in OTHERWISE.items():
                     found = found.replace(ours, theirs)
                 reader.parse(f"${found}$")
                 read += 1
-    assert read > 170
+    assert read > 500
 
 
 def test_a_sum_of_thousands_of_terms_and_a_chain_of_methods() -> None:

@@ -2,7 +2,7 @@
 
 `cases/fuzzed.txt` holds jobs as lines of a batch, each over what becomes of it: the kind and the
 message of its error, or its value and the codes of its notes. Run this file as a program to write
-them anew, for a reader to compare.
+them again, for a reader to compare.
 """
 
 import json
@@ -112,7 +112,7 @@ def test_the_same_seed_draws_the_same_inputs() -> None:
 
 
 def update() -> None:
-    """Write what becomes of each job anew."""
+    """Write what becomes of each job again."""
     FILE.write_text(
         "\n\n".join(f"{job}\n  {now}" for job, now in found().items()) + "\n", encoding="utf-8"
     )

@@ -19,7 +19,7 @@ def test_a_crowd_of_calls_some_killed_while_the_server_dies_and_comes_back() -> 
 @pytest.mark.exhaustive
 def test_threads_in_forks_are_those_of_a_cold_process() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tools.forks", "--number", "1"],
+        [sys.executable, "-m", "tools.forks", "--number", "3"],
         cwd=ROOT,
         capture_output=True,
         check=False,

@@ -21,7 +21,7 @@ MARK = "# <--"
 
 
 def written(source: str, folder: Path) -> dict[str, str]:
-    """The programs of a case file, written into files: what stands behind `===`, by file."""
+    """The programs of a case file, written into files: what follows `===`, by file."""
     with open(source, encoding="utf-8") as file:
         _, *parts = re.split(r"^=== (.*)\n", file.read(), flags=re.MULTILINE)
     files = {}
