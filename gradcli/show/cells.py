@@ -8,7 +8,17 @@ from torch import Tensor
 
 from gradcli.show import numbers
 from gradcli.show.document import Part, TextColumn, Texts, TextTable
-from gradcli.show.table import Block, Bracketed, Cells, LineChart, Places, Table, chosen, take
+from gradcli.show.table import (
+    Block,
+    Bracketed,
+    Cells,
+    LineChart,
+    Places,
+    Table,
+    chosen,
+    on_screen,
+    take,
+)
 
 THRESHOLD = 1000
 EDGE = 3
@@ -29,13 +39,12 @@ def parts(
     its title contains, and no curve.
     """
     found: list[Part] = []
-    for each in drawn:
+    for each in on_screen(drawn, full=full):
         if isinstance(each, Bracketed):
             each = each.table
         if isinstance(each, Table):
-            if each.screen and (full or not each.more):
-                table = text_table(each, digits, full=full)
-                found.append(replace(table, formula=_contained(each.title, expressions)))
+            table = text_table(each, digits, full=full)
+            found.append(replace(table, formula=_contained(each.title, expressions)))
         elif not isinstance(each, LineChart):
             found.append(each)
     return found

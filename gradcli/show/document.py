@@ -106,14 +106,10 @@ class TextTable:
     @property
     def blocks(self) -> Iterator[tuple[list[tuple[str, ...]], bool]]:
         """The rows of each block, and whether a line separates them from those above."""
-        before = False
-        for number, first in enumerate(self.columns[0].blocks if self.columns else ()):
+        firsts = self.columns[0].blocks if self.columns else []
+        for number, line in enumerate(lined(firsts, ruled=self.ruled)):
             cells = (column.blocks[number] for column in self.columns)
-            yield (
-                list(zip(*cells, strict=True)),
-                number > 0 and (before or (self.ruled and first.several)),
-            )
-            before = first.several
+            yield list(zip(*cells, strict=True)), line
 
     @property
     def remarks(self) -> "Iterator[Prose | Code]":
@@ -124,6 +120,15 @@ class TextTable:
                 yield Code("\n".join(line[2:] for line in group), "text")
             else:
                 yield from map(Prose, group)
+
+
+def lined(blocks: Sequence[Texts], *, ruled: bool) -> list[bool]:
+    """Whether a line separates each block from the one above it: one follows each block of several
+    rows, and with `ruled` one precedes it too.
+    """
+    several = [block.several for block in blocks]
+    above = [False, *several]
+    return [i > 0 and (above[i] or (ruled and own)) for i, own in enumerate(several)]
 
 
 _Column = TypeVar("_Column")

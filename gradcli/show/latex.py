@@ -131,7 +131,7 @@ class _Writer:
         return max(map(_breadth, (self._mixed(column.heading), *cells)))
 
     def _tabulars(self, table: TextTable, measured: Sequence[_Measured]) -> Iterator[str]:
-        """The rows of a table that is no wider than a page, ROWS lines of them in each tabular."""
+        """The rows of a table that fits the width of a page, ROWS lines of them in each tabular."""
         columns, widths = table.columns, [width for _, width in measured]
         broad = [i for i, each in enumerate(measured) if each.least < each.width]
         room = WIDTH - _breadth_of([each for each in measured if each.least == each.width])
@@ -232,7 +232,7 @@ def _breadth(text: str) -> int:
 
 
 def _guarded(row: str) -> str:
-    r"""A row whose beginning is no argument of the `\\` or the line before it."""
+    r"""A row whose beginning cannot be read as an argument of the `\\` or the line before it."""
     return f"{{}}{row}" if row[:1] in ("[", "*", "(") else row
 
 

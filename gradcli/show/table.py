@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypeVar, overload
 
 from torch import Tensor
 
@@ -126,8 +126,6 @@ class LineChart:
     values: Tensor
     name: str
     along: str
-    screen: bool = field(default=True, init=False)
-    more: bool = field(default=False, init=False)
 
 
 class Mark(NamedTuple):
@@ -146,8 +144,20 @@ class Bracketed:
 
     texts: Sequence[tuple[str, Iterable[Mark]]]
     table: Table
-    screen: bool = field(default=True, init=False)
-    more: bool = field(default=False, init=False)
+
+
+_Drawn = TypeVar("_Drawn")
+
+
+def on_screen(drawn: Iterable[_Drawn], *, full: bool) -> list[_Drawn]:
+    """What a terminal or another page shows: no table that is for CSV alone and, unless `full`, none
+    that only --full shows.
+    """
+    return [
+        each
+        for each in drawn
+        if not isinstance(each, Table) or (each.screen and (full or not each.more))
+    ]
 
 
 def chosen(table: Table) -> Table:

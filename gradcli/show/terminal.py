@@ -15,10 +15,10 @@ from rich.cells import cell_len
 from gradcli.page import Page, frame
 from gradcli.show import brackets
 from gradcli.show.cells import Drawn, text_table
-from gradcli.show.document import TextColumn, Texts, TextTable, groups, text_width
+from gradcli.show.document import TextColumn, Texts, TextTable, groups, lined, text_width
 from gradcli.show.pictures import curve
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.table import Bracketed, LineChart, Table
+from gradcli.show.table import Bracketed, LineChart, Table, on_screen
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class Style:
 def render(tables: Sequence[Drawn], style: Style) -> str:
     """The tables and curves for the screen, separated by blank lines, ended by a line feed."""
     page = Page(colour=style.colour)
-    shown = [table for table in tables if table.screen and (style.full or not table.more)]
-    for number, table in enumerate(shown):
+    for number, table in enumerate(on_screen(tables, full=style.full)):
         if number:
             page.line()
         if isinstance(table, Bracketed):
@@ -202,9 +201,8 @@ def _draw_piece(
     slots = (f"{before}%s{' ' * blank}{pad}" for blank, pad in zip(blanks, afters, strict=True))
     template = edged(slots, edges)
     page.write("\n".join(lines) + "\n")
-    blocks = columns[0].blocks
-    for number, block in enumerate(blocks):
-        if box and number and (blocks[number - 1].several or (ruled and block.several)):
+    for number, line in enumerate(lined(columns[0].blocks, ruled=ruled)):
+        if box and line:
             page.write(page.styled(box.get_row(whole, "row"), "dim") + "\n")
         for rows in _rows(template, columns, widths, number):
             page.write(rows)
