@@ -13,7 +13,7 @@ from typing import Any
 from gradcli.commands import Command
 from gradcli.errors import UsageError, printable
 from gradcli.options.fill import from_words
-from gradcli.options.shared import PICTURE_FORMS, TABLE_FILES, TABLELESS, OutputOptions
+from gradcli.options.shared import OutputOptions
 from gradcli.world import World
 
 
@@ -153,9 +153,9 @@ class Result:
         for name in form:
             if name not in self._command.output:
                 raise UsageError(f"{self._command.name} has no form {name!r}")
-        tables = not form.keys() & TABLELESS or form.get("out", "").endswith(TABLE_FILES)
-        given = {**self._tables, **form} if tables else form
-        shown = from_words(OutputOptions, [], given, str)
+        shown = from_words(OutputOptions, [], form, str)
+        if not temporary or shown.tables_in_file(self._request):
+            shown = from_words(OutputOptions, [], {**self._tables, **form}, str)
         if temporary:  # elsewhere it would refuse to leave the ledger of --explain out
             shown.check_with(self._request)
         page = self._command.page
@@ -168,7 +168,7 @@ class Result:
         from gradcli.api.caller import undisturbed
         from gradcli.commands.forms import show
 
-        if self._request.pictures and form.get("out", "").endswith(PICTURE_FORMS):
+        if shown.is_picture(self._request):
             load_matplotlib()
         with undisturbed(self._request.device):
             return show(self._request, self._result, shown, nowhere(), temporary)[0]

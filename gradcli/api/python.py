@@ -76,7 +76,6 @@ def request_of(
     """
     kind, known = command.request, options(command.request)
     tables = {n: listed(value) for n, value in given.items() if n in TABLES and value is not None}
-    from_words(OutputOptions, [], tables, str)
     inputs: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     bare = [_word(word, known) for word in words]

@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import Any
 
 from gradcli.catalogue.functions import ACTIVATIONS, LOSSES, Activation, Loss
-from gradcli.errors import LiteralError, UsageError
+from gradcli.errors import LiteralError, UsageError, quoted
 from gradcli.language import calls
 from gradcli.language.file_names import SUFFIXES
 from gradcli.language.limits import PROGRAMS
 from gradcli.language.literals import literal
-from gradcli.language.source import Source, ValueSource, quoted
+from gradcli.language.source import Source, ValueSource
 from gradcli.language.suggest import did_you_mean
 
 SHORT = 200

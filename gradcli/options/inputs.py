@@ -9,11 +9,11 @@ from operator import attrgetter
 from typing import Any
 
 from gradcli.catalogue.operators import RESERVED
-from gradcli.errors import UsageError
+from gradcli.errors import UsageError, quoted
 from gradcli.language import assignment
 from gradcli.language.literals import literal
 from gradcli.language.literals.literal import Literal
-from gradcli.language.source import Source, quoted
+from gradcli.language.source import Source
 from gradcli.options import split
 from gradcli.options.fields import TENSOR, TENSORS, ValueKind, wrong
 

@@ -57,7 +57,7 @@ def _size(source: Source) -> tuple[float, float]:
 
 
 SIZE = ValueKind("WxH", _size)
-TABLELESS = {
+_TABLELESS = {
     "json": "writes all numbers exactly",
     "csv": "writes all numbers exactly",
     "get": "prints a value exactly",
@@ -66,7 +66,7 @@ TABLELESS = {
     "out": "writes one line to standard output",
 }
 """The fields of `OutputOptions` that replace the tables, and what each does instead."""
-_FORMS = [*(name for name in TABLELESS if name != "out"), *MARKUPS.values()]
+_FORMS = [*(name for name in _TABLELESS if name != "out"), *MARKUPS.values()]
 """The fields of which one call has at most one."""
 _NO_EVIDENCE = ("csv", "code", "graph")
 """Those that hold less than the whole result, and so no ledger, check or expectation."""
@@ -301,26 +301,19 @@ class OutputOptions:
             elif ".npz" in forms:
                 hint += ", table.csv, arrays.npz, main.npy"
             raise UsageError(message, hint=hint)
-        if (
-            self.out_suffix in PICTURE_FORMS
-            and getattr(request, "pictures", False)
-            and find_spec("matplotlib") is None
-        ):
+        if self.is_picture(request) and find_spec("matplotlib") is None:
             message = "--out: pictures need matplotlib, which is not installed"
             raise UsageError(message, hint="pip install matplotlib")
         for name in PICTURE_OPTIONS:
-            if name in self.order and self.out_suffix not in PICTURE_FORMS:
+            if name in self.order and not self.is_picture(request):
                 hint = f"--out picture.png; or leave out --{name}"
                 raise UsageError(f"--{name} requires --out with a picture", hint=hint)
         self._check_table(request)
         name = _first_set(self, *_NO_EVIDENCE)
         form = f"--{name}" if name else ""
         exact = form or self.json or self.get is not None
-        if (
-            not exact
-            and self.out_suffix not in ("", ".json", ".npz")
-            and not self.tables_in_file(request)
-        ):
+        whole = self.out_suffix in ("", ".json", ".npz") or self.tables_in_file(request)
+        if not (exact or whole):
             form = f"a {self.out_suffix} file"
         evidence = _first_set(request, "explain", "check", "expect")
         if form and evidence:
@@ -331,17 +324,20 @@ class OutputOptions:
         """Raise a UsageError if an option of tables is given, but standard output gets no table."""
         if self.markup or self.tables_in_file(request):
             return
-        form = _first_set(self, *TABLELESS)
+        form = _first_set(self, *_TABLELESS)
         more = getattr(request, "full", False) and getattr(request, "explain", False)
         for name in ("precision", "full"):
             if form and name in self.order and not (name == "full" and more):
                 message = f"--{name} applies to tables and cannot be used with --{form}, which "
-                raise UsageError(message + TABLELESS[form], hint=f"leave out --{name}")
+                raise UsageError(message + _TABLELESS[form], hint=f"leave out --{name}")
+
+    def is_picture(self, request: object) -> bool:
+        """Whether `--out` writes the picture that a request of this kind has."""
+        return self.out_suffix in PICTURE_FORMS and getattr(request, "pictures", False)
 
     def tables_in_file(self, request: object) -> bool:
         """Whether `--out` writes the tables, and not a picture, one table or the numbers."""
-        picture = getattr(request, "pictures", False) and self.out_suffix in PICTURE_FORMS
-        return self.out_suffix in TABLE_FILES and not picture
+        return self.out_suffix in TABLE_FILES and not self.is_picture(request)
 
     @property
     def markup(self) -> str:
