@@ -45,7 +45,7 @@ ROWS = {
     "multilabel_soft_margin": ("multilabel_soft_margin(stack([x, 0*x]), tensor([1.0, 0.0]))",),
     "multi_margin": ("multi_margin(stack([x, 0*x]), y)", "x=-6,6", "y=0"),
 }
-"""What is drawn where a name alone is no curve over [-6, 6]: the first of two logits moves, and the
+"""What is drawn where a name alone does not give a curve over [-6, 6]: the first of two logits moves, and the
 other one is 0."""
 
 

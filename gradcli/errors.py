@@ -53,6 +53,15 @@ def _bounded(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
+QUOTED = 80
+"""Characters of the user's text that an error shows around a place."""
+
+
+def quoted(text: str) -> str:
+    """The beginning of the user's text, as errors quote it."""
+    return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."
+
+
 class GradcliError(Exception):
     """An error that the user can correct: what is wrong, where it is, and what to do about it.
 
@@ -81,8 +90,7 @@ class GradcliError(Exception):
         """The message with the name of the text, then indented the place and the hint, or else `more`;
         at most seven lines.
         """
-        label = self.span.label if self.span else ""
-        label = printable(label if len(label) <= 80 else f"{label[:77]}...")
+        label = printable(quoted(self.span.label)) if self.span else ""
         line = f"{label}: {self.message}" if label else self.message
         if self.why_entry:
             line += f" (gradcli why {self.why_entry})"

@@ -1,4 +1,4 @@
-"""Completion for shells: the words that fit at the cursor, as each of them wants them."""
+"""Completion for shells: the words that fit at the cursor, as each of them reads them."""
 
 import re
 from collections.abc import Sequence

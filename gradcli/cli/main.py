@@ -10,8 +10,7 @@ from gradcli.cli import report
 from gradcli.cli.progress import Loading, Steps
 from gradcli.cli.successor import Successor
 from gradcli.commands import COMMANDS, HELP_COMMAND, Command
-from gradcli.errors import ExitStatus, GradcliError, UsageError, printable
-from gradcli.language.source import quoted
+from gradcli.errors import ExitStatus, GradcliError, UsageError, printable, quoted
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fill import from_words
 from gradcli.options.shared import OutputOptions
@@ -88,9 +87,8 @@ def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
     gc.enable()
     page = command.page(call.request, call.shown, world, call.read_stdin) if command.page else None
     if callable(page):
-        from gradcli.cli.session_calls import (
-            making_calls,
-        )  # the server, which other calls do without
+        # The server, which other calls do without.
+        from gradcli.cli.session_calls import making_calls
 
         with making_calls(world) as calls:
             return page(calls)

@@ -26,7 +26,7 @@ class Directions(dict[str, Tensor]):
         self._given, self._job, self._option = given, job, option
 
     def made(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Make the directions, which are not inputs. Raises what a literal raises."""
+        """Make the directions, tensors of any shape, which are not inputs. Raises what a literal raises."""
         self.update({item.name: self._job.tensor(item.literal) for item in self._given})
         return {}
 

@@ -92,8 +92,8 @@ def _guarded(literal: FromFile, reader: Callable[[FromFile], _Item]) -> _Item:
 
 
 def held(literal: Held) -> Tensor:
-    """The array or the tensor of a caller, detached, on its device as it is stored, in the same
-    memory where PyTorch has its type.
+    """The array or the tensor of a caller, of any shape, detached, on its device as it is stored, in
+    the same memory where PyTorch has its type.
 
     Raises LiteralError if it does not hold real numbers, SizeError if it is too large.
     """

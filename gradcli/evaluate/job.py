@@ -193,7 +193,7 @@ def not_floating(name: str, tensor: Tensor) -> MathError:
 
 
 def dtype_name(tensor: Tensor) -> str:
-    """A dtype without its namespace: `int64`."""
+    """The dtype of a tensor of any shape without its namespace: `int64`."""
     return str(tensor.dtype).removeprefix("torch.")
 
 

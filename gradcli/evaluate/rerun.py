@@ -57,7 +57,7 @@ class Rerun:
         self._state = torch.Generator().manual_seed(torch.initial_seed()).get_state()
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The value at `inputs`, with the operands in `held`. Raises GradcliError."""
+        """The value, of any shape, at `inputs`, with the operands in `held`. Raises GradcliError."""
 
         def before(step: Step, operands: list[Any]) -> None:
             self._before(step, operands)

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gradcli.errors import FileError, LiteralError, system_reason
-from gradcli.language.source import Source, Span, quoted
+from gradcli.errors import FileError, LiteralError, quoted, system_reason
+from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
 
 SUFFIXES: Mapping[str, bool] = {

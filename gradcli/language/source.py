@@ -4,17 +4,10 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gradcli.errors import printable
+from gradcli.errors import QUOTED, printable
 
-QUOTED = 80
-"""Characters of the user's text that an error shows around a place."""
 VALUE = 200
 """Characters of a JSON value that errors may quote from."""
-
-
-def quoted(text: str) -> str:
-    """The beginning of the user's text, as errors quote it."""
-    return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."
 
 
 def columns(text: str) -> int:

@@ -196,7 +196,7 @@ def made_by(node: Any) -> Made | None:
 
 
 def made_under(roots: Iterable[Tensor], most: int = 2_000) -> Iterator[tuple[Any, Made]]:
-    """The nodes of the graphs of some tensors whose tensors have a record, and that."""
+    """The nodes of the graphs of some tensors, of any shape, whose tensors have a record, and that."""
     for node, _ in walk([node_of(root) for root in roots], most):
         if (made := made_by(node)) is not None:
             yield node, made

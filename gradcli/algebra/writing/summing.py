@@ -119,7 +119,7 @@ def _innermost(
 
 
 def norm(w: "Writer", base: Node, axes: Axes) -> Text | None:
-    """The root of a sum of squares; None if it is no such sum."""
+    """The root of a sum of squares; None for any other sum."""
     if base.kind != "sigma":
         return None
     over, body = w.open(base)

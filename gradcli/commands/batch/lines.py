@@ -9,9 +9,8 @@ from gradcli.commands import COMMANDS
 from gradcli.commands.batch.plan import Plans, form_of
 from gradcli.commands.dispatch import compute_attached
 from gradcli.commands.forms import identified
-from gradcli.errors import FAULT, GradcliError, UsageError, fault, traceback_of
+from gradcli.errors import FAULT, GradcliError, UsageError, fault, quoted, traceback_of
 from gradcli.evaluate.machine import Before
-from gradcli.language.source import quoted
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.check import CheckedRequest, check
 from gradcli.options.fill import from_json

@@ -109,7 +109,7 @@ def _number(parameter: inspect.Parameter, tensor: Tensor) -> Any:
 
 def floating(values: Sequence[Any]) -> list[Tensor]:
     """The tensors of what a function returned, in float64, in order: of a tuple, list or dict, of
-    NumPy arrays and numbers. Anything else is left out.
+    NumPy arrays and numbers, each in its own shape. Anything else is left out.
     """
     found: list[Tensor] = []
     for value in values:
@@ -125,7 +125,7 @@ def floating(values: Sequence[Any]) -> list[Tensor]:
 
 
 def as_tensor(value: Any) -> Tensor | None:
-    """A tensor, NumPy array or number as a float64 tensor; None for anything else."""
+    """A tensor, NumPy array or number as a float64 tensor of its shape; None for anything else."""
     if isinstance(value, Tensor):
         return value.double()
     if isinstance(value, bool | int | float) or hasattr(value, "__array__"):

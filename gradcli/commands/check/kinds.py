@@ -44,7 +44,7 @@ class Own:
     """Whether autograd made the gradients, of PyTorch's own operations alone."""
 
     def outputs(self, inputs: Inputs) -> list[Tensor]:
-        """What it returns at `inputs`, in float64."""
+        """What it returns at `inputs`, in float64 and in the shapes that it returns."""
         raise NotImplementedError
 
     def value(self, inputs: Inputs) -> Tensor:

@@ -47,7 +47,7 @@ def _guesses(
             guesses += [right * count for count in counts]
         elif each.variant == "transposed" and right.ndim == 2:
             guesses.append(right.T)
-        elif each.variant == "straight-through" and elementwise:  # else it is no activation
+        elif each.variant == "straight-through" and elementwise:  # else it is not an activation
             guesses.append(upstream)
         yield each.name, each.words, guesses
 

@@ -18,7 +18,7 @@ from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import finite, origin
 from gradcli.evaluate.run import Run, note_unreached, one_number, run_expression
-from gradcli.evaluate.trace import Trace
+from gradcli.evaluate.trace import Trace, replay
 from gradcli.evaluate.watched import target_of
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.limits import ELEMENTS
@@ -68,23 +68,19 @@ def _values_at(start: Run, job: Job) -> Callable[[Sequence[Sequence[float]]], li
         return None
 
     def value(numbers: Sequence[float]) -> float:
-        torch.set_rng_state(start.state)
         rest = iter(numbers)
         moved = {
             name: tensor.new_tensor(list(islice(rest, tensor.numel()))).reshape(tensor.shape)
             for name, tensor in start.by.items()
         }
         with suppress(GradcliError):
-            return float(evaluate(start.program, {**start.inputs, **moved}, job.before).value)
+            inputs = {**start.inputs, **moved}
+            return float(replay(start.program, inputs, start.state, job.before).value)
         return nan
 
     def values(points: Sequence[Sequence[float]]) -> list[float]:
-        state = torch.get_rng_state()
-        try:
-            with job.surroundings():
-                return [value(numbers) for numbers in points]
-        finally:
-            torch.set_rng_state(state)
+        with job.surroundings():
+            return [value(numbers) for numbers in points]
 
     return values
 

@@ -98,7 +98,9 @@ class Layer(NamedTuple):
         return "the weights" if self.weights else f"nn.{self.kind}"
 
     def applied(self, h: Tensor, job: Job) -> Any:
-        """Its output. Raises a GradcliError at its place for what PyTorch refuses."""
+        """Its output for the input `h`, samples first. Raises a GradcliError at its place for what PyTorch
+        refuses.
+        """
         if self.span is None:
             return self.module(h)
         step = Step("apply", self.span, 2, self.kind)

@@ -54,7 +54,7 @@ class GradResult(OfExpressionResult):
 
     @property
     def directions(self) -> Mapping[str, Tensor]:
-        """The tangents of --jvp by input; none without it."""
+        """The tangents of --jvp by input, each in the shape of its input; none without it."""
         return self.subjects[-1].directions
 
     def step_paths(self) -> dict[str, str]:

@@ -28,7 +28,7 @@ class ProductResult(SecondResult):
 
     @property
     def directions(self) -> Mapping[str, Tensor]:
-        """The direction by input; inputs without one are held constant."""
+        """The direction by input, in its shape; inputs without one are held constant."""
         return self.subjects[0].directions
 
     def main(self) -> list[Tensor]:

@@ -74,7 +74,7 @@ def cleaned(text: str) -> str:
 
 def unfinished(text: str, opened: int | None = None) -> bool:
     """Whether the next line belongs to this text: brackets are open in it, `opened` if they have been
-    counted, or it ends with a backslash. A blank line ends it, and what is no expression is one line.
+    counted, or it ends with a backslash. A blank line ends it, and only an expression can go on.
     """
     command = COMMANDS.get(first_word(text))
     if not text.rpartition("\n")[2].strip() or (command and not is_about_expression(command)):
@@ -193,7 +193,7 @@ def _with_step(state: State, step: Step) -> State:
 
 
 def _evaluated(text: str, state: State) -> Line:
-    """A line that is no command: an expression, perhaps with options after it, or a step."""
+    """A line that is not a command: an expression, perhaps with options after it, or a step."""
     pieces = _pieces(text)
     program = _parsed(text, state.names)
     known = flags(answering().options)
@@ -244,7 +244,7 @@ def _words(inputs: Mapping[str, str]) -> list[str]:
 
 
 def _parsed(text: str, names: tuple[str, ...]) -> Expression | None:
-    """An expression over these names and others; None if it is none, which its call will explain."""
+    """An expression over these names and others; None for other text, which its call will explain."""
     try:
         return parse(Source(text), names, free=True)
     except GradcliError:

@@ -12,8 +12,15 @@ from gradcli.commands import HELP_COMMAND
 from gradcli.commands.session.console import Console
 from gradcli.commands.session.lines import WHY, State, cleaned, first_word, read
 from gradcli.commands.session.request import Session
-from gradcli.errors import ExitStatus, FileError, GradcliError, UsageError, printable, system_reason
-from gradcli.language.source import quoted
+from gradcli.errors import (
+    ExitStatus,
+    FileError,
+    GradcliError,
+    UsageError,
+    printable,
+    quoted,
+    system_reason,
+)
 from gradcli.options.shared import OutputOptions
 from gradcli.page import HelpPage
 from gradcli.world import World

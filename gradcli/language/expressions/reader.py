@@ -6,13 +6,13 @@ from typing import Any
 
 from gradcli.catalogue import operators
 from gradcli.catalogue.operators import find_function
-from gradcli.errors import ExpressionError
+from gradcli.errors import ExpressionError, quoted
 from gradcli.installed import torch_version
 from gradcli.language.expressions.corrections import SYNONYMS, correction
 from gradcli.language.expressions.program import Step, StepKind
 from gradcli.language.expressions.refused import KEYWORDS, NODES, Refusal, refusal
 from gradcli.language.limits import MODULE_DEPTH
-from gradcli.language.source import Source, Span, quoted
+from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
 
 _DEEPEST = 16

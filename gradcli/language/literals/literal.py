@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, cast
 
-from gradcli.errors import GradcliError, LiteralError
+from gradcli.errors import GradcliError, LiteralError, quoted
 from gradcli.language.file_names import FromFile, is_named, parse_path
 from gradcli.language.limits import LITERAL_DEPTH, LITERAL_TEXT
 from gradcli.language.literals.constructors import Made, Shape
 from gradcli.language.literals.literal_grammar import INTEGERS, NOT_FINITE, Number, Parser, describe
-from gradcli.language.source import Source, Span, ValueSource, quoted
+from gradcli.language.source import Source, Span, ValueSource
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ factor   = [sign] (number | constant | string | [dtype] "(" product ")")
 import math
 import re
 
-from gradcli.errors import LiteralError
+from gradcli.errors import LiteralError, quoted
 from gradcli.language.literals import constructors
 from gradcli.language.literals.constructors import CONSTRUCTORS, Argument, Made, Shape
 from gradcli.language.literals.tokens import FORMS, Token, tokens
-from gradcli.language.source import Source, quoted
+from gradcli.language.source import Source
 from gradcli.language.suggest import did_you_mean
 
 Number = float | int | bool
