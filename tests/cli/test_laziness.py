@@ -98,7 +98,7 @@ jacobian 'x**2 + 0*c[0]' x=linspace(1,2,400) c=zeros(9500000) --wrt x
 softmax-jacobian randn(600)
 activate sigmoid --x 1,2 --check
 grad w*x x=1,2 w=3,4 --vjp 1,0
-grad 'h = w*x; softmax(h, 0)' w=2 x=1,2 --jvp x=1,0 --explain --check --expect 'jvp.0 = 0'
+grad 'h = w*x; softmax(h, 0)' w=2 x=1,2 --jvp x=1,0 --explain --check --expect 'jvp.0 = 0.21'
 hessian x**2*y x=1 y=2
 hessian 'mse(w*x, y)' w=2 x=1,2 y=1,1 --hvp w=1 --check
 descend (x-3)**2 x=0 --optimizer adam
