@@ -49,6 +49,7 @@ _SHELL_ONLY = re.compile(r"[();<>&]+|.*[$`].*")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 _UNHEARD = " 2> /dev/null"
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?")
+_SHAPE = re.compile(r"\b[mp][0-9a-f]{10}\b")  # matplotlib names shapes by a hash of their numbers
 PIXEL = 0.11
 """Coordinates are rounded to a tenth, and another processor may round the other way."""
 _PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -197,6 +198,7 @@ def alike(one: str, other: str, slack: float = 1e-12) -> bool:
     """Whether two texts are the same but for the rounding of their numbers; `slack` is that of
     small ones.
     """
+    one, other = _SHAPE.sub("shape", one), _SHAPE.sub("shape", other)
     pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=False)
     return _NUMBER.sub("0", one) == _NUMBER.sub("0", other) and all(
         math.isclose(float(a), float(b), rel_tol=2e-5, abs_tol=slack) for a, b in pairs
