@@ -30,5 +30,5 @@ def rare(*case: Any) -> Any:
 
 def thirds(cases: Iterable[Case]) -> Callable[[Case], Hashable]:
     """A kind of which each three cases in a row are one."""
-    places = {case: place // 3 for place, case in enumerate(cases)}
-    return places.__getitem__
+    places = {id(case): place // 3 for place, case in enumerate(cases)}
+    return lambda case: places[id(case)]

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from gradcli.catalogue import operators
 from gradcli.language.expressions.refused import KEYWORDS
+from tests.choice import rare
 from tests.program import TORCH
 
 PARTS = 16
@@ -82,8 +83,13 @@ def typable() -> dict[str, Any]:
     }
 
 
-def in_parts(names: Callable[[], Iterable[str]]) -> Callable[[Callable[[str], None]], Any]:
-    """Makes a test of one operator PARTS tests of some of them each, which names those that fail."""
+def in_parts(
+    names: Callable[[], Iterable[str]], usual: int = PARTS
+) -> Callable[[Callable[[str], None]], Any]:
+    """Makes a test of one operator PARTS tests of some of them each, which names those that fail.
+
+    The `usual` first ones are tried with every run, the others with `just exhaustive`.
+    """
 
     def of_all(test: Callable[[str], None]) -> Any:
         def of_some(part: int) -> None:
@@ -98,7 +104,8 @@ def in_parts(names: Callable[[], Iterable[str]]) -> Callable[[Callable[[str], No
             if failed:
                 raise ExceptionGroup(", ".join(failed), [*failed.values()])
 
-        return pytest.mark.parametrize("part", range(PARTS))(of_some)
+        parts = [part if part < usual else rare(part) for part in range(PARTS)]
+        return pytest.mark.parametrize("part", parts)(of_some)
 
     return of_all
 

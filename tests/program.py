@@ -2,8 +2,10 @@
 
 Loading PyTorch takes seconds, so `run` has its call made by a process that has it: `python -m
 tests.program`, one for each process of pytest. That one has nothing else loaded, so that a fork of
-it costs half of what a fork of pytest would. The child gets streams of its own, its own variables
-and folder, and the whole program from `main` on. `cold` starts a fresh Python.
+it costs half of what a fork of pytest would. A call gets streams, variables and a folder of its
+own, and the whole program from `main` on. One fork makes many calls in turn, until one of them
+ends it: a fork for each, as a server has it, would copy two thousand pages of memory. `cold` starts
+a fresh Python.
 """
 
 import atexit
@@ -14,6 +16,7 @@ import io
 import json
 import marshal
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -38,6 +41,8 @@ from gradcli.world import World
 
 LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """Memory in large pages, where the system has them: a third of the time for a fork."""
+CALLS = 200
+"""Calls that one fork makes at most."""
 Streams = tuple[int, int, int]
 Instead = Callable[[list[str]], int]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -95,10 +100,33 @@ def run(
     """
     content = stdin.encode() if isinstance(stdin, str) else stdin
     call = words, content, {**BASE, **(env or {})}, cwd or os.getcwd(), whole
-    if words[:1] in (("check",), ("why",)) or any(word.endswith(".pt") for word in words):
-        here = True  # it needs all of PyTorch, which is loaded here
-    out, err, status = _called(*call) if here else _asked(call)
+    users = words[:1] in (("check",), ("why",)) or any(word.endswith(".pt") for word in words)
+    out, err, status = _called(*call) if here else _asked(call, all_of_pytorch=users)
     return Ran(out.decode(), err.decode(), status)
+
+
+@cache
+def _streams() -> Streams:
+    """Standard input, output and error of the calls that this process makes: files without names."""
+    files = [tempfile.mkstemp() for _ in range(3)]
+    for _, path in files:
+        os.unlink(path)
+    given, out, err = (stream for stream, _ in files)
+    return given, out, err
+
+
+def _fill(stdin: bytes) -> None:
+    """Put this on standard input, and nothing on the other streams."""
+    for stream, content in zip(_streams(), (stdin, b"", b""), strict=True):
+        os.truncate(stream, 0)
+        os.pwrite(stream, content, 0)
+        os.lseek(stream, 0, os.SEEK_SET)
+
+
+def _written() -> tuple[bytes, bytes]:
+    """What is on standard output and on standard error."""
+    out, err = (os.pread(stream, os.fstat(stream).st_size, 0) for stream in _streams()[1:])
+    return out, err
 
 
 def _called(
@@ -106,45 +134,94 @@ def _called(
 ) -> tuple[bytes, bytes, int]:
     """What a call in a fork of this process writes on both streams, and its exit status."""
     progress = Progress()
-    with (
-        tempfile.TemporaryFile() as given,
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as err,
-    ):
-        given.write(stdin)
-        given.seek(0)
-        call = words, (given.fileno(), out.fileno(), err.fileno()), env, cwd
+    call = words, _streams(), env, cwd
+    _fill(stdin)
+    status = _forked(call, None if whole else _worker(progress))
+    if status < 0 and not whole:
+        status = _forked(call, _client(-status, progress))
+    return *_written(), status
 
-        def work(arguments: list[str]) -> int:
-            return program.run(arguments, World.current(), progress)
 
-        def report(arguments: list[str]) -> int:
-            return program.worker_died(arguments, World.current(), -status, progress.read())
+def _worker(progress: Progress) -> Instead:
+    """What a worker of the server does with a call."""
+    return lambda words: program.run(words, World.current(), progress)
 
-        status = _forked(call, None if whole else work)
-        if status < 0 and not whole:
-            status = _forked(call, report)
-        out.seek(0)
-        err.seek(0)
-        return out.read(), err.read(), status
+
+def _client(signum: int, progress: Progress) -> Instead:
+    """What the client does once the worker has died of a signal."""
+    return lambda words: program.worker_died(words, World.current(), signum, progress.read())
+
+
+class _Worker:
+    """A fork of this process that makes one call after the other."""
+
+    def __init__(self) -> None:
+        self.left = CALLS
+        self._progress = Progress()
+        _streams()  # made once, for both processes
+        (reader, calls), (answers, writer) = os.pipe(), os.pipe()
+        self._pid = fork()
+        if self._pid == 0:
+            os.close(calls)
+            os.close(answers)
+            self._work(reader, writer)
+        os.close(reader)
+        os.close(writer)
+        self._calls, self._answers = open(calls, "wb", 0), open(answers, "rb")  # noqa: SIM115
+
+    def _work(self, reader: int, writer: int) -> None:
+        """Make calls until there are no more, or one of them ends this process."""
+        status = 99
+        try:
+            with open(reader, "rb") as calls, open(writer, "wb", 0) as answers:
+                while True:
+                    words, env, cwd = marshal.load(calls)
+                    status = _once(words, _streams(), env, cwd, _worker(self._progress))
+                    answers.write(marshal.dumps(int(status)))
+        except EOFError:
+            status = 0
+        finally:
+            os._exit(status)
+
+    def make(
+        self, words: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str
+    ) -> tuple[bytes, bytes, int]:
+        """What a call writes on both streams, and its exit status."""
+        _fill(stdin)
+        self._progress.write(0, 0)
+        self._calls.write(marshal.dumps((words, dict(env), cwd)))  # type: ignore[arg-type]
+        try:
+            status = marshal.load(self._answers)
+            self.left -= 1
+        except EOFError:  # the call has ended the worker
+            status, self.left = None, 0
+        if not self.left:
+            self._calls.close()
+            self._answers.close()
+            ended = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            status = ended if status is None else status
+        if status < 0:
+            status = _forked((words, _streams(), env, cwd), _client(-status, self._progress))
+        return *_written(), status
 
 
 @cache
-def _caller() -> "subprocess.Popen[bytes]":
+def _caller(*, all_of_pytorch: bool) -> "subprocess.Popen[bytes]":
     """The process that makes the calls of this one. It ends when this one does."""
     words = ["tools.coverage"] if "GRADCLI_MARKS" in os.environ else []
+    words += ["tests.program", *(["torch"] if all_of_pytorch else [])]
     environ = {name: value for name, value in os.environ.items() if "TORCH" not in name}
     caller = subprocess.Popen(
-        [sys.executable, "-m", *words, "tests.program"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-m", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         cwd=ROOT, env={**environ, **LARGE_PAGES}, start_new_session=True,
     )  # fmt: skip
     atexit.register(caller.communicate)  # which closes its input and waits for its end
     return caller
 
 
-def _asked(call: tuple[Any, ...]) -> tuple[bytes, bytes, int]:
+def _asked(call: tuple[Any, ...], *, all_of_pytorch: bool) -> tuple[bytes, bytes, int]:
     """The same as `_called`, by the process that makes the calls."""
-    caller = _caller()
+    caller = _caller(all_of_pytorch=all_of_pytorch)
     assert caller.stdin
     assert caller.stdout
     try:
@@ -159,20 +236,35 @@ def _asked(call: tuple[Any, ...]) -> tuple[bytes, bytes, int]:
         raise
 
 
-def _serve(calls: IO[bytes], answers: IO[bytes]) -> None:
+def _serve(calls: IO[bytes], answers: IO[bytes], *, all_of_pytorch: bool) -> None:
     """Make the calls that are asked for until nobody asks any more."""
+    if all_of_pytorch:
+        import_module("torch")  # as the user's code does it
     _loaded()
-    sys.modules["torch"].set_num_threads(1)  # a pool of threads does not survive a fork
+    torch = sys.modules["torch"]
+    torch.set_num_threads(1)  # a pool of threads does not survive a fork
+    if all_of_pytorch:
+        import_module("torch.func")
+        torch.optim.SGD(
+            [torch.zeros(1, requires_grad=True)], lr=0.1
+        ).step()  # the first takes seconds
     for words in PROGRAM.calls:
         PROGRAM.try_out(words)
     import_module("gradcli.show.pictures.drawing")  # matplotlib, which a server does not load
     import_module("matplotlib.backends.backend_svg")
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
-    with contextlib.suppress(EOFError):
+    worker = None
+    with contextlib.suppress(EOFError), warnings.catch_warnings(action="error"):  # as in pytest
         while True:
-            call = marshal.load(calls)
-            with warnings.catch_warnings(action="error"):  # as in pytest
-                marshal.dump(_called(*call), answers)
+            words, stdin, env, cwd, whole = marshal.load(calls)
+            if all_of_pytorch or whole or env["GRADCLI_SERVER"] != "off":
+                # It may change this process, or leave one behind.
+                answer = _called(words, stdin, env, cwd, whole)
+            else:
+                if worker is None or not worker.left:
+                    worker = _Worker()
+                answer = worker.make(words, stdin, env, cwd)
+            marshal.dump(answer, answers)
             answers.flush()
 
 
@@ -200,29 +292,46 @@ def child(
     """
     status = 99
     try:
-        if instead is not None:
-            entry._cold = instead  # type: ignore[assignment]
-        for target, fd in enumerate(streams):
-            os.dup2(fd, target)
-        os.environ.clear()
-        os.environ.update(env)
-        if cwd:
-            os.chdir(cwd)
-        signal.alarm(seconds)
-        usual_signals()
-        faulthandler.disable()  # of pytest, which writes to the screen of the tests
-        atexit._clear()  # a program that is run until its end ends nothing of the tests
-        sys.excepthook = sys.__excepthook__
-        encoding = env.get("PYTHONIOENCODING") or "utf-8"
-        sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
-        sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # noqa: SIM115
-        sys.argv = ["gradcli", *words]
-        status = entry.main()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        status = _once(words, streams, env, cwd, instead, seconds)
     finally:
         os._exit(status)
+
+
+def _once(
+    words: Sequence[str],
+    streams: Streams,
+    env: Mapping[str, str],
+    cwd: str | None,
+    instead: Instead | None = None,
+    seconds: int = 100,
+) -> int:
+    """The exit status of one call in this process. What an earlier one has set up is put back."""
+    if instead is not None:
+        entry._cold = instead  # type: ignore[assignment]
+    for target, fd in enumerate(streams):
+        os.dup2(fd, target)
+    os.environ.clear()
+    os.environ.update(env)
+    if cwd:
+        os.chdir(cwd)
+    signal.alarm(seconds)
+    usual_signals()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    faulthandler.disable()  # of pytest, which writes to the screen of the tests
+    atexit._clear()  # a program that is run until its end ends nothing of the tests
+    sys.excepthook = sys.__excepthook__
+    encoding = env.get("PYTHONIOENCODING") or "utf-8"
+    sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # noqa: SIM115
+    sys.argv = ["gradcli", *words]
+    status = entry.main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.alarm(0)
+    return status
 
 
 def usual_signals() -> None:
@@ -276,4 +385,4 @@ def lines_of(jobs: Iterable[Mapping[str, Any]]) -> LinesOfFile:
 
 
 if __name__ == "__main__":
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    _serve(sys.stdin.buffer, sys.stdout.buffer, all_of_pytorch="torch" in sys.argv)

@@ -599,7 +599,7 @@ def test_an_answer_does_not_wait_for_a_slow_job_that_came_with_it() -> None:
 
 
 def test_memory_does_not_grow_with_the_jobs() -> None:
-    before, after, _ = endless.run(6_000, early=3_000, processes=1)
+    before, after, _ = endless.run(3_000, early=1_500, processes=1)
     assert len(before) == len(after) == 3
     assert sum(after) < 1.1 * sum(before)
 

@@ -71,7 +71,7 @@ def upstream(plain: Tensor) -> Tensor:
     return torch.rand(plain.shape)
 
 
-@in_parts(typable)
+@in_parts(typable, usual=5)
 def test_no_operator_is_called_wrong_without_a_reason(name: str) -> None:
     judge(name, samples(typable()[name], 2)[-1:])
 

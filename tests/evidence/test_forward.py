@@ -34,7 +34,7 @@ NO_FORWARD = {
 """The operators of which this PyTorch has no forward mode, or not of every sample."""
 
 
-@in_parts(typable)
+@in_parts(typable, usual=5)
 def test_the_jvp_of_every_operator_is_that_of_torch_func(name: str) -> None:
     refused = False
     for typed in typed_samples(name, 3):

@@ -17,21 +17,21 @@ SEED = 20261127
 def sample() -> tuple[list[Text], list[Break]]:
     """Some expressions of both corpora, and breaks of rules that they run."""
     corpus = [*read("derivations.txt"), *read("formulas_wild.txt")]
-    texts = begun(random.Random(SEED).sample(corpus, 16))
+    texts = begun(random.Random(SEED).sample(corpus, 8))
     used = set().union(*(text.used for text in texts))
     breaks = [each for each in (*of_texts(), *of_functions(0, SEED)) if each.use in used]
-    return texts, in_turns(breaks, SEED)[:40]
+    return texts, in_turns(breaks, SEED)[:20]
 
 
 def test_no_text_is_wrong_with_a_rule_broken(double: None) -> None:
     tally = sabotage(*sample(), 1, SEED, seconds=math.inf)
     assert tally.wrong == []
-    assert tally.counts["texts lost"] >= 10
-    assert tally.counts["texts still shown"] >= 10
+    assert tally.counts["texts lost"] >= 5
+    assert tally.counts["texts still shown"] >= 5
 
 
 @pytest.mark.exhaustive
 def test_without_verification_some_would_be(double: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(derive, "TOLERANCE", math.inf)
     tally = sabotage(*sample(), 1, SEED, seconds=math.inf)
-    assert len(tally.wrong) >= 5
+    assert len(tally.wrong) >= 2

@@ -398,7 +398,7 @@ def answers(found: Sequence[Case]) -> Iterator[tuple[Case, dict[str, Any]]]:
 def test_a_slip_that_is_named_is_the_one_that_was_made() -> None:
     """Or one that gives the same gradient everywhere around, by this file's arithmetic; or none."""
     named: list[bool] = []
-    for case, answer in answers(cases(random.Random(19), 60)):
+    for case, answer in answers(cases(random.Random(19), 20)):
         if "error" in answer:  # a gradient that was not summed, in a shape that nothing explains
             assert answer["error"]["kind"] == "shape"
             verdict: dict[str, Any] = {"slip": None}
@@ -409,7 +409,7 @@ def test_a_slip_that_is_named_is_the_one_that_was_made() -> None:
         assert slip is None or case.explained(slip, row), (case.program.text, case.slips, verdict)
         if len(case.slips) == 1 and case.slips[0].name not in ("alien", "factor"):
             named.append(slip is not None)
-    assert len(named) > 100
+    assert len(named) > 33
     assert sum(named) > 0.95 * len(named)
 
 

@@ -109,7 +109,7 @@ def test_once_a_module_is_used_nothing_differs_from_a_plain_import(plain: Any) -
 @pytest.mark.parametrize(
     "use",
     [
-        "import torch; torch.fx.symbolic_trace",
+        rare("import torch; torch.fx.symbolic_trace"),
         rare("from torch.distributions import Normal"),
         rare("import torch; torch.export.export"),
         "import torch; f = torch.set_default_dtype; f(torch.float64); dir(torch.ao); f(torch.float32)",
@@ -125,7 +125,7 @@ def test_the_first_use_may_be_any(use: str, plain: Any) -> None:
 @pytest.mark.parametrize(
     "taken_off",
     [
-        "torch.functional",
+        rare("torch.functional"),
         rare("torch._tensor_str"),
         rare("torch.nn.modules.linear"),
         "",

@@ -21,6 +21,7 @@ from gradcli.language.expressions.rules import RULES
 from gradcli.language.source import Source
 from gradcli.show import mathematics
 from gradcli.show.mathematics import Mathematics, latex
+from tests.choice import Choose, thirds
 
 ROOT = Path(__file__).parents[2]
 
@@ -185,9 +186,12 @@ OTHERWISE = {r"\lvert": r"\vert", r"\rvert": r"\vert", r"\lVert": r"\Vert", r"\r
 """What matplotlib's reader calls by another name."""
 
 
-def test_every_expression_of_the_documentation_and_the_catalogue_is_mathematics() -> None:
+def test_every_expression_of_the_documentation_and_the_catalogue_is_mathematics(
+    choose: Choose[str],
+) -> None:
     corpus = [*dict.fromkeys(filter(is_expression, expressions()))]
     assert len(corpus) > 250
+    corpus = choose(corpus, thirds(corpus))
     names = "xwWAXabyt"
     reader, read = mathtext.MathTextParser("path"), 0
     for text in corpus:
@@ -199,7 +203,7 @@ def test_every_expression_of_the_documentation_and_the_catalogue_is_mathematics(
                     found = found.replace(ours, theirs)
                 reader.parse(f"${found}$")
                 read += 1
-    assert read > 500
+    assert read > 1.8 * len(corpus)
 
 
 def test_a_sum_of_thousands_of_terms_and_a_chain_of_methods() -> None:

@@ -30,8 +30,9 @@ def test_an_error_is_explained_by_its_own_entry_and_a_cure_by_none(
     wrong = {}
 
     def told_apart(file: str) -> str:
-        """The entry of a program with its mistake; the family of a cure."""
-        return expected[file] or family_of(MISTAKES[Path(file).stem.removesuffix("_cured")])
+        """Whether it has its mistake or a cure, and the family of the mistake."""
+        name, _, kind = Path(file).stem.rpartition("_")
+        return f"{kind} {family_of(MISTAKES[name])}"
 
     for file, answer in run_together(choose(expected, told_apart), plain=False).items():
         name = expected[file]

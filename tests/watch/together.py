@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from tests.program import BASE, ROOT, child
+from tests.program import BASE, LARGE_PAGES, ROOT, child
 
 SECONDS = 60
 
@@ -44,7 +44,7 @@ def _runner() -> "subprocess.Popen[str]":
     """The process that runs the programs of this one. It ends when this one does."""
     runner = subprocess.Popen(
         [sys.executable, "-m", "tests.watch.together"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        cwd=ROOT, env={**BASE, "HOME": tempfile.gettempdir()}, text=True,
+        cwd=ROOT, env={**BASE, **LARGE_PAGES, "HOME": tempfile.gettempdir()}, text=True,
     )  # fmt: skip
     atexit.register(runner.communicate)  # which closes its input and waits for its end
     return runner
