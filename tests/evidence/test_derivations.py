@@ -38,10 +38,11 @@ def answers(blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
     return map(json.loads, ran.stdout.splitlines())
 
 
-def test_the_textbooks_are_right(double: None) -> None:
-    book = read(BOOK)
+def test_the_textbooks_are_right(double: None, choose: Choose[Block]) -> None:
+    book = [*read(BOOK)]
     assert len({each.name for each in book}) == len(book) >= 100
-    assert {each.block.name: each.wrong for each in map(book_row, book) if each.wrong} == {}
+    judged = map(book_row, choose(book, thirds(book)))
+    assert {each.block.name: each.wrong for each in judged if each.wrong} == {}
 
 
 @pytest.mark.parametrize("corpus", [BOOK, WILD])

@@ -60,9 +60,9 @@ def test_no_verdict_on_a_formula_is_wrong(double: None) -> None:
         (case, claim, kind == "right")
         for case in formulas.cases("formulas")
         for kind in ("right", "wrong")
-        for claim in case[kind][:: 5 if kind == "right" else 7]
+        for claim in case[kind][:: 10 if kind == "right" else 14]
     ]
-    assert len(claims) > 100
+    assert len(claims) > 50
     found = batch([formulas.job(case, claim) for case, claim, _ in claims])
     for (case, claim, right), result in zip(claims, found, strict=True):
         assert formulas.holds(case, claim) is right
@@ -72,7 +72,7 @@ def test_no_verdict_on_a_formula_is_wrong(double: None) -> None:
 def test_the_line_that_was_made_wrong_is_named(double: None, tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = []
     wrong: list[str | None] = []
-    for number, case in enumerate(formulas.cases("backward")[::3]):
+    for number, case in enumerate(formulas.cases("backward")[::6]):
         assert formulas.right_pass(case, case["backward"])
         names = {
             line.split()[0]
