@@ -66,7 +66,10 @@ class Covered:
 
 
 def collect(work: Callable[[Noticed, list[pytest.Item]], None], tests: Sequence[str]) -> None:
-    """Have pytest collect the tests, and `work` with them."""
+    """Have pytest collect the tests, and `work` with them; their calls are forks of this process."""
+    from tests import program  # which loads gradcli: a module may have got its fault before that
+
+    program.CALLS_HERE = True
     without = [
         f"-pno:{plugin}" for plugin in ("terminal", "cacheprovider", "xdist", "faulthandler")
     ]

@@ -22,6 +22,8 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from types import CodeType
 
 import hypothesis
@@ -32,66 +34,47 @@ import rich.table
 import torch
 import typer.rich_utils
 
-from tools.marks import Covered, Noticed, Program, collect, covered, forked, source_of
+from tools.marks import ROOT, Covered, Noticed, Program, collect, covered, forked, source_of
 from tools.mutants import Mutant, mutants, mutated
 
 LOADED = (hypothesis, numpy, orjson, rich.table, torch, typer.rich_utils)
 """What every fork would else load again."""
 
 MODULES = (
-    "gradcli.core",
-    "gradcli.language.calls",
     *(
-        f"gradcli.language.expressions.{name}"
-        for name in (
-            "expression",
-            "precedence",
-            "program",
-            "reader",
-            "refused",
-            "rules",
-            "corrections",
-            "substitution",
-        )
+        "gradcli.core",
+        "gradcli.algebra",
+        "gradcli.language",
+        "gradcli.evaluate",
+        "gradcli.evidence",
     ),
-    *(
-        f"gradcli.language.literals.{name}"
-        for name in (
-            "constructors",
-            "literal",
-            "literal_grammar",
-            "tokens",
-        )
-    ),
-    *(
-        f"gradcli.evaluate.{name}"
-        for name in ("arithmetic", "failures", "growth", "implementations", "library", "machine")
-    ),
-    *(
-        f"gradcli.evaluate.{name}"
-        for name in ("naming", "origin", "recorded", "refusals", "trace", "watched")
-    ),
-    *(f"gradcli.evidence.explain.{name}" for name in ("ledger", "local_formulas", "local_rules")),
-    "gradcli.catalogue.derivative_rules",
+    *("gradcli.catalogue.derivative_rules", "gradcli.watch", "gradcli.process"),
 )
+"""Modules, and packages with all of theirs, that compute or judge numbers, or run what does."""
 TESTS = tuple(
-    f"tests/test_{name}.py"
+    f"tests/{name}"
     for name in (
         *(
-            "batch",
-            "expressions",
-            "grad",
-            "hessian",
-            "hostile",
-            "jacobian",
-            "lecture",
-            "ledger",
-            "ledger_operators",
+            "algebra",
+            "catalogue/test_operators.py",
+            "docs/test_lecture.py",
+            "docs/test_published.py",
         ),
-        *("literals", "malformed_literals", "notes", "operators", "published"),
+        *("evidence", "language", "process/test_supervision.py", "watch"),
+        *(
+            f"commands/test_{name}.py"
+            for name in ("batch", "derive", "grad", "hessian", "jacobian")
+        ),
     )
 )
-"""The files whose tests are quick and concern numbers or errors."""
+"""The files and folders whose tests are quick and concern numbers or errors."""
+
+
+def modules_of(name: str) -> list[str]:
+    """The modules of a package, or the module of that name. Nothing is imported."""
+    place = Path(ROOT, *name.split("."))
+    files = sorted(each for each in place.rglob("*.py") if each.stem != "__init__")
+    return [".".join(each.relative_to(ROOT).with_suffix("").parts) for each in files] or [name]
 
 
 @dataclass(frozen=True)
@@ -192,7 +175,7 @@ def in_functions(
 
     def work(noticed: Noticed, items: list[pytest.Item]) -> None:
         marked = sorted(
-            {*MODULES, *modules}
+            {*chain.from_iterable(map(modules_of, MODULES)), *modules}
         )  # whatever this run is about, so that what is kept holds for others
         program = Program(marked)
         by_name = {item.nodeid: item for item in items}
@@ -318,6 +301,7 @@ def main() -> None:
         "--wording", action="store_true", help="also what only changes the text of a message"
     )
     options = parser.parse_args()
+    options.modules = [*chain.from_iterable(map(modules_of, options.modules))]
     chosen: list[Mutant] = []
     worded = 0
     survivors: set[str] = set()
