@@ -83,7 +83,8 @@ def lower_bounds() -> Iterator[str]:
         project = tomllib.load(file)["project"]
     extras = project["optional-dependencies"]
     for requirement in itertools.chain(
-        project["dependencies"], *(extras[name] for name in ("plot", "safetensors", "test"))
+        project["dependencies"],
+        *(extras[name] for name in ("plot", "safetensors", "session", "test")),
     ):
         if ">=" in requirement:
             yield requirement.replace(">=", "==")
