@@ -169,7 +169,7 @@ class Coverage:
         self.first = VARIABLE not in os.environ
         self.marks = measure()
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the figures, and write what was not run into a file; the first process alone."""
         if not self.first:
             return

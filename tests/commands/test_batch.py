@@ -195,7 +195,7 @@ def test_a_line_that_holds_no_job_is_named_by_its_number() -> None:
     ]
     named = [re.findall(r"line \d+", message) for message in said]
     assert named == [[f"line {n}"] for n in (4, 6, 7, 8, 10)]
-    assert said[0] == "line 4 is not JSON (character 1: invalid literal, expected 'null')"
+    assert said[0].startswith("line 4 is not JSON (character 1: invalid literal")
     assert said[-1].startswith("line 10 is not JSON (character 2: ")
 
 

@@ -3,6 +3,7 @@ formulas read back from the table.
 """
 
 import ast
+import inspect
 import json
 import math
 import re
@@ -77,6 +78,12 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("lbfgs", {"max_iter": 4, "history_size": 3}),
     ("lbfgs", {"line_search_fn": "strong_wolfe", "max_iter": 3}),
 ]
+CASES = [
+    (name, arguments)
+    for name, arguments in CASES
+    if name in OPTIMIZERS
+    and arguments.keys() <= inspect.signature(OPTIMIZERS[name]).parameters.keys()
+]  # PyTorch has Muon since 2.9, and an Adam with decoupled weight decay since 2.7
 
 
 def plain(
@@ -338,7 +345,7 @@ def test_sparse_adam_moves_what_the_gradient_has() -> None:
     ("name", "dtype"),
     [
         *((name, "float16") for name in sorted(set(OPTIMIZERS) - {"sparseadam"})),
-        *((name, "bfloat16") for name in ("adam", "lbfgs", "muon", "rprop")),
+        *((name, "bfloat16") for name in ("adam", "lbfgs", "muon", "rprop") if name in OPTIMIZERS),
     ],
 )
 def test_short_numbers_are_followed_too(name: str, dtype: str) -> None:

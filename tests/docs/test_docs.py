@@ -49,6 +49,8 @@ _SHELL_ONLY = re.compile(r"[();<>&]+|.*[$`].*")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 _UNHEARD = " 2> /dev/null"
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?")
+OF_2_13 = {"explain.md", "batch.md"}
+"""Pages with numbers that earlier versions of PyTorch do not give."""
 _SHAPE = re.compile(r"\b[mp][0-9a-f]{10}\b")  # matplotlib names shapes by a hash of their numbers
 PIXEL = 0.11
 """Coordinates are rounded to a tenth, and another processor may round the other way."""
@@ -278,6 +280,8 @@ def _anchors(page: Path) -> set[str]:
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_the_page_shows_what_the_program_prints(page: Path, tmp_path: Path) -> None:
+    if page.name in OF_2_13 and program.TORCH < (2, 13):
+        pytest.skip("PyTorch draws other numbers, or has no such gradient, before 2.13")
     text, session = page.read_text(encoding="utf-8"), Session(str(tmp_path))
     current(page, refreshed(text, session))
     if session.missing:

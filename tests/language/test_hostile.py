@@ -23,7 +23,7 @@ from gradcli.evaluate.machine import evaluate
 from gradcli.language.expressions.expression import parse
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT
 from gradcli.language.source import Source
-from tests.program import run
+from tests.program import TORCH, run
 
 FILE = Path(__file__).parents[1] / "cases" / "hostile.txt"
 SUPERVISED = ("# runs for minutes", "# ends the process")
@@ -54,6 +54,18 @@ def tensors() -> dict[str, torch.Tensor]:
         "t": torch.tensor([0, 2, 1]),
         "s": torch.tensor(2.0, requires_grad=True),
     }
+
+
+BEFORE_2_13 = {
+    "sum(*x)": "it does not take (Tensor, Tensor, Tensor)",
+    "torch.sum(x, 'a')": "Name 'a' not found in Tensor[None].",
+    "torch.zeros(-1)": "a size must not be negative, as -1 is",
+    "torch.ones(2, dtype='float32')": "it does not take (int, dtype=str)",
+    "torch.ones(2, dtype=x)": "it does not take (int, dtype=Tensor)",
+}
+"""What earlier versions say of an expression."""
+UNSAFE_BEFORE_2_13 = "ldl_solve"
+"""The function that reads beyond its arguments there."""
 
 
 def error_of(expression: str) -> GradcliError:
@@ -105,13 +117,18 @@ LETHAL = [case[:2] for case in cases() if case[2]]
 )
 @pytest.mark.filterwarnings("ignore")
 def test_one_clear_error(expression: str, error: str) -> None:
+    errors = [error.removeprefix("error: ")]
+    if TORCH < (2, 13):
+        if UNSAFE_BEFORE_2_13 in expression:
+            pytest.skip("it may end the process")
+        errors.append(f"{error.split(': ')[1]}: {BEFORE_2_13.get(expression)}")
     WATCH.seen.clear()
     WATCH.on = True
     try:
         found = error_of(expression)
     finally:
         WATCH.on = False
-    assert f"error: {found.message}" == error
+    assert found.message in errors
     assert found.span is not None
     assert len(found.message) + len(found.hint) < 1500
     assert found.hint.count("\n") < 4

@@ -167,8 +167,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 SAFETENSORS: dict[str, tuple[bytes, str]] = {
     "a length beyond the file": (st({"x": one([2], 0, 8)}, bytes(8), 10**6), "cannot be read"),
     "a length of 2**63": (st({}, length=2**63), "cannot be read"),
-    "offsets that overlap": (st({"x": one([2], 0, 8), "y": one([2], 4, 12)}, bytes(12)), "invalid offset"),
-    "offsets with a hole": (st({"x": one([2], 0, 8), "y": one([2], 12, 20)}, bytes(20)), "invalid offset"),
+    "offsets that overlap": (st({"x": one([2], 0, 8), "y": one([2], 4, 12)}, bytes(12)), "invalid offset or InvalidOffset"),
+    "offsets with a hole": (st({"x": one([2], 0, 8), "y": one([2], 12, 20)}, bytes(20)), "invalid offset or InvalidOffset"),
     "a negative offset": (st({"x": one([2], -8, 0)}, bytes(8)), "cannot be read"),
     "an offset beyond the file": (st({"x": one([200], 0, 800)}, bytes(8)), "cannot be read"),
     "offsets backwards": (st({"x": one([2], 8, 0)}, bytes(8)), "cannot be read"),
@@ -176,8 +176,8 @@ SAFETENSORS: dict[str, tuple[bytes, str]] = {
     "a shape beyond 64 bits": (st({"x": one([2**40, 2**40], 0, 8)}, bytes(8)), "cannot be read"),
     "a broken shape": (st({"x": one([2.0], 0, 8)}, bytes(8)), "cannot be read"),
     "a name twice": (st(SAFE[8:-9] + b"," + SAFE[9:-8].replace(b"2", b"1").replace(b"8", b"4"), bytes(8)), "cannot be read"),
-    "a deep header": (st(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "recursion limit"),
-    "half numbers": (st({"x": one([2], 0, 1, "F4")}, bytes(1)), "which PyTorch cannot convert to real numbers"),
+    "a deep header": (st(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "recursion limit or InvalidHeader"),
+    "half numbers": (st({"x": one([2], 0, 1, "F4")}, bytes(1)), "cannot convert to real numbers or InvalidHeader"),
     "a pickle": (pickle.dumps(Deed()), "cannot be read"),
 }  # fmt: skip
 
@@ -192,7 +192,8 @@ def refused(name: str, content: bytes, words: str) -> None:
     ran = run("grad", "x.sum()", f"x=@{name}")
     assert (ran.status, ran.stdout) == (2, "")
     assert ran.stderr.startswith("error: x: ")
-    assert words in ran.stderr.splitlines()[0]
+    first = ran.stderr.splitlines()[0]
+    assert any(each in first for each in words.split(" or ")), first
     assert len(ran.stderr.splitlines()) <= 7
     assert ran.stderr.isascii()
     assert "\x1b" not in ran.stderr
