@@ -24,12 +24,13 @@ def main() -> int:
     try:
         client.run(arguments, client.usual_socket())
     except client.NoServer:
-        return _cold(arguments)
+        pass  # an error of the cold call must not have this one as its context
     except client.WorkerDied as death:
         from gradcli.cli import main as program
         from gradcli.world import World
 
         return program.worker_died(arguments, World.current(), death.signum, death.where)
+    return _cold(arguments)
 
 
 def _cold(arguments: list[str]) -> int:

@@ -22,6 +22,7 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as optimizers
 from torch.optim.lr_scheduler import LRScheduler
 from torch.overrides import TorchFunctionMode
+from torch.utils import _contextlib as decorators
 
 from gradcli import core
 from gradcli.watch import record as records
@@ -253,7 +254,7 @@ class Watcher(TorchFunctionMode):
         for _ in range(6):
             if frame is None:
                 break
-            if frame.f_code.co_name == "decorate_context":
+            if frame.f_code.co_filename == decorators.__file__:
                 function = frame.f_locals.get("func")
                 code = getattr(function, "__code__", None)
                 if code is not None and self.places.users(code.co_filename):

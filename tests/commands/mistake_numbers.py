@@ -113,7 +113,7 @@ RIGHT: dict[str, list[float]] = {
     "no-derivative-formula": [
         (_incomplete_gamma(1.501, 1.0) - _incomplete_gamma(1.499, 1.0)) / 0.002,
     ],
-    "no-second-derivative": [4, 4, 4, 4],
+    "no-second-derivative": [1, 1, 1, 1],
     "no-forward-mode": [0.6],
     "save-for-backward": [3, 3],
     "hook-on-constant": [2, 2],

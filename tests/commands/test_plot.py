@@ -28,7 +28,7 @@ from gradcli.options import shared
 from gradcli.world import World
 from tests.choice import rare
 from tests.closed_forms import evaluated
-from tests.program import Ran, cold, run
+from tests.program import TORCH, Ran, cold, run
 from tools.drawings import panels
 
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
@@ -601,7 +601,11 @@ def test_without_matplotlib_the_extra_is_named(
         (["x**2", "x=3,"], "x has shape [1]"),
         (["x**2", "x=3,3"], "x goes from 3 to 3, which is one point"),
         (["x**2", "x=-inf,inf"], "a range needs finite ends"),
-        (["x**2", "x=-4e4,4e4", "--dtype", "float16"], "not too far apart for float16"),
+        pytest.param(
+            ["x**2", "x=-4e4,4e4", "--dtype", "float16"],
+            "not too far apart for float16",
+            marks=pytest.mark.skipif(TORCH >= (2, 15), reason="linspace reaches as far"),
+        ),
         (["x**2", "x=tensor([1,2])"], "x is int64"),
         (["W@x", "W=eye(2)", "x=1,2"], "W has shape [2, 2]"),
         (["x*y*z", "x=1,2", "y=1,2", "z=1,2"], "--wrt x"),

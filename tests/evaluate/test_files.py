@@ -365,7 +365,7 @@ def test_columns_that_hold_something_else(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[1,\n2,]", "line 2, column 3: expecting value"),
+        ("[1,\nx]", "line 2, column 1: expecting value"),
         ("hello", "line 1, column 1: expecting value"),
         ('{"a": 1}', "expected a number, got an object"),
         ("[null]", "expected a number, got null"),

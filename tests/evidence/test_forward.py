@@ -20,7 +20,7 @@ from gradcli.results import ForwardRow, Subject
 from tests.catalogue.test_operators import outputs
 from tests.evidence.test_ledger import MASK, programs
 from tests.operator_samples import SEED, Typed, in_parts, seed, typable, typed_samples
-from tests.program import run
+from tests.program import TORCH, run
 
 pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ignore")]
 
@@ -32,6 +32,8 @@ NO_FORWARD = {
     "ormqr",
 }  # fmt: skip
 """The operators of which this PyTorch has no forward mode, or not of every sample."""
+if TORCH >= (2, 15):
+    NO_FORWARD -= {"grid_sampler_2d", "grid_sampler_3d", "nn.functional.grid_sample"}
 
 
 @in_parts(typable, usual=5)

@@ -491,7 +491,7 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("MSELoss()(x, y)", ExpressionError, "MSELoss", "", "write nn.MSELoss"),
     ("nn.ReLU(x)", ExpressionError, "ReLU", "the first brackets of a module", "write nn.ReLU()(x)"),
     ("nn.MSELoss(x, y)", ExpressionError, "MSELoss", "brackets of a module", "write nn.MSELoss()(pred, target)"),
-    ("nn.Softmax(x)", ExpressionError, "nn.Softmax(x)", "a module", "call it: (nn.Softmax(x))(x)"),
+    ("nn.Softmax(0)", ExpressionError, "nn.Softmax(0)", "a module", "call it: (nn.Softmax(0))(x)"),
     ("nn.Sequential(nn.ReLU)(x)", ExpressionError, "nn.ReLU", "a class of modules", "write nn.ReLU()"),
     ("nn.Sequential(nn.ReLU(), torch.tanh)", ExpressionError, "torch.tanh", "is a function", "write nn.Tanh()"),
     ("nn.LSTM(5, 2)(A)", ShapeError, "nn.LSTM(5, 2)", "shape [length, 5] or [length, batch, 5]", "make it for 3"),

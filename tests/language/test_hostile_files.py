@@ -217,7 +217,7 @@ def test_tensors_in_a_tensor() -> None:
     refused(
         "a.pt",
         saved(torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])),
-        "nested or without data",
+        "nested or more than tensors",
     )
 
 

@@ -48,7 +48,7 @@ MORE = (
     "softmax-jacobian 2,1,0.1 --explain",
     "descend '(x-1)**2' x=0 --steps 90 --full --explain",
     "plot 'x**2 - y**2' x=-2,2 y=-2,2 --check",
-    "derive 'cholesky(A)' A='eye(2)'",
+    "derive 'linalg.cholesky(A)' A='eye(2)'",
     "derive 'h = tanh(w*x); mse(h, y)' --steps",
     "why",
 )

@@ -110,6 +110,8 @@ def test_a_module_that_is_found_but_not_executed_is_counted_apart(tmp_path: Path
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import torch.used, importlib.util as u\n"
         "class Finder:\n"
         "    def find_spec(self, name, path, target=None):\n"
+        "        if name != 'torch.unused':\n"
+        "            return None\n"
         "        spec = u.spec_from_file_location(name, path[0] + '/unused.py')\n"
         "        spec.loader = u.LazyLoader(spec.loader)\n"
         "        return spec\n"

@@ -218,20 +218,22 @@ OWN_FUNCTIONS = (
         "no-second-derivative",
         "PyTorch has no second derivative for this operation",
         program="""
-            x = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
-            lengths = torch.cdist(x, torch.ones(1, 2), p=1.0)  # <--
-            first = torch.autograd.grad((lengths ** 2).sum(), x, create_graph=True)[0]
+            x = torch.tensor([[0.0, 0.5], [3.0, 4.0]], requires_grad=True)
+            words = torch.tensor([[0, 1]])
+            mean = torch.nn.functional.embedding_bag(words, x)  # <--
+            first = torch.autograd.grad((mean ** 2).sum(), x, create_graph=True)[0]
             first.sum().backward()
         """,
-        cause="The backward pass of an operation is often a kernel of its own, _cdist_backward here, and that has no "
-        "derivative. cdist, grid_sample, cuDNN's RNNs, some interpolations and attention kernels are known for it. A "
-        "gradient penalty, a Hessian or MAML needs one.",
-        cure="Write the operation with simple ones for this purpose: a difference and a sum instead of cdist, the math "
+        cause="The backward pass of an operation is often a kernel of its own, _embedding_bag_backward here, and that "
+        "has no derivative. embedding_bag, ctc_loss, cuDNN's RNNs, some attention kernels and, before PyTorch 2.15, "
+        "cdist are known for it. A gradient penalty, a Hessian or MAML needs one.",
+        cure="Write the operation with simple ones for this purpose: an index and a mean for embedding_bag, the math "
         "backend for attention (torch.nn.attention.sdpa_kernel), torch.backends.cudnn.flags(enabled=False) for an RNN.",
         cured="""
-            x = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
-            lengths = (x.unsqueeze(1) - torch.ones(1, 2)).abs().sum(dim=-1)
-            first = torch.autograd.grad((lengths ** 2).sum(), x, create_graph=True)[0]
+            x = torch.tensor([[0.0, 0.5], [3.0, 4.0]], requires_grad=True)
+            words = torch.tensor([[0, 1]])
+            mean = x[words].mean(dim=1)
+            first = torch.autograd.grad((mean ** 2).sum(), x, create_graph=True)[0]
             first.sum().backward()
             print(x.grad)
         """,

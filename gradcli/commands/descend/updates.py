@@ -22,6 +22,8 @@ from gradcli.language.source import Source
 
 State: TypeAlias = dict[str, Any]
 """Tensors, numbers and lists of them by name."""
+_MUON_COPIES = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 15)
+"""Whether Muon normalises a copy of its buffer, and not the buffer itself if that is bfloat16."""
 _ULPS = 16
 """The units in the last place by which rounding may move a number."""
 
@@ -143,6 +145,7 @@ class _Step(NamedTuple):
         """What formulas know besides arguments and what is kept."""
         known: State = {"theta": self.theta, "t": self.t, "ndim": self.theta.ndim}
         known["bfloat16"] = self.theta.dtype == torch.bfloat16
+        known["copied"] = _MUON_COPIES
         if self.theta.ndim > 1:
             known |= {"rows": self.theta.shape[0], "columns": self.theta.shape[1]}
         if (gradient := self.gradient) is not None:
