@@ -220,7 +220,7 @@ def test_the_tolerance_applies() -> None:
 def test_the_table_tells_evidence_from_proof() -> None:
     ran = run(*MSE, "--expect", "w = 2*x*(w*x - y)")
     assert (
-        "w = 2*x*(w*x - y) agrees with autograd at 13 of 13 points, which is evidence and no proof"
+        "w = 2*x*(w*x - y) agrees with autograd at 13 of 13 points, which is evidence, not proof"
         in ran.stdout
     )
     ran = run(*MSE, "--expect", "w = 2*(w*x - y)")

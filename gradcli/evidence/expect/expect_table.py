@@ -78,7 +78,7 @@ def _agreement(key: str, item: ExpectedFormula, digits: int) -> str:
     if not item.ok:
         return f"{formula} {count}{_where(key, item, digits)}"
     here = "; the given point does not count, as it has no slope or no value"
-    return f"{formula} {count}, which is evidence and no proof{'' if all(item.met) else here}"
+    return f"{formula} {count}, which is evidence, not proof{'' if all(item.met) else here}"
 
 
 def _where(key: str, item: ExpectedFormula, digits: int) -> str:
