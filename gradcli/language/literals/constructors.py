@@ -136,7 +136,8 @@ def bind(name: str, arguments: list[Argument], sign: int, place: Span) -> Made:
 def check_shape(what: str, shape: Shape, place: Span) -> None:
     """Raise SizeError if a tensor of `shape` has too many dimensions or elements."""
     LITERAL_DEPTH.check(len(shape), f"the shape of {what}", span=place, hint="use fewer dimensions")
-    for count in (*shape, math.prod(shape)):  # a side may be too long in a tensor of 0 elements
+    # PyTorch computes strides as if no side were 0.
+    for count in (*shape, math.prod(side for side in shape if side)):
         ELEMENTS.check(count, what, span=place, hint="use fewer")
 
 
