@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import IO, Any
+from typing import IO, Any, NoReturn, ParamSpec
 
 import orjson
 
@@ -47,6 +47,7 @@ CALLS = 200
 """Calls that one fork makes at most."""
 Streams = tuple[int, int, int]
 Instead = Callable[[list[str]], int]
+P = ParamSpec("P")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TORCH = tuple(map(int, torch_version().split(".")[:2]))
 """The installed PyTorch, as (2, 13)."""
@@ -84,6 +85,16 @@ def _loaded() -> None:
     deferral.load()
     for _ in PROGRAM.load():
         pass
+
+
+def load_all_of_pytorch() -> None:
+    """Load PyTorch as programs do, and what they use of it: the first optimizer takes seconds."""
+    import torch
+    import torch.func
+    import torch.utils.checkpoint
+
+    torch.set_num_threads(1)  # a pool of threads does not survive a fork
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).step()
 
 
 def run(
@@ -166,24 +177,23 @@ class _Worker:
         if self._pid == 0:
             os.close(calls)
             os.close(answers)
-            self._work(reader, writer)
+            ending(self._work)(reader, writer)
         os.close(reader)
         os.close(writer)
         self._calls, self._answers = open(calls, "wb", 0), open(answers, "rb")  # noqa: SIM115
 
-    def _work(self, reader: int, writer: int) -> None:
+    def _work(self, reader: int, writer: int) -> int:
         """Make calls until there are no more, or one of them ends this process."""
-        status = 99
-        try:
-            with open(reader, "rb") as calls, open(writer, "wb", 0) as answers:
-                while True:
-                    words, env, cwd = marshal.load(calls)
-                    status = _once(words, _streams(), env, cwd, _worker(self._progress))
-                    answers.write(marshal.dumps(int(status)))
-        except EOFError:
-            status = 0
-        finally:
-            os._exit(status)
+        with (
+            contextlib.suppress(EOFError),
+            open(reader, "rb") as calls,
+            open(writer, "wb", 0) as answers,
+        ):
+            while True:
+                words, env, cwd = marshal.load(calls)
+                status = once(words, _streams(), env, cwd, _worker(self._progress))
+                answers.write(marshal.dumps(int(status)))
+        return 0
 
     def make(
         self, words: Sequence[str], stdin: bytes, env: Mapping[str, str], cwd: str
@@ -241,15 +251,9 @@ def _asked(call: tuple[Any, ...], *, all_of_pytorch: bool) -> tuple[bytes, bytes
 def _serve(calls: IO[bytes], answers: IO[bytes], *, all_of_pytorch: bool) -> None:
     """Make the calls that are asked for until nobody asks any more."""
     if all_of_pytorch:
-        import_module("torch")  # as the user's code does it
+        load_all_of_pytorch()
     _loaded()
-    torch = sys.modules["torch"]
-    torch.set_num_threads(1)  # a pool of threads does not survive a fork
-    if all_of_pytorch:
-        import_module("torch.func")
-        torch.optim.SGD(
-            [torch.zeros(1, requires_grad=True)], lr=0.1
-        ).step()  # the first takes seconds
+    sys.modules["torch"].set_num_threads(1)  # a pool of threads does not survive a fork
     for words in PROGRAM.calls:
         PROGRAM.try_out(words)
     import_module("gradcli.show.pictures.drawing")  # matplotlib, which a server does not load
@@ -280,26 +284,7 @@ def _forked(
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def child(
-    words: Sequence[str],
-    streams: Streams,
-    env: Mapping[str, str],
-    cwd: str | None,
-    instead: Instead | None = None,
-    seconds: int = 100,
-) -> None:
-    """Be the program, called with these words on these streams; never returns.
-
-    `instead` is what to do instead of the cold program, parent and worker.
-    """
-    status = 99
-    try:
-        status = _once(words, streams, env, cwd, instead, seconds)
-    finally:
-        os._exit(status)
-
-
-def _once(
+def once(
     words: Sequence[str],
     streams: Streams,
     env: Mapping[str, str],
@@ -307,7 +292,11 @@ def _once(
     instead: Instead | None = None,
     seconds: int = 100,
 ) -> int:
-    """The exit status of one call in this process. What an earlier one has set up is put back."""
+    """The exit status of the program, called in this process with these words on these streams. What
+    an earlier call has set up is put back.
+
+    `instead` is what to do instead of the cold program, parent and worker.
+    """
     if instead is not None:
         entry._cold = instead  # type: ignore[assignment]
     for target, fd in enumerate(streams):
@@ -334,6 +323,23 @@ def _once(
     sys.stderr.flush()
     signal.alarm(0)
     return status
+
+
+def ending(work: Callable[P, int]) -> Callable[P, NoReturn]:
+    """The same work for a forked child, which exits with its result."""
+
+    def end(*arguments: P.args, **keywords: P.kwargs) -> NoReturn:
+        status = 99
+        try:
+            status = work(*arguments, **keywords)
+        finally:
+            os._exit(status)
+
+    return end
+
+
+child = ending(once)
+"""Be the program, called once; never returns."""
 
 
 def usual_signals() -> None:

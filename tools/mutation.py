@@ -41,31 +41,30 @@ LOADED = (hypothesis, numpy, orjson, rich.table, torch, typer.rich_utils)
 """What every fork would else load again."""
 
 MODULES = (
-    *(
-        "gradcli.core",
-        "gradcli.algebra",
-        "gradcli.language",
-        "gradcli.evaluate",
-        "gradcli.evidence",
-    ),
-    *("gradcli.catalogue.derivative_rules", "gradcli.watch", "gradcli.process"),
+    "gradcli.algebra",
+    "gradcli.catalogue.derivative_rules",
+    "gradcli.core",
+    "gradcli.evaluate",
+    "gradcli.evidence",
+    "gradcli.language",
+    "gradcli.process",
+    "gradcli.watch",
 )
 """Modules, and packages with all of theirs, that compute or judge numbers, or run what does."""
-TESTS = tuple(
-    f"tests/{name}"
-    for name in (
-        *(
-            "algebra",
-            "catalogue/test_operators.py",
-            "docs/test_lecture.py",
-            "docs/test_published.py",
-        ),
-        *("evidence", "language", "process/test_supervision.py", "watch"),
-        *(
-            f"commands/test_{name}.py"
-            for name in ("batch", "derive", "grad", "hessian", "jacobian")
-        ),
-    )
+TESTS = (
+    "tests/algebra",
+    "tests/catalogue/test_operators.py",
+    "tests/commands/test_batch.py",
+    "tests/commands/test_derive.py",
+    "tests/commands/test_grad.py",
+    "tests/commands/test_hessian.py",
+    "tests/commands/test_jacobian.py",
+    "tests/docs/test_lecture.py",
+    "tests/docs/test_published.py",
+    "tests/evidence",
+    "tests/language",
+    "tests/process/test_supervision.py",
+    "tests/watch",
 )
 """The files and folders whose tests are quick and concern numbers or errors."""
 

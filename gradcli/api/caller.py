@@ -28,9 +28,8 @@ def undisturbed(device: str = "cpu", *, user_code: bool = False) -> Iterator[Non
         stack.enter_context(default_dtype(torch.float32))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        if (
-            torch.empty(0).device.type != "cpu"
-        ):  # get_default_device sees no `with device` before 2.8
+        # torch.get_default_device sees no `with device` before 2.8.
+        if torch.empty(0).device.type != "cpu":
             stack.enter_context(torch.device("cpu"))
         for each in {"cpu", kind}:
             if torch.is_autocast_enabled(each):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from tests.program import BASE, LARGE_PAGES, ROOT, child
+from tests.program import BASE, LARGE_PAGES, ROOT, child, load_all_of_pytorch
 
 SECONDS = 60
 
@@ -51,16 +51,11 @@ def _runner() -> "subprocess.Popen[str]":
 
 
 def _load() -> None:
-    """Load what the programs and the command use: the first optimizer takes seconds."""
-    import torch
-    import torch.func
-    import torch.utils.checkpoint
-
+    """Load what the programs and the command use."""
+    load_all_of_pytorch()
     from gradcli.commands import dispatch, forms  # noqa: F401
     from gradcli.commands.why import compute, show  # noqa: F401
 
-    torch.set_num_threads(1)  # a pool of threads does not survive a fork
-    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).step()
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
 
 
