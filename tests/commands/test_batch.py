@@ -195,7 +195,8 @@ def test_a_line_that_holds_no_job_is_named_by_its_number() -> None:
     ]
     named = [re.findall(r"line \d+", message) for message in said]
     assert named == [[f"line {n}"] for n in (4, 6, 7, 8, 10)]
-    assert said[0].startswith("line 4 is not JSON (character 1: invalid literal")
+    told = "line 4 is not JSON (character 1: invalid literal"
+    assert said[0] in (f"{told}, expected 'null')", f"{told})")  # orjson 3.11.7 says less
     assert said[-1].startswith("line 10 is not JSON (character 2: ")
 
 
@@ -598,8 +599,9 @@ def test_an_answer_does_not_wait_for_a_slow_job_that_came_with_it() -> None:
             os.close(fd)
 
 
-def test_memory_does_not_grow_with_the_jobs() -> None:
-    before, after, _ = endless.run(3_000, early=1_500, processes=1)
+@pytest.mark.parametrize("jobs", [3_000, rare(6_000)])
+def test_memory_does_not_grow_with_the_jobs(jobs: int) -> None:
+    before, after, _ = endless.run(jobs, early=jobs // 2, processes=1)
     assert len(before) == len(after) == 3
     assert sum(after) < 1.1 * sum(before)
 

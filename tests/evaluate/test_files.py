@@ -366,6 +366,12 @@ def test_columns_that_hold_something_else(text: str, message: str) -> None:
     ("text", "message"),
     [
         ("[1,\nx]", "line 2, column 1: expecting value"),
+        (
+            "[1,\n2,]",
+            "line 2, column 2: illegal trailing comma before end of array"
+            if sys.version_info >= (3, 13)
+            else "line 2, column 3: expecting value",
+        ),
         ("hello", "line 1, column 1: expecting value"),
         ('{"a": 1}', "expected a number, got an object"),
         ("[null]", "expected a number, got null"),

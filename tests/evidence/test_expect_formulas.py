@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.choice import rare
 from tests.program import run
 from tools import formulas
 
@@ -55,24 +56,26 @@ def double() -> Any:
     torch.set_default_dtype(torch.float32)
 
 
-def test_no_verdict_on_a_formula_is_wrong(double: None) -> None:
+@pytest.mark.parametrize(("right_step", "wrong_step"), [(10, 14), rare(5, 7)])
+def test_no_verdict_on_a_formula_is_wrong(right_step: int, wrong_step: int, double: None) -> None:
     claims = [
         (case, claim, kind == "right")
         for case in formulas.cases("formulas")
         for kind in ("right", "wrong")
-        for claim in case[kind][:: 10 if kind == "right" else 14]
+        for claim in case[kind][:: right_step if kind == "right" else wrong_step]
     ]
-    assert len(claims) > 50
+    assert len(claims) > 500 / right_step
     found = batch([formulas.job(case, claim) for case, claim, _ in claims])
     for (case, claim, right), result in zip(claims, found, strict=True):
         assert formulas.holds(case, claim) is right
         assert result.get("ok") is right, (case["of"], claim, result)
 
 
-def test_the_line_that_was_made_wrong_is_named(double: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [6, rare(3)])
+def test_the_line_that_was_made_wrong_is_named(step: int, double: None, tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = []
     wrong: list[str | None] = []
-    for number, case in enumerate(formulas.cases("backward")[::6]):
+    for number, case in enumerate(formulas.cases("backward")[::step]):
         assert formulas.right_pass(case, case["backward"])
         names = {
             line.split()[0]

@@ -119,6 +119,8 @@ if __name__ == "__main__":
 
 CHILDREN_PRINT = "[6.0, 24.0]\n[2, 4]\n3\ntensor([3., 3.])\na late thread\n"
 
+WARNED = sys.version_info[:3] == (3, 13, 0)
+"""Whether torch.compile warns of the Python that runs it."""
 COMPILED = """
 import copy, io
 import torch
@@ -253,7 +255,7 @@ def test_a_program_computes_the_same_to_the_bit_and_no_tensor_is_kept(tmp_path: 
     answers = run_together([str(tmp_path / f"{name}.py") for name in programs])
     for file, answer in answers.items():
         assert (answer["findings"], answer["error"], answer["exit"]) == ([], None, 0), file
-        if "rare" in file or "compiled" in file:  # warnings name other lines
+        if "rare" in file or ("compiled" in file and WARNED):  # warnings name other lines
             assert answer["printed"].endswith(answer["plain"]), file
         elif "children" in file:
             assert answer["printed"] == CHILDREN_PRINT, file
