@@ -160,16 +160,16 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         *_update("alpha*U_hat", "weight_decay"),
     ),
     "muon": (
-        Line("B", "momentum*B + (1 - momentum)*g", "momentum_buffer", "nesterov or not bfloat16 or copied"),
-        Line("B", "momentum*B + (1 - momentum)*g", when="not nesterov and bfloat16 and not copied"),
+        Line("B", "momentum*B + (1 - momentum)*g", "momentum_buffer", "nesterov or not overwritten"),
+        Line("B", "momentum*B + (1 - momentum)*g", when="not nesterov and overwritten"),
         Line("N", "lerp(g, B, momentum)", when="nesterov"),
         Line("N", "B", when="not nesterov"),
         Line("X", "N.bfloat16()", when="rows <= columns"),
         Line("X", "N.bfloat16().T", when="rows > columns"),
         Line("X", "X/clamp(norm(X), eps)"),
-        # Until 2.14 PyTorch normalises its buffer in place where that is bfloat16 already.
-        Line("B", "X", "momentum_buffer", "not nesterov and bfloat16 and not copied and rows <= columns"),
-        Line("B", "X.T", "momentum_buffer", "not nesterov and bfloat16 and not copied and rows > columns"),
+        # Until 2.14 PyTorch overwrites its buffer if that is bfloat16 already.
+        Line("B", "X", "momentum_buffer", "not nesterov and overwritten and rows <= columns"),
+        Line("B", "X.T", "momentum_buffer", "not nesterov and overwritten and rows > columns"),
         Line("A", "X @ X.T", times="ns_steps"),
         Line("P", "addmm(A, A, A, beta=b, alpha=c)", times="ns_steps"),
         Line("X", "addmm(X, P, X, beta=a)", times="ns_steps"),

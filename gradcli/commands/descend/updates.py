@@ -144,8 +144,7 @@ class _Step(NamedTuple):
     def names(self) -> State:
         """What formulas know besides arguments and what is kept."""
         known: State = {"theta": self.theta, "t": self.t, "ndim": self.theta.ndim}
-        known["bfloat16"] = self.theta.dtype == torch.bfloat16
-        known["copied"] = _MUON_COPIES
+        known["overwritten"] = self.theta.dtype == torch.bfloat16 and not _MUON_COPIES
         if self.theta.ndim > 1:
             known |= {"rows": self.theta.shape[0], "columns": self.theta.shape[1]}
         if (gradient := self.gradient) is not None:
