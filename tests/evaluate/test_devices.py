@@ -2,7 +2,7 @@
 for another one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -14,7 +14,7 @@ from gradcli.commands import dispatch
 from gradcli.commands.batch.load import loaded
 from gradcli.commands.grad.request import Grad
 from gradcli.errors import GradcliError, MathError
-from gradcli.evaluate import job
+from gradcli.evaluate import job, library
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.tensors import TensorMaker
 from gradcli.language.expressions.expression import parse
@@ -115,7 +115,7 @@ ASSERT = "CUDA error: device-side assert triggered\nCUDA kernel errors might be 
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A device `cuda` that computes as the CPU does and reports an assertion when it is
     synchronised: a GPU's late error.
     """
@@ -128,7 +128,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise RuntimeError(ASSERT)
 
     monkeypatch.setattr(torch.accelerator, "synchronize", report)
-    return found
+    library.function.cache_clear()  # a test may change one of PyTorch's
+    yield found
+    library.function.cache_clear()
 
 
 def asked(expression: str, **inputs: Any) -> Callable[[], object]:
