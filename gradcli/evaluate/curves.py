@@ -20,6 +20,9 @@ from gradcli.evaluate.refusals import translated
 from gradcli.language.calls import Call
 from gradcli.results import Subject, aside
 
+Point = tuple[float, float]
+"""A place and what was computed there."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -41,8 +44,8 @@ class Curve:
 NO_DERIVATIVE = "PyTorch has no derivative of {}: it is 0 off x = 0, and at x = 0 there is none"
 """For a step function of the catalogue."""
 
-At = Callable[[float], tuple[float, float]]
-"""Value and derivative at one more point."""
+At = Callable[[list[float]], list[tuple[float, float]]]
+"""Value and derivative at more points."""
 
 VISIBLE = 0.004
 """A step smaller than this part of the whole height is not visible."""
@@ -88,12 +91,12 @@ def of_call(call: Call, x: Tensor) -> Curve:
         except core.NoDerivativeError:
             value, slope = function(x), None
 
-    def at(number: float) -> tuple[float, float]:
-        point = x.new_tensor(number)
+    def at(numbers: list[float]) -> list[tuple[float, float]]:
+        points = x.new_tensor(numbers)
         if slope is None:
-            return float(function(point)), math.nan
-        value, derivative = core.slopes(function, point)
-        return float(value), float(derivative)
+            return [(number, math.nan) for number in function(points).tolist()]
+        value, derivative = core.slopes(function, points)
+        return list(zip(value.tolist(), derivative.tolist(), strict=True))
 
     label = f"{call.text}, target {target(call.entry):g}" if isinstance(call.entry, Loss) else ""
     return with_jumps(call.text, x, value, slope, at, label)
@@ -106,35 +109,48 @@ def with_jumps(
     order = torch.argsort(x, stable=True)
     places, y = x.detach()[order].tolist(), value.detach()[order].tolist()
     grain = torch.finfo(x.dtype).eps
-    value_jumps = set(jumps(places, y, lambda number: at(number)[0], grain))
+    known: dict[float, tuple[float, float]] = {}
+
+    def computed(numbers: list[float]) -> list[tuple[float, float]]:
+        new = [number for number in dict.fromkeys(numbers) if number not in known]
+        known.update(zip(new, at(new) if new else (), strict=True))
+        return [known[number] for number in numbers]
+
+    def values(numbers: list[float]) -> list[float]:
+        return [value for value, _ in computed(numbers)]
+
+    def derivatives(numbers: list[float]) -> list[float]:
+        return [derivative for _, derivative in computed(numbers)]
+
+    value_jumps = set(jumps(places, y, values, grain))
     if slope is None:
         return Curve(name, value, slope, tuple(sorted(value_jumps)), (), label)
-    steep = jumps(places, slope.detach()[order].tolist(), lambda number: at(number)[1], grain)
+    steep = jumps(places, slope.detach()[order].tolist(), derivatives, grain)
     # At a pole such as that of 1/x**2 only the slope jumps: the values on both sides are equal.
-    for i, place in steep.items():
-        if abs(at(place)[0]) > POLE * max(abs(y[i]), abs(y[i + 1])):
+    for i, peak in zip(steep, values([*steep.values()]), strict=True):
+        if abs(peak) > POLE * max(abs(y[i]), abs(y[i + 1])):
             value_jumps.add(i)
     slope_jumps = tuple(sorted(value_jumps | steep.keys()))
     return Curve(name, value, slope, tuple(sorted(value_jumps)), slope_jumps, label)
 
 
 def jumps(
-    x: Sequence[float], y: Sequence[float], at: Callable[[float], float], grain: float
+    x: Sequence[float], y: Sequence[float], at: Callable[[list[float]], list[float]], grain: float
 ) -> dict[int, float]:
     """The numbers of the points after which y jumps, and about where; x ascends.
 
-    Each visible step is halved; a jump stays as large. If there are too many to halve, as for
-    random numbers, the rest count as jumps too, because a line between those points would claim to
-    know the function. `grain` is the dtype's epsilon: steps within its rounding do not count, and
-    if it has few numbers between two points, the steps beside decide.
+    Each visible step is halved, all of them at once; a jump stays as large. If there are too many
+    to halve, as for random numbers, the rest count as jumps too, because a line between those
+    points would claim to know the function. `grain` is the dtype's epsilon: steps within its
+    rounding do not count, and if it has few numbers between two points, the steps beside decide.
     """
     finite = sorted(number for number in y if math.isfinite(number))
     if len(finite) < 2:
         return {}
     tenth = len(finite) // 10
     height = (finite[-1 - tenth] - finite[tenth]) or finite[-1] - finite[0]
-    budget = 8 * len(x) + 2000
     places: dict[int, float] = {}
+    halved: dict[int, tuple[Point, Point]] = {}
     steps = [abs(b - a) for a, b in pairwise(y)]
     for i, step in enumerate(steps):
         largest = max(abs(y[i]), abs(y[i + 1]))
@@ -144,30 +160,27 @@ def jumps(
         if grain > COARSE or x[i + 1] - x[i] <= 32 * grain * max(abs(x[i]), abs(x[i + 1])):
             if step > POLE * max([*steps[max(0, i - 1) : i], *steps[i + 1 : i + 2]], default=0.0):
                 places[i] = x[i]
-        elif budget <= 0:
-            places[i] = x[i]
         else:
-            place, count = _jump((x[i], y[i]), (x[i + 1], y[i + 1]), at)
-            budget -= count
-            if place is not None:
-                places[i] = place
-    return places
-
-
-def _jump(
-    left: tuple[float, float], right: tuple[float, float], at: Callable[[float], float]
-) -> tuple[float | None, int]:
-    """Where a step stays however close its ends come, or None; and how many points were used."""
-    whole = abs(right[1] - left[1])
-    for count in range(1, HALVINGS + 1):
-        middle = left[0] + (right[0] - left[0]) / 2
-        if not left[0] < middle < right[0]:
+            halved[i] = (x[i], y[i]), (x[i + 1], y[i + 1])
+    budget = 8 * len(x) + 2000
+    for _ in range(HALVINGS):
+        middles = {}
+        for i, (left, right) in halved.items():
+            middle = left[0] + (right[0] - left[0]) / 2
+            if left[0] < middle < right[0]:
+                middles[i] = middle
+        budget -= len(middles)
+        if not middles or budget < 0:
             break
-        y = at(middle)
-        if not math.isfinite(y):
-            return middle, count
-        below, above = abs(y - left[1]), abs(right[1] - y)
-        left, right = (left, (middle, y)) if below > above else ((middle, y), right)
-        if max(below, above) < SMALLER * whole:
-            return None, count
-    return left[0], HALVINGS
+        for (i, middle), found in zip(middles.items(), at([*middles.values()]), strict=True):
+            left, right = halved[i]
+            below, above = abs(found - left[1]), abs(right[1] - found)
+            if not math.isfinite(found):
+                places[i] = middle
+                del halved[i]
+            elif max(below, above) < SMALLER * steps[i]:
+                del halved[i]
+            else:
+                point = middle, found
+                halved[i] = (left, point) if below > above else (point, right)
+    return places | {i: left[0] for i, (left, _) in halved.items()}

@@ -80,6 +80,49 @@ def test_the_numbers_are_those_of_grad_point_by_point() -> None:
     assert curve["derivative"] == [row["gradients"]["x"] for row in rows]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x**3 - 2*x/(1 + x**2) % 2",
+        "h = exp(-x**2); h*sin(5*x)",
+        "where(x > 0, relu(x), 0.1*x)",
+        "np.sqrt(x.abs()) + gelu(x, approximate='tanh')",
+        "clamp(x, -1, 1)*floor(3*x) + math.pi",
+    ],
+)
+def test_all_points_at_once_have_the_numbers_of_one_by_one(text: str) -> None:
+    """A sum over one point changes nothing but how the points are computed."""
+    for y in ("y=1", "y=-1,1"):
+        together, apart = (
+            run("plot", f"{text} + x*y{more}", "x=-2,2", y, "--dtype", "float64", "--json").json
+            for more in ("", " + 0*x.sum()")
+        )
+        if y == "y=1":
+            ((one, *_), (other, *_)) = together["curves"], apart["curves"]
+            pairs = [(one["derivative"], other["derivative"])]
+        else:
+            one, other = together, apart
+            pairs = [(one["gradients"][name], other["gradients"][name]) for name in "xy"]
+        for found, expected in [(one["value"], other["value"]), *pairs]:
+            known = np.array(expected, float)
+            assert np.array(found, float) == pytest.approx(known, rel=1e-12, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("x*x.sum()", 4),
+        ("x - x.mean()", 0),
+        ("softmax(x, 0)", 1),
+        ("x*x.numel()", 2),
+        ("norm(x)", 2),
+    ],
+)
+def test_what_mixes_points_is_computed_one_by_one(text: str, value: float) -> None:
+    (curve,) = run("plot", text, "x=-2,2", "--json").json["curves"]
+    assert curve["value"][-1] == value
+
+
 def test_the_points_keep_their_order() -> None:
     found = run("plot", "x**2", "x=3,-1,2", "--json").json
     assert (found["x"], found["curves"][0]["value"]) == ([3.0, -1.0, 2.0], [9.0, 1.0, 4.0])

@@ -12,6 +12,7 @@ as a comment `# exit 1` says.
 """
 
 import atexit
+import contextlib
 import difflib
 import math
 import os
@@ -89,13 +90,16 @@ class Session:
 
     def _pipeline(self, stages: list[tuple[dict[str, str], list[str]]]) -> tuple[str, str, int]:
         """What the programs write, one after the other, on stdout and on stderr, and the status;
-        gradcli without the seconds that loading PyTorch takes.
+        gradcli and its own PyTorch programs without the seconds that loading PyTorch takes.
         """
         piped, errors, status = "", "", 0
         for env, words in stages:
             if words[0] == "gradcli":
                 done = program.run(*words[1:], stdin=piped, env=env, cwd=self.folder)
                 piped, errors, status = done.stdout, errors + done.stderr, done.status
+            elif words == ["python", "-"]:
+                with contextlib.chdir(self.folder):
+                    piped, status = program.printed(piped), 0
             else:
                 ran = subprocess.run(
                     words, input=piped, capture_output=True, text=True, cwd=self.folder,

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -17,14 +16,16 @@ from gradcli.evaluate import curves
 from gradcli.evaluate.curves import Curve
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.networks import make_inputs
+from gradcli.evaluate.pointwise import pointwise
 from gradcli.evaluate.run import one_number, run
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.expressions.program import Expression
 from gradcli.options.formula import GivenExpression
 from gradcli.results import Subject, grid
 
-At = Callable[[Mapping[str, Tensor]], tuple[Tensor, dict[str, Tensor | None]]]
-"""The value, 0-d, and the slopes at one point, given by its coordinates."""
+Slopes = dict[str, Tensor | None]
+At = Callable[[Mapping[str, Tensor]], tuple[Tensor, Slopes]]
+"""The values and the slopes at points, given by their coordinates, all [points]."""
 
 
 def compute(request: Plot, job: Job) -> PlotResult | SurfaceResult:
@@ -150,50 +151,73 @@ def _between(name: str, ends: Tensor, least: int) -> Tensor:
     return points
 
 
-def _at(program: Expression, inputs: Mapping[str, Tensor], ranges: Sequence[str], job: Job) -> At:
-    """The expression as a function of a point of the ranges."""
+def _at(
+    program: Expression,
+    inputs: Mapping[str, Tensor],
+    ranges: Sequence[str],
+    job: Job,
+    *,
+    notes: bool,
+) -> At:
+    """The expression as a function of points of the ranges; `notes` if the points are the user's
+    own, and so get notes.
+    """
 
-    def at(point: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor | None]]:
+    def computed(point: Mapping[str, Tensor]) -> tuple[Tensor, Slopes]:
         done = run(program, {**inputs, **point}, list(ranges), job)
-        value = one_number(done.value, "a plot needs one number at each point")
-        slopes: dict[str, Tensor | None] = dict.fromkeys(ranges)
-        if value.requires_grad:
+        slopes: Slopes = dict.fromkeys(ranges)
+        if done.value.requires_grad:
             with suppress(core.NoDerivativeError):
-                slopes = core.gradients(done.value, done.by)
-        return value.detach(), slopes
+                slopes = core.gradients(done.value.sum(), done.by)
+        return done.value.detach(), slopes
 
-    return at
+    def together(points: Mapping[str, Tensor]) -> tuple[Tensor, Slopes]:
+        value, slopes = computed(points)
+        return value.expand_as(points[ranges[0]]), slopes
+
+    def one_by_one(points: Mapping[str, Tensor]) -> tuple[Tensor, Slopes]:
+        found = []
+        for coordinates in zip(*points.values(), strict=True):
+            value, slopes = computed(dict(zip(points, coordinates, strict=True)))
+            found.append((one_number(value, "a plot needs one number at each point"), slopes))
+            if notes:
+                collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
+        slopes_of = {name: _stacked([slopes[name] for _, slopes in found]) for name in ranges}
+        return torch.stack([value for value, _ in found]), slopes_of
+
+    x = inputs[ranges[0]]
+    numbers = [inputs[name] for name in program.names if name not in ranges]
+    plain = all(number.ndim == 0 and number.dtype == x.dtype for number in numbers)
+    return together if plain and not notes and pointwise(program) else one_by_one
+
+
+def _stacked(slopes: Sequence[Tensor | None]) -> Tensor | None:
+    """The slopes, [points], NaN where autograd returned None; None if it always did."""
+    known = next((slope for slope in slopes if slope is not None), None)
+    if known is None:
+        return None
+    nan = torch.full_like(known, math.nan)
+    return torch.stack([nan if slope is None else slope for slope in slopes])
 
 
 def _curve(
     program: Expression, inputs: Mapping[str, Tensor], name: str, job: Job, *, notes: bool
 ) -> Curve:
     """The expression at each point of one range, in the order given."""
-    x, at = inputs[name], _at(program, inputs, [name], job)
-    points = _computed(at, [{name: point} for point in x.unbind()], job, notes=notes)
-    slope = _joined([slopes[name] for _, slopes in points], x, program, name, job)
+    x = inputs[name]
+    values, slopes = _at(program, inputs, [name], job, notes=notes)({name: x})
+    _note_missing(slopes, program, job)
+    at = _at(program, inputs, [name], job, notes=False)
 
-    def between(number: float) -> tuple[float, float]:
-        value, slopes = at({name: x.new_tensor(number)})
-        derivative = slopes[name]
-        return float(value), float("nan") if derivative is None else float(derivative)
+    def between(numbers: list[float]) -> list[tuple[float, float]]:
+        value, slopes = at({name: x.new_tensor(numbers)})
+        slope = slopes[name]
+        derivative = [math.nan] * len(numbers) if slope is None else slope.tolist()
+        return list(zip(value.tolist(), derivative, strict=True))
 
-    values = torch.stack([value for value, _ in points])
-    curve = curves.with_jumps(program.canonical_text, x, values, slope, between)
+    curve = curves.with_jumps(program.canonical_text, x, values, slopes[name], between)
     job.watched.clear()
     return curve
-
-
-def _computed(
-    at: At, points: Sequence[Mapping[str, Tensor]], job: Job, *, notes: bool
-) -> list[tuple[Tensor, dict[str, Tensor | None]]]:
-    """Value and slopes at each point; `notes` if the points are the user's own, and so get notes."""
-    found = []
-    for point in points:
-        found.append(at(point))
-        if notes:
-            collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
-    return found
 
 
 def _surface(
@@ -205,24 +229,19 @@ def _surface(
 ) -> SurfaceResult:
     """The expression at every pair of points, a row for each point of the first range."""
     x = {name: inputs[name] for name in ranges}
-    shape = [len(axis) for axis in x.values()]
-    at = _at(program, inputs, ranges, job)
-    pairs = product(*(axis.unbind() for axis in x.values()))
-    places = [dict(zip(ranges, pair, strict=True)) for pair in pairs]
-    points = _computed(at, places, job, notes=not filled)
+    grids = torch.meshgrid(*x.values(), indexing="ij")
+    points = {name: places.flatten() for name, places in zip(x, grids, strict=True)}
+    value, slopes = _at(program, inputs, ranges, job, notes=not filled)(points)
+    _note_missing(slopes, program, job)
     job.watched.clear()
-    gradients = {
-        name: _joined([slopes[name] for _, slopes in points], axis, program, name, job)
-        for name, axis in x.items()
-    }
+    shape = grids[0].shape
     function = Subject("", program.source.text, dict(inputs), tuple(ranges), program=program)
     return SurfaceResult(
         **job.header("plot", inputs),
         x=x,
-        value=torch.stack([value for value, _ in points]).reshape(shape),
+        value=value.reshape(shape),
         gradients={
-            name: None if slopes is None else slopes.reshape(shape)
-            for name, slopes in gradients.items()
+            name: None if slope is None else slope.reshape(shape) for name, slope in slopes.items()
         },
         expression=program.canonical_text,
         filled=filled,
@@ -231,15 +250,11 @@ def _surface(
     )
 
 
-def _joined(
-    slopes: Sequence[Tensor | None], x: Tensor, program: Expression, name: str, job: Job
-) -> Tensor | None:
-    """The slopes, [points], NaN where autograd returned None; None, with a note, if it always did."""
-    if any(slope is not None for slope in slopes):
-        nan = x.new_tensor(float("nan"))
-        return torch.stack([nan if slope is None else slope for slope in slopes])
-    code, how = "unused-input", "does not depend on"
-    if name in program.names:
-        code, how = "no-derivative", "does not depend differentiably on"
-    job.note(code, f"{program.canonical_text} {how} {name}: its derivative is null")
-    return None
+def _note_missing(slopes: Slopes, program: Expression, job: Job) -> None:
+    """Note the ranges by which autograd returned no slope at any point."""
+    for name, slope in slopes.items():
+        if slope is None:
+            code, how = "unused-input", "does not depend on"
+            if name in program.names:
+                code, how = "no-derivative", "does not depend differentiably on"
+            job.note(code, f"{program.canonical_text} {how} {name}: its derivative is null")
