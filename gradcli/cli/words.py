@@ -5,6 +5,7 @@ value, so that `softmax-jacobian -1,2` works.
 """
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
@@ -37,7 +38,7 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     check_values(words, [*named, *tensors])
     try:
         words = [*_as_options(command, words, named, known)]
-        guarded = list(_guarded(words, known, command.request))
+        guarded = list(_guarded(words, known, command))
         kept = parser(command)
         # What Typer does after parsing, for each option that there is, is not needed.
         given, _, _ = kept.make_parser(typer.Context(kept)).parse_args(guarded)
@@ -128,7 +129,7 @@ def is_option(word: str) -> bool:
     return word == "-h" or (word[:2] == "--" and word[2:3].isalpha())
 
 
-def _guarded(words: Sequence[str], known: dict[str, Option], request: type) -> Iterator[str]:
+def _guarded(words: Sequence[str], known: dict[str, Option], command: Command) -> Iterator[str]:
     """The words with every value that Typer could mistake for an option marked."""
     seen: set[str] = set()
     rest = iter(words)
@@ -140,10 +141,24 @@ def _guarded(words: Sequence[str], known: dict[str, Option], request: type) -> I
         elif not is_option(word):
             yield _GUARD + word if word[:1] == "-" else word
         else:
-            _check_option(name, known, request, seen)
+            if name not in known and "--run" not in seen:
+                _check_input(name, words, command)
+            _check_option(name, known, command.request, seen)
             yield word
             if not equals and known[name].kind is not FLAG:
                 yield _value(name, next(rest, None))
+
+
+def _check_input(name: str, words: Sequence[str], command: Command) -> None:
+    """Raise UsageError if `name` is not an option but, without its dashes, most likely an input: one
+    letter, or a name in the expression.
+    """
+    asked = name.removeprefix("--")
+    text = " ".join(word for word in words if not is_option(word))
+    if hasattr(command.request, "inputs") and (
+        len(asked) == 1 or asked in re.findall(r"\w+", text)
+    ):
+        raise UsageError(f"there is no option {name}", hint=f"write the input as {asked}=T")
 
 
 def _check_option(name: str, known: dict[str, Option], request: type, seen: set[str]) -> None:

@@ -541,6 +541,24 @@ def test_a_fresh_python_draws_usage_errors_in_the_same_form() -> None:
         assert cold(*words) == run(*words)
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["derive", "w*x", "--x", "3", "--w", "2"], "x"),
+        (["descend", "rate**2", "--rate=3"], "rate"),
+        (["plot", "w*x", "x=-1,1", "--w", "3"], "w"),
+        (["check", "f.py:forward", "--x", "1"], "x"),
+    ],
+)
+def test_an_input_with_dashes_is_told_how_inputs_are_written(words: list[str], name: str) -> None:
+    assert refused(*words) == f"error: there is no option --{name}\n  write the input as {name}=T\n"
+
+
+def test_other_unknown_options_are_told_the_nearest_one() -> None:
+    assert "did you mean --steps" in refused("descend", "x**2", "x=3", "--stepz", "3")
+    assert "write the input" not in refused("loss", "mse", "--w", "3")
+
+
 # the first screen, and help
 
 
