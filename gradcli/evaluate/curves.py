@@ -13,11 +13,14 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.catalogue.functions import Loss
+from gradcli.catalogue.derivative_rules import ELEMENTWISE, FORMULAS, SYNONYMS
+from gradcli.catalogue.functions import ACTIVATIONS, CATALOGUE, Loss
+from gradcli.catalogue.operators import RANDOM
 from gradcli.catalogue.ranges import target
 from gradcli.evaluate import implementations
 from gradcli.evaluate.refusals import translated
 from gradcli.language.calls import Call
+from gradcli.language.expressions.program import Expression, Step, once
 from gradcli.results import Subject, aside
 
 Point = tuple[float, float]
@@ -55,6 +58,34 @@ COARSE = 1e-4
 """The grain from which a dtype has too few numbers for halving: float16 and bfloat16."""
 POLE = 8.0
 """A value this many times larger than its neighbours is near a pole."""
+
+
+POINTWISE = (
+    {*FORMULAS, *ELEMENTWISE, *(name for name in ACTIVATIONS if not CATALOGUE[name].mixes)}
+    - {"fill"}  # which takes its number from a tensor of no dimensions
+    - RANDOM
+)
+"""Elementwise functions and operators that draw no random numbers."""
+
+
+@once
+def pointwise(program: Expression) -> bool:
+    """Whether all steps are known to be elementwise, if the inputs are of one shape and dtype or
+    0-d: one run then computes all points.
+    """
+    return all(map(_elementwise, program.steps))
+
+
+def _elementwise(step: Step) -> bool:
+    match step.kind:
+        case "constant" | "load" | "store" | "drop":
+            return True
+        case "compare":
+            return step.take == 2 and not step.name.endswith("in")
+        case "operator" | "call" | "method":
+            name = step.name.rpartition(".")[2]
+            return SYNONYMS.get(name, name) in POINTWISE and (name != "where" or step.take == 3)
+    return False
 
 
 def unary(call: Call) -> implementations.Unary:

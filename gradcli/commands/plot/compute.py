@@ -16,7 +16,6 @@ from gradcli.evaluate import curves
 from gradcli.evaluate.curves import Curve
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.networks import make_inputs
-from gradcli.evaluate.pointwise import pointwise
 from gradcli.evaluate.run import one_number, run
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.expressions.program import Expression
@@ -188,7 +187,7 @@ def _at(
     x = inputs[ranges[0]]
     numbers = [inputs[name] for name in program.names if name not in ranges]
     plain = all(number.ndim == 0 and number.dtype == x.dtype for number in numbers)
-    return together if plain and not notes and pointwise(program) else one_by_one
+    return together if plain and not notes and curves.pointwise(program) else one_by_one
 
 
 def _stacked(slopes: Sequence[Tensor | None]) -> Tensor | None:
