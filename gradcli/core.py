@@ -29,6 +29,9 @@ the clock would make the last digits vary."""
 CHUNK = 2**22
 """Elements that one vectorised step may hold, so that memory use stays near that of the result."""
 
+_AFTER = re.compile(
+    r" \(Triggered internally|\nException raised from|\(Could this error|\. This could be because"
+)
 NO_PATH = "the result does not depend on any input through differentiable operations"
 
 
@@ -57,11 +60,16 @@ def refusals() -> Iterator[None]:
         raise _refusal(error) from None
 
 
+def message_of(error: Exception) -> str:
+    """PyTorch's message without the place in its sources, its guesses and its list of backends."""
+    return _AFTER.split(str(error), maxsplit=1)[0].strip()
+
+
 def _refusal(error: RuntimeError) -> Exception:
     """The MathError for PyTorch's error about a derivative; an out-of-memory error is kept."""
     if isinstance(error, torch.OutOfMemoryError):
         return error
-    message = str(error).split(" (Triggered internally")[0].strip()
+    message = message_of(error)
     if missing := re.search(r"derivative for (\S+) is not implemented", message):
         return NoDerivativeError(
             f"PyTorch has no derivative of torch.{missing[1].removeprefix('aten::')}",

@@ -30,6 +30,7 @@ _HINTS = (
     (r"more than 1 (?:value per channel|spatial)", "give more rows, or write .eval() after the module"),
     (r"same dtype.*(?:Float and Double|Double and Float)", "leave out dtype=: --dtype chooses it for everything"),
     (r"same dtype|expected scalar type", "write .float() after the one with whole numbers"),
+    (r"from the 'Sparse\w*' backend", "write .to_dense() after the sparse tensor"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
     (r"must be tuple of Tensors, not Tensor", "put them into a list: stack([a, b]), cat([a, b])"),
     (r"step must be greater than zero", "to reverse, write .flip(0)"),

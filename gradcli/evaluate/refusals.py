@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from torch import Tensor
 
+from gradcli import core
 from gradcli.errors import GradcliError, Location, ShapeError
 
 _UNNAMED = re.compile(r"[\w.]*<(?:lambda|locals)>[\w.<>]*\(\)")
@@ -34,10 +35,7 @@ def translated(
 
 def words(error: Exception) -> str:
     """PyTorch's message on one line, without the place in its sources."""
-    text = str(error)
-    for end in (" (Triggered internally", "\nException raised from", "(Could this error"):
-        text = text.partition(end)[0]
-    text = _UNNAMED.sub("it", _CLASS.sub(r"\1", _ASSERT.sub("", text)))
+    text = _UNNAMED.sub("it", _CLASS.sub(r"\1", _ASSERT.sub("", core.message_of(error))))
     return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
 
 

@@ -177,7 +177,8 @@ def _along(
     z, d = z.detach(), slope
     d = torch.ones_like(z) if d is None or not bool(d.any()) else d
     u = torch.zeros_like(z) if upstream is None else upstream
-    size, reach = float(u.norm()) or 1.0, float(z.abs().max()) or 1.0
+    largest = float(z.abs().max()) if z.numel() else 0.0
+    size, reach = float(u.norm()) or 1.0, largest or 1.0
     return {"t": z.new_zeros(()), "z": z, "d": d * (reach / d.norm()), "u": u / size}, size / reach
 
 

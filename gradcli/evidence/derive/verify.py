@@ -146,7 +146,8 @@ class Points:
             if not bool(value.isfinite().all()):
                 return None
             if upstream is None:
-                upstream = torch.randn(value.shape, dtype=value.dtype, generator=self._chance)
+                kind = torch.promote_types(value.dtype, torch.float64)  # a count has no derivative
+                upstream = torch.randn(value.shape, dtype=kind, generator=self._chance)
             named = {n: step for n, step in steps.items() if step.requires_grad and n not in live}
             by = {name: live[name] for name in run.by} | {f"d{n}": t for n, t in named.items()}
             if not value.requires_grad:

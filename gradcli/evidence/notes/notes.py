@@ -64,9 +64,14 @@ def note_result(result: Result, job: Job) -> None:
 
 
 def collect_notes(job: Job, unnoted: Container[str]) -> None:
-    """Turn the job's watched operations into notes, except for `unnoted` codes, and clear them."""
+    """Turn the job's watched operations into notes, except for `unnoted` codes, and clear them.
+
+    Those of sparse tensors, for which PyTorch has few comparisons, are left out.
+    """
     for number, op in enumerate(job.watched):
-        for rule in _RULES.get(op.name, ()):
+        tensors = (operand for operand in op.operands if isinstance(operand, Tensor))
+        dense = all(tensor.layout == torch.strided for tensor in tensors)
+        for rule in _RULES.get(op.name, ()) if dense else ():
             for note in rule(op, job.watched[:number]):
                 if note.code not in unnoted:
                     job.note(note.code, note.text)
