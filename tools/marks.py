@@ -142,6 +142,7 @@ class Program:
         for module in modules:
             importlib.import_module(module)
         self.functions: dict[str, list[FunctionType]] = defaultdict(list)
+        gc.unfreeze()  # else what was loaded before the tests is left out
         for (
             each
         ) in gc.get_objects():  # asked for its type, since isinstance may run code of the object

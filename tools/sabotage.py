@@ -5,7 +5,7 @@
 A rule is a function of the algebra, or a text of a table that it reads: the derivatives and formulas
 of the catalogue, definitions. It is broken in one place: a sign flipped, a factor or a term lost, a
 sum or a transposition left out, a number one off, branches swapped, a condition reversed. Then
-gradients of both corpora that run this very line or read this text are derived anew, and every text
+gradients of both corpora that run this very line or read this text are derived again, and every text
 that is still shown is evaluated by plain PyTorch, as `tools.derivations` does. None may be wrong:
 that is what the verification of `derive` is for.
 
@@ -259,6 +259,7 @@ def of_functions(faults: int, seed: int) -> Iterator[Break]:
 
 @cache
 def _live() -> list[FunctionType]:
+    gc.unfreeze()  # else what was loaded before the tests is left out
     return [each for each in gc.get_objects() if type(each) is FunctionType]
 
 

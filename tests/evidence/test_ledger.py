@@ -164,7 +164,7 @@ def fits(compute: Callable[..., Tensor], *operands: Node) -> bool:
 
 @dataclass
 class Program:
-    """Random statements over random inputs; names may be bound anew, inputs too, and used often or
+    """Random statements over random inputs; names may be bound again, inputs too, and used often or
     never.
     """
 

@@ -1,7 +1,7 @@
 """Malformed tensor literals: each says what is wrong, where, and what to do, and nothing else gets
 through.
 
-`python -m tests.language.test_malformed_literals` writes the messages of the cases anew, for a
+`python -m tests.language.test_malformed_literals` writes the messages of the cases again, for a
 reader to compare.
 """
 

@@ -207,8 +207,8 @@ def test_every_expression_of_the_documentation_and_the_catalogue_is_mathematics(
 
 
 def test_a_sum_of_thousands_of_terms_and_a_chain_of_methods() -> None:
-    assert latex(" + ".join(["x"] * 4000)).count("+") == 3999
-    assert latex("x" + ".neg()" * 2000).count("neg") == 2000
+    assert latex(" + ".join(["x"] * 2000)).count("+") == 1999
+    assert latex("x" + ".neg()" * 1000).count("neg") == 1000
 
 
 # --- and reads back -----------------------------------------------------------------------------
