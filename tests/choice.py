@@ -1,5 +1,6 @@
 """Which cases of a corpus a test tries: a few that differ in kind, or with `just exhaustive` all."""
 
+import ast
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
@@ -32,3 +33,11 @@ def thirds(cases: Iterable[Case]) -> Callable[[Case], Hashable]:
     """A kind of which each three cases in a row are one."""
     places = {id(case): place // 3 for place, case in enumerate(cases)}
     return lambda case: places[id(case)]
+
+
+def skip_unless_parsed(text: str) -> None:
+    """Skip the test where this Python, as 3.12, does not parse so long a chain itself."""
+    try:
+        ast.parse(text)
+    except RecursionError:
+        pytest.skip("this Python has a lower bound of its own")

@@ -141,38 +141,35 @@ def _guarded(words: Sequence[str], known: dict[str, Option], command: Command) -
         elif not is_option(word):
             yield _GUARD + word if word[:1] == "-" else word
         else:
-            if name not in known and "--run" not in seen:
-                _check_input(name, words, command)
-            _check_option(name, known, command.request, seen)
+            _check_option(name, words, known, command, seen)
             yield word
             if not equals and known[name].kind is not FLAG:
                 yield _value(name, next(rest, None))
 
 
-def _check_input(name: str, words: Sequence[str], command: Command) -> None:
-    """Raise UsageError if `name` is not an option but, without its dashes, most likely an input: one
-    letter, or a name in the expression.
-    """
-    asked = name.removeprefix("--")
-    text = " ".join(word for word in words if not is_option(word))
-    if hasattr(command.request, "inputs") and (
-        len(asked) == 1 or asked in re.findall(r"\w+", text)
-    ):
-        raise UsageError(f"there is no option {name}", hint=f"write the input as {asked}=T")
-
-
-def _check_option(name: str, known: dict[str, Option], request: type, seen: set[str]) -> None:
-    for field, hint in getattr(request, "instead", {}).items():
+def _check_option(
+    name: str, words: Sequence[str], known: dict[str, Option], command: Command, seen: set[str]
+) -> None:
+    for field, hint in getattr(command.request, "instead", {}).items():
         if name == flag_name(field):
             raise UsageError(f"{name} does not apply here", hint=hint)
     if name not in known:
         hint = did_you_mean(name, [*known, "--help"])
         if "--run" in seen:
             hint = f"the arguments of the program come after --: -- {name}"
+        elif _is_input(name.removeprefix("--"), words, command):
+            hint = f"write the input as {name.removeprefix('--')}=T"
         raise UsageError(f"there is no option {name}", hint=hint)
     if name in seen and not known[name].repeatable:
         raise UsageError(f"{name} is given twice", hint="give it once")
     seen.add(name)
+
+
+def _is_input(name: str, words: Sequence[str], command: Command) -> bool:
+    """Whether a name is most likely that of an input: one letter, or in the expression."""
+    text = " ".join(word for word in words if not is_option(word))
+    likely = len(name) == 1 or name in re.findall(r"\w+", text)
+    return likely and hasattr(command.request, "inputs")
 
 
 def _value(name: str, word: str | None) -> str:
