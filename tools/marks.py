@@ -4,7 +4,6 @@ that all of them share.
 
 import ast
 import contextlib
-import gc
 import importlib
 import mmap
 import os
@@ -20,6 +19,8 @@ from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 
 import pytest
+
+from tools.mutants import live_functions
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MARKS = "__marks__"
@@ -142,11 +143,8 @@ class Program:
         for module in modules:
             importlib.import_module(module)
         self.functions: dict[str, list[FunctionType]] = defaultdict(list)
-        gc.unfreeze()  # else what was loaded before the tests is left out
-        for (
-            each
-        ) in gc.get_objects():  # asked for its type, since isinstance may run code of the object
-            if type(each) is FunctionType and each.__code__.co_filename.startswith(ROOT):
+        for each in live_functions():
+            if each.__code__.co_filename.startswith(ROOT):
                 self.functions[each.__code__.co_filename].append(each)
 
     def exchange(self, module: str, tree: ast.Module) -> int:

@@ -4,9 +4,12 @@ syntax tree.
 
 import ast
 import copy
+import gc
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from types import FunctionType
 
 _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -221,3 +224,11 @@ def _other_constants(value: object) -> tuple[bool | int | float | str, ...]:
         case str():
             return ("mutant" if not value else f"{value}_",)
     return ()
+
+
+@cache
+def live_functions() -> list[FunctionType]:
+    """Every function of the process, those of nested scopes too."""
+    gc.unfreeze()  # else what was loaded before the tests is left out
+    # Asked for the type, since isinstance may run code of the object.
+    return [each for each in gc.get_objects() if type(each) is FunctionType]

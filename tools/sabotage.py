@@ -19,7 +19,6 @@ a text is wrong.
 import argparse
 import ast
 import copy
-import gc
 import random
 import signal
 import sys
@@ -33,7 +32,7 @@ from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, TypeVar
 
 import torch
@@ -47,7 +46,7 @@ from gradcli.errors import GradcliError
 from gradcli.options.check import check
 from gradcli.options.fill import from_json
 from tools.derivations import Block, Point, points, read, wrong
-from tools.mutants import mutants, mutated
+from tools.mutants import live_functions, mutants, mutated
 
 T = TypeVar("T", bound=ast.AST)
 PATIENCE = 5
@@ -257,12 +256,6 @@ def of_functions(faults: int, seed: int) -> Iterator[Break]:
         yield Break(rule, how, (path, each.statement), partial(exchanged, path, make))
 
 
-@cache
-def _live() -> list[FunctionType]:
-    gc.unfreeze()  # else what was loaded before the tests is left out
-    return [each for each in gc.get_objects() if type(each) is FunctionType]
-
-
 def _codes(code: CodeType) -> Iterator[CodeType]:
     yield code
     for constant in code.co_consts:
@@ -300,7 +293,9 @@ def exchanged(path: str, make: Callable[[], ast.Module]) -> Iterator[None]:
         found = changes.get(code) or by_place.get(_place(code))
         return found if found is not None and found.co_freevars == code.co_freevars else None
 
-    touched = [(each, each.__code__) for each in _live() if changed(each.__code__) is not None]
+    touched = [
+        (each, each.__code__) for each in live_functions() if changed(each.__code__) is not None
+    ]
     for function, code in touched:
         function.__code__ = changed(code) or code
     try:
