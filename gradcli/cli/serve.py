@@ -49,7 +49,7 @@ def _calls() -> tuple[str, ...]:
 
 
 _NOT_LOADED = (
-    "gradcli.__main__", "gradcli.process.client",
+    "gradcli.__main__", "gradcli.process.client", "gradcli.api", "gradcli.cli.session_calls",
     "gradcli.show.pictures.drawing", "gradcli.show.pictures.figure",  # matplotlib: 24 MB, for --out
     *(f"{command.folder}.picture" for command in COMMANDS.values()),
 )  # fmt: skip

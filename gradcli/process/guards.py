@@ -91,21 +91,24 @@ def stdout_to_stderr() -> Iterator[None]:
         os.close(stdout)
 
 
-def release_code() -> None:
-    """Unmap the machine code of libraries, of which loading reads much that no call needs.
+def release_memory() -> None:
+    """Give back what the loading of PyTorch and first calls needed and no later call may need: free
+    memory of the C library, and the machine code of libraries.
 
-    The system keeps it in its cache of files and maps again what is used again.
+    The system keeps the code in its cache of files and maps again what is used again.
     """
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes
 
+        system = ctypes.CDLL(None)
+        system.malloc_trim(0)  # glibc alone has it, as Linux alone has what follows
         with open("/proc/self/maps", encoding="utf-8") as file:
             mappings = [line.split(maxsplit=5) for line in file]
         for span, access, *_, path in (each for each in mappings if len(each) == 6):
             if access == "r-xp" and ".so" in path:  # never written to: nothing can be lost
                 start, end = (int(address, 16) for address in span.split("-"))
                 size = ctypes.c_size_t(end - start)
-                ctypes.CDLL(None).madvise(ctypes.c_void_p(start), size, _MADV_DONTNEED)
+                system.madvise(ctypes.c_void_p(start), size, _MADV_DONTNEED)
 
 
 def bound_memory() -> None:

@@ -25,7 +25,7 @@ from typing import Any
 from gradcli import __version__
 from gradcli.process import server_worker, wire
 from gradcli.process.fork import spawn
-from gradcli.process.guards import release_code
+from gradcli.process.guards import release_memory
 from gradcli.process.server_worker import Origin, Program
 from gradcli.process.sources import Files
 from gradcli.process.worker import Progress
@@ -105,7 +105,7 @@ class Server:
             gc.freeze()  # a collection in a worker would write to all objects, and so copy all pages
             return
         self._prepare = None
-        release_code()
+        release_memory()
         gc.set_threshold(GARBAGE)
         gc.enable()
         self._top_up()

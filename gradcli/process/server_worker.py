@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from gradcli.errors import ExitStatus, fault, traceback_of
 from gradcli.process import deferral, wire
-from gradcli.process.guards import loading_pytorch, release_code
+from gradcli.process.guards import loading_pytorch, release_memory
 from gradcli.process.sources import Files, states
 from gradcli.process.worker import Progress
 
@@ -126,7 +126,7 @@ def work(inlet: socket.socket, progress: Progress, program: Program, origin: Ori
     if not select.select([inlet], [], [], 0)[0]:  # no client waits
         _rehearse(program, origin)
     if not select.select([inlet], [], [], IDLE)[0]:
-        release_code()
+        release_memory()
     content, ancillary, _, _ = inlet.recvmsg(1, socket.CMSG_SPACE(4))
     if not content:  # the server has ended
         return 0
