@@ -29,6 +29,16 @@ def rare(*case: Any) -> Any:
     return pytest.param(*case, marks=pytest.mark.exhaustive)
 
 
+def first_usual(cases: Iterable[Case], kind: Callable[[Case], Hashable]) -> list[Any]:
+    """All cases for `parametrize`: the first of each kind, and the others only for `just exhaustive`."""
+    cases = [*cases]
+    usual = first_of_each(cases, kind)
+    marks = [
+        () if any(case is each for each in usual) else pytest.mark.exhaustive for case in cases
+    ]
+    return [pytest.param(case, marks=mark) for case, mark in zip(cases, marks, strict=True)]
+
+
 def thirds(cases: Iterable[Case]) -> Callable[[Case], Hashable]:
     """A kind of which each three cases in a row are one."""
     places = {id(case): place // 3 for place, case in enumerate(cases)}

@@ -41,6 +41,11 @@ from gradcli.world import World
 
 LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """Memory in large pages, where the system has them: a third of the time for a fork."""
+PICTURES = (
+    "gradcli.show.pictures.figure", "matplotlib.style",
+    *(f"matplotlib.backends.backend_{form}" for form in ("agg", "pdf", "svg")),
+)  # fmt: skip
+"""What pictures need, and a server does not load."""
 CALLS_HERE = False
 """Whether `run` makes every call in a fork of this process, with what was changed in it."""
 CALLS = 200
@@ -256,8 +261,8 @@ def _serve(calls: IO[bytes], answers: IO[bytes], *, all_of_pytorch: bool) -> Non
     sys.modules["torch"].set_num_threads(1)  # a pool of threads does not survive a fork
     for words in PROGRAM.calls:
         PROGRAM.try_out(words)
-    import_module("gradcli.show.pictures.drawing")  # matplotlib, which a server does not load
-    import_module("matplotlib.backends.backend_svg")
+    for module in PICTURES:
+        import_module(module)
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
     worker = None
     with contextlib.suppress(EOFError), warnings.catch_warnings(action="error"):  # as in pytest

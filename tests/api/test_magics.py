@@ -13,15 +13,15 @@ import gradcli
 shells = pytest.importorskip("IPython.core.interactiveshell")
 
 
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A shell with the extension loaded."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    shell = shells.InteractiveShell()
-    shell.history_manager.enabled = False
-    shell.run_line_magic("load_ext", "gradcli")
-    yield shell
-    shell.reset()
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A shell with the extension loaded. Its end collects all garbage, which takes a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        shell = shells.InteractiveShell()
+        shell.history_manager.enabled = False
+        shell.run_line_magic("load_ext", "gradcli")
+        yield shell
 
 
 def test_a_line_has_the_words_of_the_shell(shell: Any) -> None:

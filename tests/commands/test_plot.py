@@ -11,7 +11,7 @@ import termios
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from io import StringIO
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Any
 
@@ -319,7 +319,7 @@ def test_a_wrong_slope_along_a_curve_ends_with_1(monkeypatch: pytest.MonkeyPatch
         }
 
     monkeypatch.setattr(core, "gradients", wrong)
-    shown = run("plot", "x**3", "x=1,2", "--check", "--json", here=True)
+    shown = run("plot", "x**3", "x=1,1.5,2", "--check", "--json", here=True)
     assert (shown.status, shown.json["check"]["x"]["ok"], shown.json["ok"]) == (1, False, False)
 
 
@@ -409,10 +409,13 @@ def test_the_catalogue_jumps_where_it_should(name: str, dtype: torch.dtype) -> N
 @pytest.mark.parametrize(
     ("expression", "jumps"),
     [
-        ("1/x", [0]), ("1/x**2", [0]), ("tan(x)", [-1.5 * math.pi, -math.pi / 2, math.pi / 2, 1.5 * math.pi]),
-        ("floor(x/2)", [-4, -2, 0, 2, 4, 6]), ("sign(x)", [0]), ("where(x > 1, x + 0.1, x)", [1]), ("atan(1/x)", [0]),
-        ("sigmoid(500*x)", []), ("sign(x)*abs(x)**(1/3)", []), ("sin(40*x)", []), ("abs(x)", []), ("exp(x)", []),
-        ("x**9", []), ("sqrt(x)", []),
+        ("1/x", [0]), ("floor(x/2)", [-4, -2, 0, 2, 4, 6]), ("where(x > 1, x + 0.1, x)", [1]), ("sigmoid(500*x)", []),
+        ("sin(40*x)", []),
+        *starmap(rare, [
+            ("1/x**2", [0]), ("tan(x)", [-1.5 * math.pi, -math.pi / 2, math.pi / 2, 1.5 * math.pi]),
+            ("sign(x)", [0]), ("atan(1/x)", [0]), ("sign(x)*abs(x)**(1/3)", []), ("abs(x)", []), ("exp(x)", []),
+            ("x**9", []), ("sqrt(x)", []),
+        ]),
     ],
 )  # fmt: skip
 def test_jumps_and_poles_are_told_from_what_is_steep(expression: str, jumps: list[float]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from gradcli.commands.session.console import completions
 from gradcli.commands.session.lines import State, cleaned, read, unfinished
 from gradcli.errors import GradcliError
+from tests.choice import rare
 from tests.cli.test_terminals import Keyboard, keyboard
 from tests.process.test_supervision import needs_proc
 from tests.program import run
@@ -382,7 +383,7 @@ def test_the_history_of_the_editor_is_for_its_owner_alone(tmp_path: Path) -> Non
 
 
 @needs_proc
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, 0], ids=["kill", "term", "end"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, rare(signal.SIGTERM), 0])
 def test_its_server_ends_with_it(number: int) -> None:
     server = Server()  # its folder alone: none is started
     try:

@@ -112,7 +112,9 @@ def test_once_a_module_is_used_nothing_differs_from_a_plain_import(plain: Any) -
         rare("import torch; torch.fx.symbolic_trace"),
         rare("from torch.distributions import Normal"),
         rare("import torch; torch.export.export"),
-        "import torch; f = torch.set_default_dtype; f(torch.float64); dir(torch.ao); f(torch.float32)",
+        rare(
+            "import torch; f = torch.set_default_dtype; f(torch.float64); dir(torch.ao); f(torch.float32)"
+        ),
         rare("import torch; bool(torch.jit.script)"),
     ],
 )
@@ -128,7 +130,7 @@ def test_the_first_use_may_be_any(use: str, plain: Any) -> None:
         rare("torch.functional"),
         rare("torch._tensor_str"),
         rare("torch.nn.modules.linear"),
-        "",
+        rare(""),
     ],
 )
 def test_a_list_that_defers_what_is_used_while_pytorch_loads(taken_off: str, plain: Any) -> None:

@@ -189,7 +189,7 @@ JOB = """'{"command": "activate", "names": "relu", "x": 1}'"""
 @pytest.mark.parametrize(
     ("words", "before", "taken"),
     [
-        (f"batch <(echo {JOB}) | cut -d, -f1", "", 0),
+        rare(f"batch <(echo {JOB}) | cut -d, -f1", "", 0),
         (f"batch /dev/fd/3 3< <(echo {JOB}) | cut -d, -f1", "", 0),
         ("batch /dev/stdin | cut -d, -f1", f"echo {JOB} |", 1),
         (WRONG, "ulimit -t 1000;", 0),
@@ -236,11 +236,11 @@ def test_a_folder_that_is_gone_is_still_the_callers(server: Server, tmp_path: Pa
     ("redirection", "words"),
     [
         ("<&-", "activate relu --x -"),
-        (">&-", " ".join(MSE)),
-        ("2>&-", "loss mse --pred 1,2 --target 1"),
+        rare(">&-", " ".join(MSE)),
+        rare("2>&-", "loss mse --pred 1,2 --target 1"),
         ("<&- >&- 2>&-", " ".join(MSE)),
         (">/dev/full", " ".join(MSE)),
-        ("2>/dev/full", "loss mse --pred 1,2 --target 1"),
+        rare("2>/dev/full", "loss mse --pred 1,2 --target 1"),
         ("2>/dev/full", "grad 2x x=1"),
     ],
 )
@@ -315,7 +315,9 @@ def gone(pid: int) -> bool:
         return True
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGINT, rare(signal.SIGTERM), rare(signal.SIGHUP), signal.SIGKILL]
+)
 def test_a_signal_ends_the_call_and_its_worker(signum: signal.Signals, server: Server) -> None:
     call = server.start(*LONG, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     worker = working(server, call)
@@ -691,7 +693,7 @@ def test_auto_leaves_a_server_behind_the_first_call_that_loads_pytorch() -> None
         assert own.served(lambda: own.run(*MSE)) == 1
 
 
-@pytest.mark.parametrize("words", [("grad", "x @ x", "x=1,2;3,4;5,6"), (*LONG[:-1], "1")])
+@pytest.mark.parametrize("words", [rare(("grad", "x @ x", "x=1,2;3,4;5,6")), (*LONG[:-1], "1")])
 def test_a_call_that_fails_or_dies_leaves_a_server_too(words: tuple[str, ...]) -> None:
     own = Server()
     with ending(own):

@@ -27,6 +27,7 @@ from gradcli.show.document import (
     Texts,
     TextTable,
 )
+from tests.choice import first_usual
 from tests.program import run
 
 Rows = list[list[str]]
@@ -54,6 +55,9 @@ MORE = (
 )
 
 
+OTHERS = [*map(shlex.split, MORE)]
+
+
 def calls() -> Iterator[list[str]]:
     """Two examples in help of every command with tables, if they need no file, and more."""
     for name, command in COMMANDS.items():
@@ -65,7 +69,7 @@ def calls() -> Iterator[list[str]]:
                 and not {"--get", "--json", "--csv"} & {*words}
             ):
                 yield words[1:]
-    yield from map(shlex.split, MORE)
+    yield from OTHERS
 
 
 def terminal_tables(text: str) -> list[Rows]:
@@ -140,7 +144,11 @@ def read_html(text: str) -> Reader:
     return reader
 
 
-@pytest.mark.parametrize("words", [*calls()], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    first_usual(calls(), lambda words: words[0] if words not in OTHERS else str(words)),
+    ids=" ".join,
+)
 def test_markdown_and_html_have_the_cells_and_the_notes_of_the_terminal(
     words: Sequence[str],
 ) -> None:

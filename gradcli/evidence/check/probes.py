@@ -100,19 +100,23 @@ class Probe:
 
     def change(self, moved: Tensor, base: Tensor, row: int | None) -> tuple[float, float]:
         """The change of `row` from `base` to `moved`, both [rows], and its size; NaN: no value."""
-        if row is not None:
-            moved, base = moved[row : row + 1], base[row : row + 1]
-        if base.numel() == 1 and not bool(base.isfinite()):
-            return math.nan, 0.0
+        if row is not None or base.numel() == 1:
+            before, after = float(base[row or 0]), float(moved[row or 0])
+            if not math.isfinite(before):
+                return math.nan, 0.0
+            factor = 1.0 if self.upstream is None or row is not None else float(self.upstream)
+            size = abs(after * factor)
+            delta = 0.0 if after == before else (after - before) * factor
+            return delta, size if math.isfinite(size) else 0.0
         different = (moved != base) & ~(moved.isnan() & base.isnan())
-        delta, size = moved - base, moved.abs()
-        if self.upstream is not None and row is None:
+        deltas, sizes = moved - base, moved.abs()
+        if self.upstream is not None:
             upstream = self.upstream.reshape(-1)
-            delta, size = delta * upstream, size * upstream.abs()
-        finite = size.isfinite()
+            deltas, sizes = deltas * upstream, sizes * upstream.abs()
+        finite = sizes.isfinite()
         if not bool(different.any()):  # it may be below the resolution of the largest number
-            return 0.0, float(size[finite].max()) if bool(finite.any()) else 0.0
-        return float(delta[different].sum()), float(size[different & finite].sum())
+            return 0.0, float(sizes[finite].max()) if bool(finite.any()) else 0.0
+        return float(deltas[different].sum()), float(sizes[different & finite].sum())
 
     def label(self, name: str, pair: Pair) -> str:
         """The name of a slope, such as `w[0,1]`."""
