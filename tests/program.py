@@ -222,18 +222,24 @@ class _Worker:
         return *_written(), status
 
 
+def helper(*words: str, env: Mapping[str, str], **more: Any) -> "subprocess.Popen[Any]":
+    """A process beside this one, `python -m` with these words. It ends when this one does."""
+    if marks := os.environ.get("GRADCLI_MARKS"):
+        words, env = ("tools.coverage", *words), {**env, "GRADCLI_MARKS": marks}
+    started = subprocess.Popen(
+        [sys.executable, "-m", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
+        env={**env, **LARGE_PAGES}, **more,
+    )  # fmt: skip
+    atexit.register(started.communicate)  # which closes its input and waits for its end
+    return started
+
+
 @cache
 def _caller(*, all_of_pytorch: bool) -> "subprocess.Popen[bytes]":
-    """The process that makes the calls of this one. It ends when this one does."""
-    words = ["tools.coverage"] if "GRADCLI_MARKS" in os.environ else []
-    words += ["tests.program", *(["torch"] if all_of_pytorch else [])]
-    environ = {name: value for name, value in os.environ.items() if "TORCH" not in name}
-    caller = subprocess.Popen(
-        [sys.executable, "-m", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        cwd=ROOT, env={**environ, **LARGE_PAGES}, start_new_session=True,
-    )  # fmt: skip
-    atexit.register(caller.communicate)  # which closes its input and waits for its end
-    return caller
+    """The process that makes the calls of this one."""
+    env = {name: value for name, value in os.environ.items() if "TORCH" not in name}
+    loaded = ("torch",) if all_of_pytorch else ()
+    return helper("tests.program", *loaded, env=env, start_new_session=True)
 
 
 def _asked(call: tuple[Any, ...], *, all_of_pytorch: bool) -> tuple[bytes, bytes, int]:

@@ -5,7 +5,6 @@ again. It reads names of files in JSON, a line for some, and writes a JSON line 
 command's answer, its exit status, and what the program printed, watched and by itself.
 """
 
-import atexit
 import gc
 import json
 import os
@@ -17,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from tests.program import BASE, LARGE_PAGES, ROOT, child, load_all_of_pytorch
+from tests.program import BASE, child, helper, load_all_of_pytorch
 
 SECONDS = 60
 
@@ -41,13 +40,8 @@ def run_together(files: Sequence[str], *, plain: bool = True) -> dict[str, dict[
 
 @cache
 def _runner() -> "subprocess.Popen[str]":
-    """The process that runs the programs of this one. It ends when this one does."""
-    runner = subprocess.Popen(
-        [sys.executable, "-m", "tests.watch.together"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        cwd=ROOT, env={**BASE, **LARGE_PAGES, "HOME": tempfile.gettempdir()}, text=True,
-    )  # fmt: skip
-    atexit.register(runner.communicate)  # which closes its input and waits for its end
-    return runner
+    """The process that runs the programs of this one."""
+    return helper("tests.watch.together", env={**BASE, "HOME": tempfile.gettempdir()}, text=True)
 
 
 def _load() -> None:
