@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from tests import program
 from tests.program import BASE, child, helper, load_all_of_pytorch
 
 SECONDS = 60
@@ -25,6 +26,9 @@ def run_together(files: Sequence[str], *, plain: bool = True) -> dict[str, dict[
     """The JSON answer of `why --run` for each of these files; its exit status as `exit`, what the
     program printed as `printed`, and with `plain` what it prints unwatched.
     """
+    if program.CALLS_HERE:
+        _load()
+        return _answers(plain, files)
     runner = _runner()
     assert runner.stdin
     assert runner.stdout
@@ -44,6 +48,7 @@ def _runner() -> "subprocess.Popen[str]":
     return helper("tests.watch.together", env={**BASE, "HOME": tempfile.gettempdir()}, text=True)
 
 
+@cache
 def _load() -> None:
     """Load what the programs and the command use."""
     load_all_of_pytorch()
@@ -55,12 +60,12 @@ def _load() -> None:
 
 def _watched(file: str, streams: tuple[int, int, int]) -> None:
     """Be the command. What the program prints goes to stderr."""
-    from gradcli.cli import main as program
+    from gradcli.cli import main
     from gradcli.process.worker import Progress
     from gradcli.world import World
 
     def work(arguments: list[str]) -> int:
-        return program.run(arguments, World.current(), Progress())
+        return main.run(arguments, World.current(), Progress())
 
     child(["why", "--run", file, "--json"], streams, os.environ.copy(), None, work, SECONDS)
 
@@ -95,8 +100,12 @@ def _answer(file: str, with_plain: bool) -> dict[str, Any]:
     return {**json.loads(answer), "exit": status, "printed": printed, "plain": plain}
 
 
+def _answers(with_plain: bool, files: Sequence[str]) -> dict[str, dict[str, Any]]:
+    return {file: _answer(file, with_plain) for file in files}
+
+
 if __name__ == "__main__":
     _load()
     for line in sys.stdin:
         plain, *files = json.loads(line)
-        print(json.dumps({file: _answer(file, plain) for file in files}), flush=True)
+        print(json.dumps(_answers(plain, files)), flush=True)
