@@ -4,7 +4,7 @@ import sys
 from dataclasses import MISSING
 
 from gradcli.commands import COMMANDS, HELP_COMMAND, PANELS, ROOT_OPTIONS, Command
-from gradcli.options.fields import Option, flag_name, options
+from gradcli.options.fields import Option, flag_name, options, own
 from gradcli.page import HelpPage
 from gradcli.world import World
 
@@ -90,9 +90,9 @@ def of(command: Command, world: World) -> str:
     page.examples(command.examples)
     page.rows("Words", words)
     flags = {name: option for name, option in fields.items() if not option.positional}
-    own = command.request.__dict__.get("__annotations__", {})
-    page.rows("Options", [_row(name, flags[name]) for name in flags if name in own])
-    page.rows("Computation", [_row(name, flags[name]) for name in flags if name not in own])
+    its = own(command.request)
+    page.rows("Options", [_row(name, flags[name]) for name in flags if name in its])
+    page.rows("Computation", [_row(name, flags[name]) for name in flags if name not in its])
     output = [_row(name, option) for name, option in command.output.items()]
     page.rows("Output", [*output, ("-h, --help", "this help")])
     _ending(page, f"docs/commands/{command.name}.md")

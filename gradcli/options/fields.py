@@ -6,9 +6,10 @@ completion all read these records.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
+from inspect import get_annotations
 from typing import Any
 
 from gradcli.catalogue.functions import ACTIVATIONS, LOSSES, Activation, Loss
@@ -121,6 +122,11 @@ def argument(kind: ValueKind, help: str, default: Any = MISSING, *, many: bool =
     return field(default=default, metadata={"option": record})
 
 
+def own(request: type) -> Set[str]:
+    """The fields that a request type declares itself: those of its command alone."""
+    return get_annotations(request).keys()
+
+
 _OPTIONS: dict[type, dict[str, Option]] = {}
 
 
@@ -128,8 +134,8 @@ def options(request: type) -> dict[str, Option]:
     """The fields of a request type in the order of help: words, own options, shared options."""
     if request not in _OPTIONS:
         known = {f.name: f.metadata["option"] for f in fields(request) if "option" in f.metadata}
-        own = request.__dict__.get("__annotations__", {})
-        order = sorted(known, key=lambda name: (not known[name].positional, name not in own))
+        its = own(request)
+        order = sorted(known, key=lambda name: (not known[name].positional, name not in its))
         _OPTIONS[request] = {name: known[name] for name in order}
     return _OPTIONS[request]
 
