@@ -46,6 +46,7 @@ _BLOCK = re.compile(r"^```(console|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_LACKING = re.compile(r"^bash: line \d+: ([\w-]+): command not found$", re.MULTILINE)
 _SHELL_ONLY = re.compile(r"[();<>&]+|.*[$`].*")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 _UNHEARD = " 2> /dev/null"
@@ -82,6 +83,9 @@ class Session:
             self.missing |= absent
             return None
         output, errors, status = self._pipeline(stages) if stages else self._shell(command)
+        if lacking := _LACKING.findall(output):
+            self.missing |= {*lacking}
+            return None
         output = output if _UNHEARD in command else errors + output
         said = re.search(r"# exit (\d+)$", command)
         expected = int(said[1]) if said else 2 if re.search(r"^error:", output, re.MULTILINE) else 0
