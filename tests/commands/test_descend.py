@@ -449,8 +449,19 @@ def test_expectations_and_the_check_of_the_first_gradient() -> None:
         (["(x-3)**2", "x=0", "--set", "lr=1"], "--lr"),
         (["(x-3)**2", "x=0", "--set", "momentum"], "NAME=VALUE"),
         (["(x-3)**2", "x=0", "--set", "momentum="], "number"),
-        (["(x-3)**2", "x=0", "--set", "momentum=1,,2"], "number"),
-        (["(x-3)**2", "x=0", "--set", "momentum=__import__('os')"], "number"),
+        (
+            ["(x-3)**2", "x=0", "--set", "momentum=1,,2"],
+            "a number, true, false, none, a tuple or a word",
+        ),
+        (["(x-3)**2", "x=0", "--set", "momentum=__import__('os')"], "a number, true, false, none"),
+        (
+            ["(x-3)**2", "x=0", "--optimizer", "adam", "--set", "betas=(0.9,0.99"],
+            "a number, true, false",
+        ),
+        (
+            ["(x-3)**2", "x=0", "--optimizer", "adam", "--set", "betas=0.9,big"],
+            "expected 2 numbers",
+        ),
         (["(x-3)**2", "x=0", "--set", "momentum=big"], "expected a number"),
         (["(x-3)**2", "x=0", "--set", "momentum=1", "--set", "momentum=2"], "twice"),
         (["(x-3)**2", "x=0", "--set", "nesterov=1"], "true or false"),
