@@ -32,11 +32,8 @@ def rare(*case: Any) -> Any:
 def first_usual(cases: Iterable[Case], kind: Callable[[Case], Hashable]) -> list[Any]:
     """All cases for `parametrize`: the first of each kind, and the others only for `just exhaustive`."""
     cases = [*cases]
-    usual = first_of_each(cases, kind)
-    marks = [
-        () if any(case is each for each in usual) else pytest.mark.exhaustive for case in cases
-    ]
-    return [pytest.param(case, marks=mark) for case, mark in zip(cases, marks, strict=True)]
+    usual = {id(case) for case in first_of_each(cases, kind)}
+    return [pytest.param(case) if id(case) in usual else rare(case) for case in cases]
 
 
 def thirds(cases: Iterable[Case]) -> Callable[[Case], Hashable]:

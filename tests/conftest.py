@@ -22,11 +22,6 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_sessionfinish() -> None:
-    """Keep pytest's last five collections short."""
-    gc.freeze()
-
-
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """A pool of threads does not survive a fork."""

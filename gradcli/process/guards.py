@@ -101,7 +101,6 @@ def release_memory() -> None:
         import ctypes
 
         system = ctypes.CDLL(None)
-        system.malloc_trim(0)  # glibc alone has it, as Linux alone has what follows
         with open("/proc/self/maps", encoding="utf-8") as file:
             mappings = [line.split(maxsplit=5) for line in file]
         for span, access, *_, path in (each for each in mappings if len(each) == 6):
@@ -109,6 +108,7 @@ def release_memory() -> None:
                 start, end = (int(address, 16) for address in span.split("-"))
                 size = ctypes.c_size_t(end - start)
                 system.madvise(ctypes.c_void_p(start), size, _MADV_DONTNEED)
+        system.malloc_trim(0)  # glibc alone has it, so it comes last
 
 
 def bound_memory() -> None:

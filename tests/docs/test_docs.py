@@ -68,6 +68,8 @@ class Session:
 
     folder: str
     missing: set[str] = field(default_factory=set)
+    broken: bool = False
+    """Whether a script has done but a part, so that what follows it may not be as it is shown."""
 
     def output(self, command: str) -> str | None:
         """What `command` prints, its exit status checked; None where this machine lacks one of its
@@ -79,12 +81,12 @@ class Session:
             for _, words in stages or ()
             if words[0] != "gradcli" and shutil.which(words[0], path=_PATH) is None
         }
-        if absent:
+        if absent or self.broken:
             self.missing |= absent
             return None
         output, errors, status = self._pipeline(stages) if stages else self._shell(command)
         if lacking := _LACKING.findall(output):
-            self.missing |= {*lacking}
+            self.missing, self.broken = self.missing | {*lacking}, True
             return None
         output = output if _UNHEARD in command else errors + output
         said = re.search(r"# exit (\d+)$", command)

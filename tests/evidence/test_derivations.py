@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gradcli.evaluate.job import default_dtype
-from tests.choice import Choose, rare, thirds
+from tests.choice import Choose, first_usual, rare, thirds
 from tests.program import run
 from tools import random_formulas
 from tools.derivations import LONGER, Block, Row, blocks, book_row, read, row, wrong
@@ -25,11 +25,7 @@ MISSING = {
 """Blocks of which a gradient has no formula."""
 LONG = {"tanh by exponentials", "swish", "determinant of a product", "linear policy"}
 """Blocks whose texts are longer than the textbook's."""
-SOME = [
-    pytest.param(block, id=block.name, marks=[pytest.mark.exhaustive] if place % 3 else [])
-    for place, block in enumerate([*read(BOOK), *read(WILD)])
-]
-"""Every third block, and with `just exhaustive` the others."""
+BLOCKS = [*read(BOOK), *read(WILD)]
 
 
 def given(blocks: Sequence[Block]) -> list[Row]:
@@ -50,7 +46,7 @@ def test_the_textbooks_are_right(double: None, choose: Choose[Block]) -> None:
     assert {each.block.name: each.wrong for each in judged if each.wrong} == {}
 
 
-@pytest.mark.parametrize("block", SOME)
+@pytest.mark.parametrize("block", first_usual(BLOCKS, thirds(BLOCKS)), ids=lambda block: block.name)
 def test_every_text_is_the_gradient(block: Block) -> None:
     """Those of the textbooks are about as short as there, and what is missing has a reason."""
     (found,) = given([block])

@@ -36,7 +36,7 @@ NONE = {"batch", "server", "completion", "session"}
 """The commands without tables."""
 PAGES = {"plot", "derive", "why", "functions"}
 """The commands whose terminal shows something else than tables, at least in part."""
-MORE = (
+MORE = [*map(shlex.split, (
     "grad 'h = w*x + b; O = sigmoid(h); (O - t)**2 / 2' x=1 w=0.5 b=0 t=1 --explain --check",
     "grad 'softmax(x, 0)[1]' x=1,2,3 --explain --check --expect x=1,2,3",
     "grad 'mse(X @ w, y)' X='randn(3,2)' w=1,2 y=1,2,3 --jvp w=1,0 --explain",
@@ -52,10 +52,7 @@ MORE = (
     "derive 'linalg.cholesky(A)' A='eye(2)'",
     "derive 'h = tanh(w*x); mse(h, y)' --steps",
     "why",
-)
-
-
-OTHERS = [*map(shlex.split, MORE)]
+))]  # fmt: skip
 
 
 def calls() -> Iterator[list[str]]:
@@ -69,7 +66,7 @@ def calls() -> Iterator[list[str]]:
                 and not {"--get", "--json", "--csv"} & {*words}
             ):
                 yield words[1:]
-    yield from OTHERS
+    yield from MORE
 
 
 def terminal_tables(text: str) -> list[Rows]:
@@ -146,7 +143,7 @@ def read_html(text: str) -> Reader:
 
 @pytest.mark.parametrize(
     "words",
-    first_usual(calls(), lambda words: words[0] if words not in OTHERS else str(words)),
+    first_usual(calls(), lambda words: words[0] if words not in MORE else str(words)),
     ids=" ".join,
 )
 def test_markdown_and_html_have_the_cells_and_the_notes_of_the_terminal(

@@ -253,7 +253,7 @@ class Comparison:
         smooth = not (slopes.bends or slopes.diverges)
         one_sided = slopes.left is None or slopes.right is None
         agrees = smooth and self._agree(slope, central)
-        deliberate = [verdict for name, verdict in DELIBERATE.items() if name in self.names]
+        deliberate = next((v for name, v in DELIBERATE.items() if name in self.names), "")
         if agrees or any(self._agree(slope, rival) for rival in slopes.rivals):
             return "edge" if one_sided else self._against_closed(at)
         if smooth and self._hidden(slope, slopes):
@@ -267,7 +267,7 @@ class Comparison:
             # An operation may have a kink where the whole has none: relu(x) - relu(-x) is x.
             bent = self._has(STEPWISE | SELECTING) or self.probe.at_kink()
             if smooth and slopes.confirmed and not bent:
-                return deliberate[0] if deliberate else "pytorch"
+                return deliberate or "pytorch"
             if slopes.confirmed or not smooth:
                 return "jump" if slopes.jumps else "kink"
         if self._held_agrees(at):
@@ -275,7 +275,7 @@ class Comparison:
         if row is None and not bool(self.probe.base.isfinite().all()):
             return "nan" if bool(self.probe.base.isnan().any()) else "infinite"
         if deliberate:
-            return deliberate[0]
+            return deliberate
         return "wrong" if slopes.confirmed or math.isnan(slope) else "rough"
 
     def _hidden(self, slope: float, slopes: Slopes) -> bool:
