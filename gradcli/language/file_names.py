@@ -76,7 +76,7 @@ def check_file(literal: FromFile) -> None:
         status = os.stat(literal.path)
     except (FileNotFoundError, NotADirectoryError):
         where = f": {literal.path}" if literal.source.text.strip()[1:].startswith("~") else ""
-        message, hint = f"there is no such file{where}", _nearest(literal.path)
+        message, hint = f"there is no such file{where}", _nearest(literal)
     except OSError as error:
         message, hint = f"the file cannot be reached: {system_reason(error)}", "check the path"
     except ValueError:  # a NUL or a lone surrogate, which no path of the system can hold
@@ -106,14 +106,17 @@ def advice(path: str) -> str:
     return ""
 
 
-def _nearest(path: str) -> str:
-    """The hint for a missing file: `advice`, files with similar names, or neither."""
-    if hint := advice(path):
+def _nearest(literal: FromFile) -> str:
+    """The hint for a missing file: `advice`, files with similar names of a type that would be read
+    in its place, or neither.
+    """
+    if hint := advice(literal.path):
         return hint
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(literal.path)
     try:
         entries = os.listdir(folder or ".")
     except OSError:
         return "check the path: its folder cannot be read either"
-    names = [entry for entry in entries if entry.isascii() and entry.isprintable()]
+    alike = (*SUFFIXES,) if literal.suffix in SUFFIXES else literal.suffix
+    names = [n for n in entries if n.lower().endswith(alike) and n.isascii() and n.isprintable()]
     return did_you_mean(name, names) or "check the path"
