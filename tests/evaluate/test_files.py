@@ -174,7 +174,11 @@ def test_a_large_array_is_mapped_and_not_copied() -> None:
     ("literal", "message", "hint"),
     [
         ("@dta.npy", "there is no such file", "did you mean data.npy?"),
-        ("@nofile.npy", "there is no such file", "check the path"),  # byfile.py cannot be read
+        (
+            "@loss.npy",
+            "there is no such file",
+            "check the path",
+        ),  # not loss.py, which holds no numbers
         (
             "@none/a.npy",
             "there is no such file",
@@ -202,7 +206,7 @@ def test_what_is_known_without_opening(literal: str, message: str, hint: str) ->
     os.mkdir("folder.npy")
     os.mkfifo("pipe.npy")
     write("hollow-file.npy", "")
-    write("byfile.py", "x = 1")
+    write("loss.py", "x = 1")
     found = parse(Source(literal, "--x"))
     assert isinstance(found, FromFile)
     with pytest.raises(FileError) as caught:
