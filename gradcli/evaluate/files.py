@@ -268,7 +268,11 @@ def _safe_open(literal: FromFile) -> Any:
 def _stored(literal: FromFile, archive: Any, name: str) -> Tensor:
     shape = archive.get_slice(name).get_shape()
     ELEMENTS.check(math.prod(shape), "the tensor", hint="save part of it")
-    return _strided(literal, archive.get_tensor(name))
+    try:
+        return _strided(literal, archive.get_tensor(name))
+    except AttributeError:  # safetensors takes the type from torch by its name
+        message = f"this PyTorch has no numbers of type {archive.get_slice(name).get_dtype()}"
+        raise _fault(literal, message, "save them as F32") from None
 
 
 def _safetensors_all(literal: FromFile) -> dict[str, Tensor]:
