@@ -240,14 +240,14 @@ def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Ten
     """d output / d input, of shape output.shape + input.shape or None, by a vjp per output."""
     rows: dict[str, Tensor | None] = dict.fromkeys(inputs)
     flat = output.reshape(-1)
-    for i in range(output.numel()):
-        for name, row in gradients(flat[i], inputs, keep=True).items():
+    for i in range(max(1, output.numel())):  # without outputs too: it tells which are on the path
+        for name, row in gradients(flat[i : i + 1].sum(), inputs, keep=True).items():
             if row is None:
                 continue
             block = rows[name]
             if block is None:
                 block = rows[name] = row.new_zeros(output.numel(), *row.shape)
-            block[i] = row
+            block[i : i + 1] = row
     return {
         name: None if block is None else block.view(output.shape + inputs[name].shape)
         for name, block in rows.items()

@@ -55,6 +55,7 @@ PYTHON_TYPES = {"float": "float64", "int": "int64", "bool": "bool", "complex": "
 LAST_DIMENSION = frozenset({
     "F.softmax", "F.log_softmax", "F.softmin", "torch.softmax", "torch.log_softmax", "special.softmax",
     "special.log_softmax", "Tensor.softmax", "Tensor.log_softmax", "nn.Softmax", "nn.LogSoftmax", "nn.Softmin",
+    "torch.logsumexp", "special.logsumexp", "Tensor.logsumexp", "masked.softmax", "masked.log_softmax", "masked.softmin",
 })  # fmt: skip
 """Functions whose dimension is the last one by default."""
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from gradcli.catalogue.functions import CATALOGUE, Activation, Loss, Parameter, Value
+from gradcli.catalogue.operators import SPACES, in_space
 from gradcli.errors import ExpressionError
 from gradcli.language import limits
 from gradcli.language.binding import bind
@@ -95,17 +96,29 @@ def _spelled(name: str, value: Value) -> str:
 
 
 def parse_call(source: Source, family: Family = None) -> Call:
-    """Read a NAME of the `family` (None: of either), with its arguments in brackets, if any.
+    """Read a NAME of the `family` (None: of either), with its arguments in brackets, if any, and
+    with or without the prefix that it has in an expression.
 
     Raises ExpressionError for an unknown name or parameter and for a value that the parameter does
     not take, SizeError for a text or a number over the bounds.
     """
     limits.CALL_TEXT.check(len(source.text), "the name of a function")
     text = source.text.strip()
-    name = text.partition("(")[0].rstrip()
+    typed = text.partition("(")[0].rstrip()
     start = len(source.text) - len(source.text.lstrip())
-    entry = _find(name, family, source.span(start, start + len(name)))
+    name = without_prefix(typed)
+    entry = _find(name, family, source.span(start, start + len(typed)))
+    text = name + text[len(typed) :]
     return Call(text, entry, {} if name == text else _arguments(source, entry))
+
+
+def without_prefix(name: str) -> str:
+    """A name of the catalogue without the prefix that it has in an expression, as in `F.relu`; any
+    other name unchanged.
+    """
+    prefix, _, bare = name.rpartition(".")
+    known = bare in CATALOGUE and prefix in SPACES and in_space(SPACES[prefix], bare)
+    return bare if known else name
 
 
 def _find(name: str, family: Family, place: Span) -> Activation | Loss:
@@ -175,7 +188,8 @@ class _Reader:
             raise self._error(unreadable, at, at + 1) from None
         except (ValueError, OverflowError, RecursionError, MemoryError):
             raise self._error(unreadable, 0, len(self._line.strip())) from None
-        if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
+        name = self._line.partition("(")[0].strip()
+        if not (isinstance(tree, ast.Call) and ast.unparse(tree.func) == name):
             message = "expected one function name with its arguments"
             raise self.error(message, tree, "for a formula: gradcli grad EXPR")
         return tree

@@ -51,11 +51,33 @@ def test_several_stand_in_the_order_given_each_under_its_own_words() -> None:
 
 
 def test_an_alias_and_the_name_behind_a_prefix_are_the_same_function() -> None:
-    plain, alias = (
-        run("activate", name, "--x", X, "--json").json["functions"][0] for name in ("silu", "swish")
+    names = ("silu", "swish", "F.silu", "nn.functional.silu", "torch.nn.functional.silu")
+    plain, alias, *prefixed = run("activate", *names, "--x", X, "--json").json["functions"]
+    assert {**alias, "name": "silu"} == plain
+    assert prefixed == [plain] * 3
+    told = run("activate", "torch.silu", "--x", "1")  # which PyTorch does not have
+    assert (told.status, told.stdout) == (2, "")
+    assert "unknown activation 'torch.silu'" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("loss", "{}mse_loss", "--pred", "1,2", "--target", "0,0"),
+        ("loss", "{}cross_entropy(label_smoothing=0.1)", "pred=1,2", "target=0"),
+        ("grad", "--fn", "{}mse_loss", "--x", "1", "--w", "2"),
+        ("functions", "{}relu"),
+        ("plot", "{}leaky_relu(0.2)"),
+        ("flow", "--activation", "{}relu", "--layers", "3"),
+        ("perceptron", "x=1,2", "w=1,1", "target=1", "--activation", "{}relu"),
+    ],
+)
+def test_the_prefix_of_an_expression_may_stand_before_a_name(words: tuple[str, ...]) -> None:
+    plain, prefixed = (
+        run(*(word.format(prefix) for word in words), "--json") for prefix in ("", "F.")
     )
-    assert alias["value"] == plain["value"]
-    assert alias["derivative"] == plain["derivative"]
+    assert prefixed == plain
+    assert plain.status == 0
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,9 @@ def test_an_omitted_dim_of_softmax_is_the_last_with_a_note() -> None:
     shown = grad("softmax(x)[0, 1]", "x=[[1, 2], [3, 4]]")
     assert shown["value"] == pytest.approx(1 / (1 + math.exp(-1)))
     assert any("dim" in note["text"] for note in shown["notes"])
+    shown = grad("logsumexp(x).sum()", "x=[[1, 2], [3, 3]]")
+    assert shown["value"] == pytest.approx(5 + math.log(1 + math.exp(-1)) + math.log(2))
+    assert any("dim" in note["text"] for note in shown["notes"])
 
 
 @pytest.mark.parametrize("name", ["value", "gradient"])

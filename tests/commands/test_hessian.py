@@ -169,3 +169,9 @@ def test_an_input_without_elements_has_a_hessian_without_elements() -> None:
     assert found["hessian"] == {"x": {"x": [], "y": []}, "y": {"x": [], "y": 2.0}}
     assert found["eigenvalues"] == [2.0]
     assert run("hessian", "x.sum()", "x=zeros(0)", "--json").json["eigenvalues"] == []
+    shown = run("hessian", "x.sum()", "x=zeros(0)")
+    assert (shown.status, shown.stderr) == (0, "")
+    assert "eigenvalues none" in shown.stdout
+    shown = run("hessian", "w**2*(x.sum() + 1)", "x=zeros(0)", "w=2", "--check")
+    assert shown.status == 0
+    assert "│ w w " in shown.stdout

@@ -186,6 +186,33 @@ def test_an_input_that_is_not_on_the_path_is_null_with_a_note() -> None:
     assert [note["code"] for note in result["notes"]] == ["unused-input"]
 
 
+@pytest.mark.parametrize(
+    ("words", "shapes"),
+    [
+        (["x[x>5]", "x=1,2"], {"x": (0, 2)}),
+        (["x*w", "x=zeros(0)", "w=2"], {"x": (0, 0), "w": (0,)}),
+        (["A @ x", "A=zeros(0,2)", "x=1,2"], {"A": (0, 0, 2), "x": (0, 2)}),
+        (["x.sum()*w", "x=zeros(0)", "w=2"], {"x": (0,), "w": ()}),
+    ],
+)
+def test_without_outputs_or_inputs_it_has_no_numbers_but_a_shape(
+    words: list[str], shapes: dict[str, tuple[int, ...]]
+) -> None:
+    result = jacobian(*words)
+    blocks = {name: torch.zeros(shape).tolist() for name, shape in shapes.items()}
+    assert (result["jacobian"], result["notes"]) == (blocks, [])
+    assert run("jacobian", *words, "--check").status == 0
+    given = [f"{name}=zeros({','.join(map(str, shape))})" for name, shape in shapes.items()]
+    for word in [one for one in given if not one.endswith("()")]:
+        assert run("jacobian", *words, "--expect", word).status == 0
+
+
+def test_an_input_off_the_path_is_null_without_outputs_too() -> None:
+    result = jacobian("w*x.detach()", "x=zeros(0)", "w=2")
+    assert result["jacobian"] == {"x": None, "w": []}
+    assert [note["code"] for note in result["notes"]] == ["no-derivative"]
+
+
 def test_the_table_labels_outputs_and_inputs_and_says_which_are_rows() -> None:
     text = run("jacobian", "W @ x", "W=1,2;3,4", "x=1,1").stdout
     for piece in (

@@ -71,7 +71,7 @@ def test_bound_has_defaults_in_order() -> None:
     [
         ("sigmod", Activation, "sigmod", "unknown activation 'sigmod'", "did you mean sigmoid"),
         ("ReLU", None, "ReLU", "unknown function 'ReLU'", "did you mean relu"),
-        ("F.gelu(1)", None, "F.gelu", "unknown function 'F.gelu'", "did you mean gelu"),
+        ("foo.gelu(1)", None, "foo.gelu", "unknown function 'foo.gelu'", "did you mean gelu"),
         ("qqq", Loss, "qqq", "unknown loss 'qqq'", "gradcli functions"),
         ("0.5", Activation, "0.5", "unknown activation '0.5'", "--x 0.5"),
         ("-1,2", Loss, "-1,2", "unknown loss '-1,2'", "--pred -1,2"),

@@ -325,8 +325,12 @@ def test_what_is_read_and_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["softmax(x)", "F.log_softmax(x)", "x.softmax()", "nn.Softmax()(x)", "F.softmin(x)"]
-)
+    "text",
+    [
+        "softmax(x)", "F.log_softmax(x)", "x.softmax()", "nn.Softmax()(x)", "F.softmin(x)", "logsumexp(x)",
+        "torch.special.logsumexp(x)", "x.logsumexp()", "torch.masked.softmax(x)",
+    ],
+)  # fmt: skip
 def test_an_omitted_dimension_is_noted(text: str) -> None:
     ((code, words),) = read(text).notes
     assert code == "softmax-dim"
@@ -334,7 +338,7 @@ def test_an_omitted_dimension_is_noted(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["softmax(x, 0)", "x.softmax(dim=0)", "nn.Softmax(0)(x)", "sum(x)"]
+    "text", ["softmax(x, 0)", "x.softmax(dim=0)", "nn.Softmax(0)(x)", "sum(x)", "logsumexp(x, 0)"]
 )
 def test_a_given_dimension_is_not(text: str) -> None:
     assert read(text).notes == ()

@@ -19,11 +19,11 @@ def tables(result: HessianResult | ProductResult, digits: int) -> list[Table]:
     gradients = inputs_table(by, result.gradients, [], title, shapes_text(result))
     places = [place for name in by for place in Places(by[name].shape, name)]
     rows = [
-        torch.cat([block.reshape(by[name].numel(), -1) for block in row.values()], 1)
+        torch.cat([row[n].reshape(by[name].numel(), x.numel()) for n, x in by.items()], 1)
         for name, row in result.hessian.items()
     ]
     shown = numbers.flat(result.eigenvalues[:20])
-    eigenvalues = ", ".join(numbers.significant(number, digits) for number in shown)
+    eigenvalues = ", ".join(numbers.significant(number, digits) for number in shown) or "none"
     more = ", ..." if result.eigenvalues.numel() > 20 else ""
     slope = "the gradient is zero" if result.stationary else "the gradient is not zero"
     caption = f"eigenvalues {eigenvalues}{more}; {result.kind or 'not a stationary point'}: {slope}"

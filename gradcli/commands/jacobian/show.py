@@ -15,7 +15,7 @@ def tables(result: JacobianResult, digits: int) -> list[Table]:
     value = table_of(len(rows), elements, result.expression, csv=False)
     blocks = {name: block for name, block in result.jacobian.items() if block is not None}
     columns = [place for name in blocks for place in Places(result.inputs[name].shape, name)]
-    joint = [block.reshape(len(rows), -1) for block in blocks.values()]
+    joint = [b.reshape(len(rows), result.inputs[name].numel()) for name, b in blocks.items()]
     joint = joint or [torch.empty(len(rows), 0)]
     matrix = torch.cat(joint, 1) if len(joint) > 1 else joint[0]  # without a copy of a large one
     shapes = "  ".join(f"by {name} {numbers.shape_text(block)}" for name, block in blocks.items())

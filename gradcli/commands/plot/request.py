@@ -9,7 +9,7 @@ from typing import ClassVar
 from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
 from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES
 from gradcli.errors import UsageError
-from gradcli.language.calls import Call, parse_call
+from gradcli.language.calls import Call, parse_call, without_prefix
 from gradcli.language.literals.literal import Literal
 from gradcli.language.source import NamedValue, Source
 from gradcli.options.fields import ValueKind, argument
@@ -38,7 +38,7 @@ def _read_words(
         if not inputs:
             return tuple(map(_read_function, words))
         other = next((text for text in rest if text not in inputs), "")
-        if _X.search(other) or other.partition("(")[0] in CATALOGUE:
+        if _X.search(other) or without_prefix(other.partition("(")[0]) in CATALOGUE:
             several = shlex.join(["gradcli", "plot", first, other])
             hint = f"for several over [{LOW:g}, {HIGH:g}]: {several}"
             raise UsageError("only one expression is allowed with NAME=T", hint=hint)
@@ -62,7 +62,7 @@ def _read_function(source: Source) -> GivenExpression | Call:
     Raises UsageError for a catalogue function that has no curve over the usual range.
     """
     name, _, arguments = source.text.strip().partition("(")
-    if name.rstrip() not in CATALOGUE or _X.search(arguments):
+    if without_prefix(name.rstrip()) not in CATALOGUE or _X.search(arguments):
         return GivenExpression(source)
     call = parse_call(source)
     entry, row = call.entry, "stack([x, 0*x])"

@@ -89,7 +89,7 @@ class ClosedForms:
 
     def of(self, name: str) -> Tensor | None:
         """The gradient for the input `name`, in its shape; a Jacobian or a Hessian whole, [rows,
-        elements of the input]. None without a formula, or if there are too many numbers.
+        elements of the input]. None without a formula, or for no numbers or too many.
         """
         try:
             with once_more(torch.float64):
@@ -103,7 +103,7 @@ class ClosedForms:
             return torch.cat([gradient._of(name) for gradient in self._gradients])
         upstream, value = self._derived.upstream, self._run.value.detach()
         if subject.kind == "jacobian":
-            if value.numel() * subject.inputs[name].numel() > LARGEST:
+            if not 0 < value.numel() * subject.inputs[name].numel() <= LARGEST:
                 raise NoFormulaError
             ups = [one_hot(value, row) for row in range(value.numel())]
             return torch.stack([self._evaluated(name, up).reshape(-1) for up in ups])
