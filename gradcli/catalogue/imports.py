@@ -1,6 +1,7 @@
 """The import lines of PyTorch programs, for `--code` and `why`."""
 
 _IMPORTS = (
+    ("builtins.", "import builtins"),
     ("math.", "import math"),
     ("torch.", "import torch"),
     ("safetensors.", "import safetensors.torch"),

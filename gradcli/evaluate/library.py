@@ -362,12 +362,26 @@ def _class_indices(entry: Loss) -> Prepare:
 
     def prepare(arguments: list[Any], keywords: dict[str, Any]) -> None:
         by_place(arguments, keywords, "input", "target")
-        _fit_target(entry, arguments, keywords.get("ignore_index"))
+        _fit_target(index_call(entry, keywords), arguments)
 
     return prepare
 
 
-def _fit_target(entry: Loss, arguments: list[Any], ignored: Any) -> None:
+def index_call(entry: Loss, settings: Mapping[str, Any]) -> Call:
+    """A loss of class indices with the ignore_index that is among its settings, if any is."""
+    ignored = settings.get("ignore_index")
+    return Call(entry.name, entry, {} if ignored is None else {"ignore_index": ignored})
+
+
+def index_module(module: Any) -> Call | None:
+    """The loss of class indices that a module is; None for any other."""
+    entry = INDEXED_MODULES.get(type(module))
+    ignored = getattr(module, "ignore_index", -100)
+    settings = {} if ignored == -100 else {"ignore_index": ignored}
+    return index_call(entry, settings) if entry else None
+
+
+def _fit_target(call: Call, arguments: list[Any]) -> None:
     if len(arguments) < 2:
         return
     pred, target = arguments[:2]
@@ -375,7 +389,6 @@ def _fit_target(entry: Loss, arguments: list[Any], ignored: Any) -> None:
         target = torch.tensor(target)
     both = isinstance(pred, Tensor) and isinstance(target, Tensor)
     if both and (pred.ndim or target.dtype != torch.int64):
-        call = Call(entry.name, entry, {} if ignored is None else {"ignore_index": ignored})
         target = implementations.index_target(call, pred, target)
     arguments[1] = target  # for a single number PyTorch takes an integer as the one class
 
@@ -414,11 +427,10 @@ def apply(module: Any, *arguments: Any, **keywords: Any) -> Any:
     listed = list(arguments)
     if isinstance(module, nn.CTCLoss):
         _labels(listed, keywords)
-    elif entry := INDEXED_MODULES.get(type(module)):
-        ignored = getattr(module, "ignore_index", -100)
+    elif loss := index_module(module):
         by_place(listed, keywords, "input", "target")
         if len(listed) == 2:
-            _fit_target(entry, listed, None if ignored == -100 else ignored)
+            _fit_target(loss, listed)
     random = type(module).__name__ in operators.RANDOM_MODULES
     call: Function = _on_cpu(module) if random else module
     return call(*listed, **keywords)

@@ -14,12 +14,9 @@ def program(script: Script, request: Jacobian, result: JacobianResult) -> None:
         _by_rows(script, request, result, chosen)
         return
     script.inputs(result.inputs, request.literals, [])
-    lines, function = script.read(result.expression, result.inputs).as_function(chosen)
-    script.add(*lines)
-    if lines:
-        script.add(f'print("value", {function}({", ".join(chosen)}).tolist())')
-    else:
-        script.show("value", f"({function.partition(': ')[2]})")
+    function, _ = script.function(result.expression, result.inputs, chosen)
+    _, is_lambda, value = function.partition(": ")
+    script.show("value", f"({value})" if is_lambda else f"{function}({', '.join(chosen)})")
     places = f", argnums={tuple(range(len(chosen)))}" if len(chosen) > 1 else ""
     jacobian = script.fresh("jacobian")
     script.add(f"{jacobian} = torch.func.jacrev({function}{places})({', '.join(chosen)})")

@@ -223,7 +223,10 @@ class _Writer(ast.NodeTransformer):
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [self.visit(keyword) for keyword in node.keywords]
         node.func = function
-        if step is None or step.kind == "apply":
+        if step is None:
+            return node
+        if step.kind == "apply":
+            self._fit_module(node, step)
             return node
         if "dim" in step.keywords and step.name in LAST_DIMENSION and not _given(node, "dim"):
             node.keywords.append(ast.keyword("dim", parsed("-1")))
@@ -248,7 +251,7 @@ class _Writer(ast.NodeTransformer):
             return
         arguments, keywords = step.split(values)
         if entry := library.INDEXED.get(step.name):
-            self._fit_target(node, entry, arguments, keywords)
+            self._fit_target(node, library.index_call(entry, keywords), arguments, keywords)
             return
         function = library.pytorch_function(step.name)
         for place in _tensors_required(function, arguments, keywords):
@@ -257,19 +260,30 @@ class _Writer(ast.NodeTransformer):
                 number = repr(float(arguments[place]))
             node.args[place] = parsed(f"torch.tensor({number})")
 
+    def _fit_module(self, node: ast.Call, step: Step) -> None:
+        """Write the class indices that a module takes as int64."""
+        values = self._operands.get(id(step))
+        if values is None or "*" in step.keywords:
+            return
+        (module, *arguments), keywords = step.split(values)
+        if call := library.index_module(module):
+            self._fit_target(node, call, arguments, keywords)
+
     def _fit_target(
-        self, node: ast.Call, entry: Loss, arguments: Sequence[Any], keywords: Mapping[str, Any]
+        self, node: ast.Call, call: Call, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> None:
         """Write the target of a loss of class indices as PyTorch takes it."""
         values = {**dict(zip(("input", "target"), arguments, strict=False)), **keywords}
-        logits, target = values.get("input"), values.get("target")
-        if not (isinstance(logits, Tensor) and isinstance(target, Tensor)):
+        logits, given = values.get("input"), values.get("target")
+        if not (isinstance(logits, Tensor) and isinstance(given, Tensor | int | float)):
             return
+        target = given if isinstance(given, Tensor) else torch.tensor(given)
         named = next((keyword for keyword in node.keywords if keyword.arg == "target"), None)
         typed = named.value if named else node.args[1]
-        settings = {name: value for name, value in keywords.items() if name == "ignore_index"}
-        fitted = index_target(Call(entry.name, entry, settings), logits, target)
+        fitted = index_target(call, logits, target)
         text = ast.unparse(typed) if isinstance(typed, ast.Name) else f"({ast.unparse(typed)})"
+        if target is not given:
+            text = f"torch.tensor({ast.unparse(typed)})"
         if fitted.dtype != target.dtype:
             text += ".long()"
         if fitted.shape != target.shape:

@@ -1,8 +1,10 @@
 """A PyTorch program in the making: inputs, statements, prints, and the imports that these need."""
 
+import ast
+import builtins
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from torch import Tensor, nn
 
@@ -231,7 +233,7 @@ class Script:
     def text(self) -> str:
         """The whole program."""
         head, request = [], self._request
-        body = "\n".join(self.lines)
+        body = _unshadowed("\n".join(self.lines), {*self._codes.values()})
         if request.dtype != "float32":
             head.append(f"torch.set_default_dtype(torch.{request.dtype})")
         if request.device != "cpu":
@@ -240,6 +242,22 @@ class Script:
             head.append(f"torch.manual_seed({request.seed})")
         whole = "\n".join([*head, body])
         return "\n".join([*imports(whole), "", *head, body]) + "\n"
+
+
+def _unshadowed(code: str, modules: Set[str]) -> str:
+    """Lines of a program that call Python's own functions by a longer name where an input or a step
+    has their name, which only a module of the user's is called by.
+    """
+    nodes = [*ast.walk(ast.parse(code))]
+    bound = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bound |= {n.arg for n in nodes if isinstance(n, ast.arg)}
+    lines, hidden = code.encode().split(b"\n"), (bound & vars(builtins).keys()) - modules
+    names = [n.func for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    for name in sorted(names, key=lambda name: name.col_offset, reverse=True):
+        if name.id in hidden:
+            line, at = lines[name.lineno - 1], name.col_offset
+            lines[name.lineno - 1] = line[:at] + b"builtins." + line[at:]
+    return b"\n".join(lines).decode()
 
 
 def _draws(code: str) -> bool:
