@@ -12,6 +12,7 @@ from gradcli.show.table import Block, Cell, Cells, Column, Table
 MEANINGS = {
     "ok": "",
     "kink": "the slopes from the left and the right differ, and autograd is PyTorch's choice",
+    "inner-kink": "an operation has a kink or makes a choice here, which autograd follows, though the whole function is smooth",
     "edge": "the function has values on one side only, and the slope is from that side",
     "jump": "the function jumps here, and PyTorch gives the slope next to the jump",
     "flat": "constant between jumps, like rounding: the slope is exactly 0",

@@ -268,8 +268,10 @@ class Comparison:
             bent = self._has(STEPWISE | SELECTING) or self.probe.at_kink()
             if smooth and slopes.confirmed and not bent:
                 return deliberate or "pytorch"
+            if slopes.jumps:
+                return "undefined" if math.isnan(slope) else "jump"
             if slopes.confirmed or not smooth:
-                return "jump" if slopes.jumps else "kink"
+                return "inner-kink" if smooth else "kink"
         if self._held_agrees(at):
             return next(verdict for name, verdict in HELD.items() if self._has({name}))
         if row is None and not bool(self.probe.base.isfinite().all()):
