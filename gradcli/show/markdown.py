@@ -40,7 +40,8 @@ def _lines(part: Part, names: Collection[str]) -> Iterator[str]:
         case Code():
             yield from _fenced(part.text, part.language)
         case Formula():
-            yield from _fenced(part.latex, "math")
+            # GitHub refuses \operatorname: https://github.com/github/markup/issues/1688
+            yield from _fenced(part.latex.replace(r"\operatorname", r"\mathrm"), "math")
         case Listing():
             yield from (f"- {code(name)}: {escaped(text)}" for name, text in part.rows)
         case TextTable():
@@ -91,12 +92,12 @@ def _pipes(columns: Sequence[TextColumn], names: Collection[str]) -> Iterator[st
 
 
 def _mixed(text: str, names: Collection[str]) -> str:
-    """A text that may be an expression, or hold some."""
-    return "".join(map(_span, spans(text, names)))
+    """The text of a cell that may be an expression, or hold some."""
+    return "".join(_span(span, cell=True) for span in spans(text, names))
 
 
-def _span(span: Span) -> str:
-    return code(span.text) if span.code else escaped(span.text)
+def _span(span: Span, *, cell: bool = False) -> str:
+    return code(span.text, cell=cell) if span.code else escaped(span.text)
 
 
 def _bold(title: str, formula: str) -> str:
@@ -121,14 +122,17 @@ def _paragraph(text: str) -> str:
     return f"\\{text}" if not start[0].isdigit() else f"{start[0]}\\{text[start.end() :]}"
 
 
-def code(text: str) -> str:
-    """A code span; with a bar after a backslash, which no code span in a table can hold, plain text."""
+def code(text: str, *, cell: bool = False) -> str:
+    """A code span. In a cell of a table its bars are escaped, and one with a bar after a backslash,
+    which it cannot hold, is plain text.
+    """
     text = " ".join(text.split("\n"))
-    if "\\|" in text:
+    if cell and "\\|" in text:
         return escaped(text)
     fence = _fence(text, 1)
     edge = " " if "`" in (text[:1], text[-1:]) else ""
-    return f"{fence}{edge}{text}{edge}{fence}".replace("|", r"\|")
+    span = f"{fence}{edge}{text}{edge}{fence}"
+    return span.replace("|", r"\|") if cell else span
 
 
 def _fence(text: str, least: int) -> str:

@@ -182,6 +182,8 @@ def test_titles_are_code_and_numbers_stand_on_the_right() -> None:
         "\n"
         "float32, shapes: x []  w []  result []\n"
     )
+    shown = run("value", "(x>0)|(y>0)", "x=1", "y=-1", "--markdown").stdout
+    assert shown.startswith("**`(x>0)|(y>0)` = True**\n")  # a backslash is for tables alone
 
 
 def test_precision_full_and_quiet_apply() -> None:
@@ -200,6 +202,11 @@ def test_derive_prints_formulas_alone_as_latex_and_notes_beside_them() -> None:
     shown = run("derive", "2*x", "x=1", "y=2", "--latex")
     assert shown.stdout.startswith("\\[\n")
     assert shown.stderr == run("derive", "2*x", "x=1", "y=2").stderr != ""
+    words = ("derive", "mse(w*x, y)", "w=1,2", "x=3", "y=1")
+    assert r"\operatorname{len}" in run(*words, "--latex").stdout
+    shown = run(*words, "--markdown")
+    assert r"\mathrm{len}" in shown.stdout
+    assert "operatorname" not in shown.stdout  # GitHub refuses it
 
 
 def test_the_wrong_line_of_a_backward_pass_keeps_its_caret(tmp_path: Path) -> None:
