@@ -26,6 +26,15 @@ def listed(value: Any) -> Any:
     return value
 
 
+def setting(value: Any) -> Any:
+    """The value of an option that takes no numbers: a dtype or a device by its name."""
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    if isinstance(value, type):  # such as numpy.float64
+        return value.__name__
+    named = (torch and (torch.dtype, torch.device)) or (), (numpy and numpy.dtype) or ()
+    return str(value).removeprefix("torch.") if isinstance(value, named) else listed(value)
+
+
 def written(value: Any) -> Any:
     """A value as JSON has it: a tensor of whole numbers is the literal that keeps its type."""
     if is_tensor(value) and not value.is_floating_point() and value.dtype.itemsize > 1:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradcli.api import signatures
 from gradcli.api.answer import Result, no_stdin, nowhere
-from gradcli.api.given import kept, listed, plain
+from gradcli.api.given import kept, listed, plain, setting
 from gradcli.api.signatures import ELSEWHERE, TABLES, takes_inputs
 from gradcli.commands import COMMANDS, Command
 from gradcli.errors import GradcliError, UsageError
@@ -102,7 +102,7 @@ def request_of(
             bare += [_word(each, known) for each in more]
         else:
             takes_arrays = option.kind.outside is not None
-            settings[name] = plain(value) if takes_arrays else listed(value)
+            settings[name] = plain(value) if takes_arrays else setting(value)
     if inputs and not takes_inputs(command):
         raise _unknown(next(iter(inputs)), command)
     values = [*inputs.values(), *settings.values()]

@@ -77,9 +77,11 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
     """
     known = options(request)
     values: dict[str, Any] = {}
-    for key, value in job.items():
+    for key, value in _inputs_as_keys(request, job).items():
         name = key.replace("-", "_")
         option = known.get(name)
+        if name in values:
+            raise UsageError(f"{key} is given twice", hint="give each key and each input once")
         if name == "quiet":  # the notes are part of the object, as with --json
             if value is not None:
                 FLAG.from_json(value, key)
@@ -107,6 +109,21 @@ def from_json(request: type[T], job: Mapping[str, Any]) -> T:
     if check := getattr(made, "__post_init__", None):
         check()
     return made
+
+
+def _inputs_as_keys(request: type, job: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The job with those of its `inputs` that have an option as keys of their own."""
+    inputs = job.get("inputs")
+    if not isinstance(inputs, dict) or not hasattr(request, "named"):
+        return job
+    moved = [name for name in request.named([*job]) if name in inputs]
+    if not moved:
+        return job
+    if twice := next((name for name in moved if job.get(name) is not None), ""):
+        raise UsageError(f"the input {twice} is given twice", hint="give each input once")
+    rest = {name: value for name, value in inputs.items() if name not in moved}
+    keys = {name: value for name, value in job.items() if name != "inputs"}
+    return keys | {name: inputs[name] for name in moved} | ({"inputs": rest} if rest else {})
 
 
 @cache

@@ -323,6 +323,8 @@ def test_a_notebook_shows_the_picture_of_a_result() -> None:
         ),
         (lambda: untyped.grad("x", x=1, csv=True), "not an option of a function", "", "csv()"),
         (lambda: untyped.grad("x", x=1, dtype="float33"), "is not one of", "", "float32"),
+        (lambda: untyped.grad("x", x=1, dtype=torch.int32), "'int32' is not one of", "", "float32"),
+        (lambda: untyped.grad("x", x=[10**400]), "too large for 64 bits", "[1000", "inf"),
         (lambda: untyped.grad("x", x=1, row=1.5), "whole number", "", ""),
         (lambda: untyped.grad(lambda x: x), "expected a text, got function", "", "gradcli.grad("),
         (lambda: untyped.activate("relu", xx=1), "no option 'xx'", "", "did you mean x"),
@@ -345,6 +347,13 @@ def test_an_error_has_its_message_its_place_and_a_hint(
     assert hint in error.hint
     assert error.message in str(error)
     assert all(line.strip() in str(error) for line in error.place.splitlines())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.dtype("float64"), torch.float64, "float64"])
+def test_dtypes_and_devices_may_be_those_of_numpy_and_pytorch(dtype: Any) -> None:
+    found = untyped.grad("x/3", x=1, dtype=dtype, device=torch.device("cpu"))
+    assert found.gradients["x"].dtype == torch.float64
+    assert found.value.item() == 1 / 3
 
 
 def test_an_exception_can_be_asked_about() -> None:

@@ -83,6 +83,10 @@ def test_the_job_of_the_contract() -> None:
     ("job", "words"),
     [
         ({"command": "grad", "fn": "mse", "x": 1, "w": 2}, ["grad", "--fn", "mse", "--x", "1", "--w", "2"]),
+        ({"command": "grad", "fn": "mse", "inputs": {"x": 1}, "w": 2}, ["grad", "--fn", "mse", "--x", "1", "--w", "2"]),
+        ({"command": "loss", "names": "mse", "inputs": {"pred": 1, "target": 0}}, ["loss", "mse", "pred=1", "target=0"]),
+        ({"command": "descend", "expression": "(x*lr)**2", "inputs": {"x": 1, "lr": 2}, "lr": 0.1, "steps": 2},
+         ["descend", "(x*lr)**2", "x=1", "lr=2", "--lr", "0.1", "--steps", "2"]),
         ({"command": "grad", "expression": "x**2", "inputs": {"x": [1, 2]}, "row": 1}, ["grad", "x**2", "x=1,2", "--row", "1"]),
         ({"command": "grad", "expression": "x**2", "inputs": {"x": "linspace(0,1,3)"}, "each": "x"},
          ["grad", "x**2", "x=linspace(0,1,3)", "--each", "x"]),
@@ -116,6 +120,14 @@ def test_a_result_is_the_json_of_the_command(job: dict[str, Any], words: list[st
     (found,) = results(job)
     assert found.pop("id") is None
     assert found == run(*words, "--json").json
+
+
+@pytest.mark.parametrize(
+    "identity", ["123456789012345678901234567890", '[18446744073709551616,{"a":1.5}]', '"é"', "1.5", "true"]
+)  # fmt: skip
+def test_an_id_comes_back_as_it_is(identity: str) -> None:
+    line = f'{{"id": {identity}, "command": "grad", "fn": "mse", "x": 1}}\n'
+    assert run("batch", stdin=line).stdout.endswith(f'"id":{identity}}}\n')
 
 
 @pytest.mark.parametrize(
@@ -253,6 +265,8 @@ def test_odd_lines_each_give_one_result_line() -> None:
         b'{"id": %b, "command": "grad", "fn": "mse", "x": 2}' % (b"[" * 300 + b"]" * 300): "usage",
         b'{"id": "\\ud800", "command": "grad", "fn": "mse", "x": 2}': "usage",
         b'{"id": 1e999, "command": "grad", "fn": "mse", "x": 2}': "usage",
+        b'{"command": "grad", "fn": "mse", "x": 2, "inputs": {"x": 1}, "id": 1}': "usage",
+        b'{"command": "descend", "expression": "x*x", "inputs": {"x": 1}, "min_move": 1, "min-move": 2, "id": 1}': "usage",
     }
     shown = run("batch", stdin=b"\n".join(line for each in odd for line in (each, good)))
     found = [json.loads(line) for line in shown.stdout.splitlines()]

@@ -1,5 +1,6 @@
 """One line of a batch: a JSON job in, one JSON line out, whatever the job holds."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,7 +46,11 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
         hint = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
         raise UsageError(f"line {number} is not a JSON object", hint=hint)
     try:
-        return job, orjson.dumps(job.get("id"))
+        identity = orjson.dumps(job.get("id"))
+        if isinstance(job.get("id"), float | list | dict):  # orjson has no integers above 64 bits
+            whole = json.loads(line)["id"]
+            identity = json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
+        return job, identity
     except orjson.JSONEncodeError:
         message = f"the id in line {number} is nested too deeply"
         raise UsageError(message, hint="use a number or a string") from None
