@@ -80,7 +80,11 @@ SHAPED: dict[str, dict[str, tuple[int, ...]]] = {
     "sum(sigmoid(x*w))/len(x)": {"x": (3,), "w": ()},
     "gamma*(x - x.mean(0))": {"x": (6, 3), "gamma": (3,)},
     "g*x": {"g": (2,), "x": (2,)},
-}
+    "h = tanh(X @ W + b); mse(h @ V + c, y)": {
+        "X": (5, 2), "W": (2, 3), "b": (3,), "V": (3, 4), "c": (4,), "y": (5, 4)
+    },
+    "mse((X + b)**2 @ V, y)": {"X": (5, 3), "b": (3,), "V": (3, 1), "y": (5, 1)},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("expression", SHAPED)
@@ -89,6 +93,7 @@ def test_a_formula_holds_for_other_numbers_and_other_sizes(expression: str) -> N
     words = [f"{name}=randn({shape or (1,)})" if shape else f"{name}=0.3" for name, shape in shapes.items()]  # fmt: skip
     found = derive(expression, *words)
     assert found["ok"], found["reasons"]
+    assert not found["notes"]
     other = {3: 4, 4: 3, 5: 7, 6: 2, 2: 5}
     for sizes in ({}, other):
         resized = {name: tuple(sizes.get(n, n) for n in shape) for name, shape in shapes.items()}

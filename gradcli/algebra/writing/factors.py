@@ -1,6 +1,6 @@
 """Products and powers as text: quotients, means, outer products, roots and norms."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -43,10 +43,12 @@ def mul(w: "Writer", node: Node, axes: Axes) -> Text:
         if by is not ONE:
             continue
         if base.kind == "sigma" and not w.write(base, axes).chain:
-            rest = _divided(items, [dim for _, dim in base.data[0]])
-            if rest is not None:
-                mean = summing.sigma(w, base, axes, "mean")
-                texts.append(_quotient(w, coefficient, rest, axes, {base: mean}))
+            for sides, mean in summing.means(w, base, axes):
+                rest = _divided(items, sides)
+                # A sum over Y.numel() is plainer than the mean of some sides over the others' sizes.
+                whole = len(sides) == len(base.data[0])
+                if rest is not None and (whole or all(each.kind != "size" for each, _ in rest)):
+                    texts.append(_quotient(w, coefficient, rest, axes, {base: mean}))
         one = additive.as_one_sum(base) if base.kind == "add" else None
         rest = None if one is None else _divided(items, list(one[0].values()))
         if one is not None and rest is not None:
@@ -58,7 +60,7 @@ def mul(w: "Writer", node: Node, axes: Axes) -> Text:
     return shortest(texts)
 
 
-def _divided(items: Sequence[Power], sides: Sequence[Dim]) -> list[Power] | None:
+def _divided(items: Sequence[Power], sides: Iterable[Dim]) -> list[Power] | None:
     """The factors left if a sum along some sides, divided by their sizes, becomes a mean."""
     rest = list(items)
     for dim in sides:

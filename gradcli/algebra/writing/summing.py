@@ -1,6 +1,6 @@
 """Sums over indices as text: sums and means of elements, norms, look-ups."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -16,23 +16,34 @@ if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
 
 
-def sigma(w: "Writer", node: Node, axes: Axes, reduction: str) -> Text:
-    """A sum over indices, or the mean. Raises NoRuleError."""
+def sigma(w: "Writer", node: Node, axes: Axes) -> Text:
+    """A sum over indices. Raises NoRuleError."""
     over, body = w.open(node)
-    if reduction == "sum" and len(powers(body)[1]) > chains.FACTORS:
+    if len(powers(body)[1]) > chains.FACTORS:
         inner = _innermost(w, over, body)
         if inner is not None:
             return w.write(summed(*inner), axes)
-    texts = list(reduced(w, over, body, axes, reduction))
-    if reduction == "sum":
-        texts += _by_places(w, over, body, axes)
-    for rest, nested in _nested(w, over, body):
-        texts += reduced(w, rest, nested, axes, reduction)
-    if reduction == "sum":
-        texts += chains.chains(w, over, body, axes)
+    texts = [text for _, text in _wholes(w, over, body, axes, "sum")]
+    texts += _by_places(w, over, body, axes)
+    texts += chains.chains(w, over, body, axes)
     if not texts:
         raise NoRuleError("no short text for a sum")
     return min(texts, key=_length)
+
+
+def means(w: "Writer", node: Node, axes: Axes) -> Iterator[tuple[Collection[Dim], Text]]:
+    """A sum with the mean in its place: along these sides, perhaps not all, and the text."""
+    over, body = w.open(node)
+    yield from _wholes(w, over, body, axes, "mean")
+
+
+def _wholes(
+    w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes, reduction: str
+) -> Iterator[tuple[Collection[Dim], Text]]:
+    """The elements reduced along all sides, then along all but one, which is summed inside."""
+    for left, elements in ((over, body), *_nested(w, over, body)):
+        for text in reduced(w, left, elements, axes, reduction):
+            yield left.values(), text
 
 
 def _length(text: Text) -> int:

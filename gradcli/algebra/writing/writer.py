@@ -69,7 +69,7 @@ class Writer:
             case "fn":
                 return additive.fn(self, node, axes)
             case "sigma":
-                return summing.sigma(self, node, axes, "sum")
+                return summing.sigma(self, node, axes)
         return tensorwise.call(self, node, axes)
 
     def open(self, node: Node) -> tuple[dict[int, Dim], Node]:
