@@ -1,6 +1,6 @@
 """Run an expression on its inputs as leaves: what the commands on expressions share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -81,13 +81,14 @@ def _among(inputs: Mapping[str, Any], targets: list[Any]) -> frozenset[str]:
     return frozenset(name for name, tensor in inputs.items() if id(tensor) in targeted)
 
 
-def note_unreached(done: Run, name: str, job: Job, so: str) -> None:
+def note_unreached(done: Run, name: str, note: Callable[[str, str], object], so: str) -> None:
     """Note why autograd returned None by the input `name`; `so` is the end of the sentence."""
-    code, reason = "unused-input", f"the result does not depend on {name}"
+    what = f"the numbers of {name}" if name in done.program.names else name  # a size may be used
+    code, reason = "unused-input", f"the result does not depend on {what}"
     if leads_to_result(done, name):
         code = "no-derivative"
         reason = f"no differentiable operation leads from {name} to the result"
-    job.note(code, f"{reason}: {so}")
+    note(code, f"{reason}: {so}")
 
 
 def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:

@@ -168,10 +168,21 @@ def test_the_keys_of_the_json_are_these_and_no_others() -> None:
     assert run("derive", "x**2", "--get", "formulas.x").stdout == found["formulas"]["x"] + "\n"
 
 
-def test_an_input_off_the_path_has_zeros_and_a_note() -> None:
-    found = derive("x**2 + sum(0*x)", "x=1", "y=1,2")
+@pytest.mark.parametrize(
+    ("expression", "code", "said"),
+    [
+        ("x**2 + sum(0*x)", "unused-input", "does not depend on y"),
+        ("x**2*len(y)", "unused-input", "does not depend on the numbers of y"),
+        ("sum(x*y.detach())", "no-derivative", "no differentiable operation leads from y"),
+        ("sum((x > y)*x)", "no-derivative", "no differentiable operation leads from y"),
+    ],
+)
+def test_an_input_off_the_path_has_zeros_and_a_note(expression: str, code: str, said: str) -> None:
+    found = derive(expression, "x=1", "y=1,2")
     assert found["formulas"]["y"] == "zeros_like(y)"
-    assert [note["code"] for note in found["notes"]] == ["unused-input"]
+    (note,) = found["notes"]
+    assert note["code"] == code
+    assert said in note["text"]
 
 
 def test_the_upstream_gradient_has_a_free_name() -> None:

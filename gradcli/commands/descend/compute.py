@@ -132,7 +132,7 @@ def _steps(
         for name, slope in core.gradients(loss, live, via="backward").items():
             slopes.setdefault(name, slope)
             if slope is None:
-                note_unreached(start, name, job, "it does not move")
+                note_unreached(start, name, job.note, "it does not move")
         return loss
 
     steps: list[DescentStep] = []

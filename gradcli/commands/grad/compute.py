@@ -136,7 +136,7 @@ def _pushed(
     reached = core.reached(done.value, done.inputs)
     for name in along:
         if name not in reached:
-            note_unreached(done, name, job, "its direction adds nothing to the jvp")
+            note_unreached(done, name, job.note, "its direction adds nothing to the jvp")
     return found
 
 
@@ -229,7 +229,7 @@ def _samples(request: Grad, given: Mapping[str, Tensor]) -> int:
 def _note_unused(done: Run, found: Mapping[str, Tensor | None], job: Job) -> None:
     for name in done.by:
         if found[name] is None:
-            note_unreached(done, name, job, "its gradient is null")
+            note_unreached(done, name, job.note, "its gradient is null")
 
 
 def _reached(done: Run, found: Mapping[str, Tensor | None]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def compute(request: Jacobian, job: Job) -> JacobianResult:
     blocks = core.jacobian(run.value, run.by, run.touched)
     for name, block in blocks.items():
         if block is None:
-            note_unreached(run, name, job, "its Jacobian is null")
+            note_unreached(run, name, job.note, "its Jacobian is null")
     unnamed = "y" if "y" not in run.inputs and "y" not in run.steps else "result"
     subject = run.subject._replace(kind="jacobian", output=run.output or unnamed)
     return JacobianResult(

@@ -19,7 +19,7 @@ from gradcli.algebra.writing.writer import Writer
 from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
-from gradcli.evaluate.run import Run, class_indices
+from gradcli.evaluate.run import Run, class_indices, note_unreached
 from gradcli.evaluate.trace import program_of
 from gradcli.evidence.derive.verify import LARGEST, TOLERANCE, Point, Points, Verified, holds
 from gradcli.language.assignment import in_expression
@@ -68,8 +68,9 @@ class _Attempt(NamedTuple):
 def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     """The gradient of an expression by each input in `run.by` as a verified formula.
 
-    Adds the notes these-sizes, unused-input, branch and kink to the job. Raises MathError for an
-    expression with random numbers, and for one that is not finite at the given point.
+    Adds the notes these-sizes, unused-input, no-derivative, branch and kink to the job. Raises
+    MathError for an expression with random numbers, and for one that is not finite at the given
+    point.
     """
     if not torch.equal(run.state, torch.get_rng_state()):
         message = "derive needs an expression without random numbers"
@@ -190,7 +191,7 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
         if formulas[name] is not None:
             reasons.pop(name, None)
             if unused:
-                note("unused-input", f"the result does not depend on {name}: its gradient is 0")
+                note_unreached(run, name, note, "its gradient is 0")
         elif any(len(text) > LONGEST for text in texts[name]):
             reasons[name] = f"longer than {LONGEST} characters"
         else:
