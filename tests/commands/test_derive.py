@@ -168,6 +168,16 @@ def test_the_keys_of_the_json_are_these_and_no_others() -> None:
     assert run("derive", "x**2", "--get", "formulas.x").stdout == found["formulas"]["x"] + "\n"
 
 
+@pytest.mark.parametrize("expression", ["sqrt(x)", "xlogy(x, x)", "n = sqrt(abs(x)); n*3"])
+def test_a_gradient_that_is_not_finite_at_the_given_point_has_its_formula(expression: str) -> None:
+    found = derive(expression, "x=0,1")
+    check(expression, found, {"x": torch.tensor([0.3, 2], dtype=torch.float64, requires_grad=True)})
+    texts = [note["text"] for note in found["notes"] if note["code"] == "not-a-number"]
+    assert texts == [
+        "NaN or inf in the gradient for x at the given point: its formula was verified at others"
+    ]
+
+
 @pytest.mark.parametrize(
     ("expression", "code", "said"),
     [

@@ -117,7 +117,8 @@ def _derived(
     if closed is None:
         return None
     closed, slopes = _chosen(closed, subject, pairs), slopes.detach().double()
-    same = torch.allclose(closed, slopes, TOLERANCE, FLOOR * float(slopes.abs().amax()))
+    floor = FLOOR * float(slopes.abs().amax())
+    same = math.isfinite(floor) and torch.allclose(closed, slopes, TOLERANCE, floor)
     return closed if same else None
 
 

@@ -68,9 +68,9 @@ class _Attempt(NamedTuple):
 def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
     """The gradient of an expression by each input in `run.by` as a verified formula.
 
-    Adds the notes these-sizes, unused-input, no-derivative, branch and kink to the job. Raises
-    MathError for an expression with random numbers, and for one that is not finite at the given
-    point.
+    Adds the notes these-sizes, unused-input, no-derivative, branch, kink and not-a-number to the job.
+    Raises MathError for an expression with random numbers, and for one that is not finite at the
+    given point.
     """
     if not torch.equal(run.state, torch.get_rng_state()):
         message = "derive needs an expression without random numbers"
@@ -333,7 +333,10 @@ class _Chosen:
             self._note("these-sizes", f"the formula for {name} holds for the given sizes alone")
             other = []
         here = 0.0 if points.given is None else off(text, points.given)
-        if not here <= _AT_GIVEN:
+        if points.given and not points.given.finite(name):
+            words = f"NaN or inf in the gradient for {name} at the given point"
+            self._note("not-a-number", f"{words}: its formula was verified at others")
+        elif not here <= _AT_GIVEN:
             where = "where it is 0/0" if math.isnan(here) else "which is at a kink"
             self._note("kink", f"the formula for {name} holds near the given point, {where}")
         self.verified[name] = Verified(len(errors), len(other), max([*errors, *other]))

@@ -47,6 +47,10 @@ class Point(NamedTuple):
     names: dict[str, Tensor]
     gradients: dict[str, Tensor]
 
+    def finite(self, name: str) -> bool:
+        """Whether autograd's gradient by `name` is finite, as one is that is 0 off the path."""
+        return name not in self.gradients or bool(self.gradients[name].isfinite().all())
+
 
 class Points:
     """Points of one expression that was run, drawn when they are needed: PyTorch may abort at sizes
@@ -73,7 +77,9 @@ class Points:
 
     @cached_property
     def given(self) -> Point | None:
-        """The given point; None if a number there is not finite. Raises GradcliError."""
+        """The given point, whose gradients need not be finite; None if the value is not. Raises
+        GradcliError.
+        """
         return self._computed(self._inputs)
 
     @cached_property
@@ -131,13 +137,14 @@ class Points:
     def _at(self, inputs: Inputs, upstream: Tensor | None = None) -> Point | None:
         """The point at these inputs, of any shapes; None if it is refused or not finite there."""
         try:
-            return self._computed(inputs, upstream)
+            point = self._computed(inputs, upstream)
         except GradcliError:
             return None
+        return point if point and all(map(point.finite, point.gradients)) else None
 
     def _computed(self, inputs: Inputs, upstream: Tensor | None = None) -> Point | None:
         """The point at these inputs, with a random upstream gradient unless it is given, in the shape
-        of the value; None if a number there is not finite. Raises GradcliError.
+        of the value; None if the value is not finite. Raises GradcliError.
         """
         run = self._run
         live = core.require_grad(inputs, tuple(run.by))
@@ -159,8 +166,6 @@ class Points:
             else:
                 return None
         gradients = {name: t for name, t in found.items() if t is not None}
-        if any(not bool(t.isfinite().all()) for t in gradients.values()):
-            return None
         names = {**inputs, **({self._upstream: upstream} if self._upstream else {})}
         names |= {name: step.detach() for name, step in steps.items() if name not in inputs}
         return Point(names, gradients)
