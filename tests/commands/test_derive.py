@@ -239,6 +239,15 @@ def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
         torch.testing.assert_close(scope[name], slopes[name[1:]], rtol=1e-9, atol=1e-12)
 
 
+def test_a_rebound_name_is_that_of_its_last_value_and_a_note_says_so() -> None:
+    words = ("h = x*w; h = relu(h); h += b; h.sum()", "x=1,2", "w=3", "b=1")
+    found = derive(*words, "--steps")
+    assert found["steps"] == [{"name": "dh", "text": "ones_like(h)"}]
+    (note,) = found["notes"]
+    assert (note["code"], note["text"][:24]) == ("rebound", "h is assigned 3 times, a")
+    assert not derive(*words)["notes"]
+
+
 def test_the_page_says_what_its_names_mean_and_how_it_was_verified() -> None:
     shown = run("derive", "p = softmax(a, 0); p", "a=1,2,3").stdout
     assert shown.startswith("p = softmax(a, 0)\n\ndL/da = ")

@@ -11,7 +11,7 @@ from gradcli.commands.derive.result import DeriveResult
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.machine import evaluate
-from gradcli.evaluate.run import Run, run_expression
+from gradcli.evaluate.run import Run, note_steps, run_expression
 from gradcli.evidence.derive.derive import derive
 from gradcli.evidence.derive.unfolded import unfolded
 from gradcli.language.expressions import expression
@@ -46,6 +46,8 @@ def compute(request: Derive, job: Job) -> DeriveResult:
     if not run.value.is_floating_point():  # a constant has zeros, but an index has no gradient
         core.check_recorded(run.value)
     derived = derive(run, job, steps=request.steps)
+    lines = dict(derived.steps or ())
+    note_steps(run.program, {n: t for n, t in run.steps.items() if f"d{n}" in lines}, job)
     output, loss = _names(run, one_number=derived.upstream is None)
     ranks = {name: tensor.ndim for name, tensor in (run.inputs | run.steps).items()}
     if derived.upstream:
