@@ -26,10 +26,13 @@ def on_screen(text: str) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """One text as the user gave it; `label` is its name (`--x`, `EXPR`, `standard input`)."""
+    """One text as the user gave it; `label` is its name (`--x`, `EXPR`, `standard input`). `code` is
+    what is parsed in its place, character by character, if that is another text.
+    """
 
     text: str
     label: str = ""
+    code: str = ""
 
     @property
     def whole(self) -> "Span":

@@ -15,12 +15,14 @@ from gradcli.options.formula import GivenExpression
 
 SUFFIX = ".py"
 _PREFIXES = ("grad_", "d_", "d")
+_PATH = re.compile(r"(?:^|;)[ \t]*(d\w*(?:\.\w+)+|grad_\w+(?:\.\w+)+)[ \t]*=(?!=)", re.MULTILINE)
+"""The gradient for a parameter of a module, `dnet.0.weight = ..`, which is no name in Python."""
 
 
 @dataclass(frozen=True)
 class Line:
     """One statement: its program and the number of its line. `gradients` are the d-names that it
-    binds, each with the name of the input or step that it is the gradient by.
+    binds, as they are written, each with the name of the input or step that it is the gradient by.
     """
 
     program: Expression
@@ -36,7 +38,7 @@ class Line:
     @property
     def text(self) -> str:
         """The right side of `NAME = ..`, or any other statement, on one line."""
-        return re.sub(r"^\w+\s*=(?!=)\s*", "", " ".join(self.program.source.text.split()))
+        return re.sub(r"^[\w.]+\s*=(?!=)\s*", "", " ".join(self.program.source.text.split()))
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class BackwardPass:
             name
             for line in self.lines
             for name in line.program.assigned
-            if name not in line.gradients
+            if name not in map(bound_name, line.gradients)
         )
         return tuple(name for name in bound if name not in read)
 
@@ -80,24 +82,38 @@ class BackwardPass:
 
         known, lines = dict.fromkeys(names), []
         loaded = self._given.load(lambda: "")
-        source = Source(loaded.text, os.path.basename(loaded.label))  # a path may hide the line
+        paths = [path for path in _PATH.findall(loaded.text) if _gradient_of(path, names)]
+        written = {bound_name(path): path for path in paths}
+        code = loaded.text
+        for name, path in written.items():
+            code = re.sub(rf"(?<![\w.]){re.escape(path)}\b", name, code)
+        label = os.path.basename(loaded.label)  # a path may hide the line
+        source = Source(loaded.text, label, code if written else "")
         for statement in expression.statements(source):
             program = expression.parse(statement, tuple(known))
             known |= dict.fromkeys(program.assigned)
             number = len(statement.text) - len(statement.text.lstrip("\n")) + 1
-            gradients = {name: of for name in program.assigned if (of := _gradient_of(name, names))}
+            bound = (written.get(name, name) for name in program.assigned)
+            gradients = {name: of for name in bound if (of := _gradient_of(name, names))}
             lines.append(Line(program, number, gradients))
         if not any(line.gradients for line in lines):
-            bound = [name for name in known if name not in names]
             wanted = [f"d{name}" for name in names]
-            near = (did_you_mean(name, wanted) for name in bound)
+            near = (did_you_mean(name, wanted) for name in known if name not in names)
             hint = next(filter(None, near), "") or f"write lines such as {wanted[0]} = .."
             message = "no line is the gradient for an input or a named step"
             raise UsageError(f"{self.source.text.strip()[1:]}: {message}", hint=hint)
         return replace(self, lines=tuple(lines))
 
 
+def bound_name(name: str) -> str:
+    """The name that a line binds in a program for one that may have dots."""
+    return name.replace(".", "_")
+
+
 def _gradient_of(name: str, names: Collection[str]) -> str:
-    """The input or step that a d-name is the gradient by; empty for a helper."""
+    """The input or step that a d-name is the gradient by; empty for a helper. Of the parameters of a
+    module, `names` hold the beginning, `net.`.
+    """
     parts = (name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix))
-    return next((part for part in parts if part in names), "")
+    modules = tuple(each for each in names if each.endswith("."))
+    return next((part for part in parts if part in names or part.startswith(modules)), "")

@@ -325,6 +325,45 @@ def test_a_right_backward_pass(backward: Any) -> None:
     assert found["grad_z"]["computed"] == ran.json["intermediates"]["z"]["gradient"]
 
 
+LAYERS = (
+    "grad",
+    "net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)); z1 = net[0](x); a1 = net[1](z1);"
+    "z2 = net[2](a1); mse(z2, y)",
+    "x=randn(4,2)", "y=randn(4,2)",
+)  # fmt: skip
+
+
+def test_the_backward_pass_that_derive_prints_for_a_network(backward: Any) -> None:
+    shown = run("derive", *LAYERS[1:], "--steps").stdout
+    lines = "\n".join(line for line in shown.splitlines() if line.startswith("d"))
+    assert "dnet.0.weight = dz1.T @ x" in lines
+    found = judged(*backward(lines, *LAYERS))
+    assert "dnet.2.bias" in found
+    assert all(item["ok"] for item in found.values())
+    # A line is the gradient for a parameter by any prefix, and the lines below read it.
+    text = "d_net.bias = 2*(net(x) - y).sum(0)/y.numel(); grad_net.weight = d_net.bias[:, None]*0"
+    net = ("grad", "net = nn.Linear(2, 2); mse(net(x), y)", *LAYERS[2:])
+    found = judged(*backward(text.replace("net(x)", "(x @ net.weight.T + net.bias)"), *net))
+    assert {name: item["ok"] for name, item in found.items()} == {
+        "d_net.bias": True, "grad_net.weight": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dz2 = z2\ndnet.5.bias = dz2", ["no parameter 'net.5.bias'", "line 2", "did you mean"]),
+        ("dnet.0.bias = dz1", ["unknown name dz1", "dnet.0.bias = dz1\n                ^^^"]),
+        ("h = x\nh.grad = 1\ndx = h", ["attribute cannot be set", "line 2"]),
+    ],
+)
+def test_a_line_for_a_parameter_that_cannot_be_read(
+    backward: Any, text: str, said: list[str]
+) -> None:
+    message = refused(*backward(text, *LAYERS))
+    assert all(part in message for part in said), message
+
+
 def test_one_slip_is_not_counted_again_below(backward: Any) -> None:
     ran = run(*backward(RIGHT.replace("a*(1 - a)", "(1 - a)")), "--json")
     assert ran.status == 1

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gradcli.errors import GradcliError, MathError
+from gradcli.errors import GradcliError, MathError, UsageError
 from gradcli.evaluate.job import Job, once_more
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.networks import no_parameter
@@ -17,6 +17,7 @@ from gradcli.evidence.expect.guesses import SLACK, ZERO, Form, fits, known, numb
 from gradcli.evidence.expect.misses import Miss, agreements, omitted, ratio
 from gradcli.evidence.points import Sampler, kept, round_points
 from gradcli.language.expressions.program import Expression
+from gradcli.language.source import Span
 from gradcli.options.shared import UPSTREAM
 from gradcli.results import Counterexample, ExpectedFormula, Origin, Result, Subject
 
@@ -68,9 +69,14 @@ def check_parameters(program: Expression, subject: Subject) -> None:
     """Raise UsageError where a formula reads a parameter that no module of the subject has."""
     for step in program.steps:
         if step.kind == "load" and "." in step.name and step.name not in subject.inputs:
-            error = no_parameter(step.name, [name for name in subject.inputs if "." in name])
-            error.span = step.span
-            raise error
+            raise no_such(step.name, subject, step.span)
+
+
+def no_such(name: str, subject: Subject, place: Span) -> UsageError:
+    """The error of a parameter that no module of the subject has."""
+    error = no_parameter(name, [each for each in subject.inputs if "." in each])
+    error.span = place
+    return error
 
 
 def classes_of(subject: Subject) -> frozenset[str]:

@@ -16,7 +16,7 @@ from gradcli.evidence.expect import claims
 from gradcli.evidence.expect.claims import FEWEST, POINTS, Claim
 from gradcli.evidence.expect.misses import close
 from gradcli.evidence.points import Sampler
-from gradcli.options.backward_pass import BackwardPass, Line
+from gradcli.options.backward_pass import BackwardPass, Line, bound_name
 from gradcli.results import ExpectedLine, Origin, Result, Subject, step_key
 
 
@@ -98,6 +98,8 @@ class _Pass:
             return found.detach().cpu()
         given = Sampler(self.subject, self.job, ()).given()
         if key not in given.gradients:
+            if "." in of:
+                raise claims.no_such(of, self.subject, self.last[name].span)
             known = given.steps.get(of, given.inputs.get(of))
             kind = dtype_name(known) if isinstance(known, Tensor) else type(known).__name__
             message = (
@@ -120,9 +122,9 @@ class _Pass:
                 names |= assigned(line.program, names, self.job.before)
                 for name in line.gradients:
                     if self.last[name] is line:
-                        values[name] = names[name]
+                        values[name] = names[bound_name(name)]
                         if not own and self.key(name) in seen.gradients:
-                            names[name] = _truth(seen, self.key(name))
+                            names[bound_name(name)] = _truth(seen, self.key(name))
         self._runs[id(seen), own] = seen, values  # `seen` is kept, so that its id stays unique
         return values
 

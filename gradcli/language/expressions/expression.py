@@ -69,10 +69,10 @@ def statements(source: Source) -> list[Source]:
     Raises ExpressionError for a syntax error, SizeError beyond the bounds.
     """
     _check_size(source)
-    text = textwrap.dedent(source.text.replace("\r\n", "\n"))
+    text, code = (textwrap.dedent(t.replace("\r\n", "\n")) for t in (source.text, source.code))
     with warnings.catch_warnings(action="ignore"), deep_trees():
         try:
-            tree = ast.parse(text)
+            tree = ast.parse(code or text)
         except SyntaxError as error:  # worded for its line alone, if that is wrong by itself
             lines = text.split("\n")
             number = min(error.lineno or 1, len(lines))
@@ -87,7 +87,8 @@ def statements(source: Source) -> list[Source]:
     for node in tree.body:
         start = position(node.lineno, node.col_offset)
         stop = position(node.end_lineno or 0, node.end_col_offset or 0)
-        found.append(_placed(source, text.count("\n", 0, start) + 1, text[start:stop]))
+        number = text.count("\n", 0, start) + 1
+        found.append(_placed(source, number, text[start:stop], code[start:stop]))
         if hasattr(node, "body"):  # a block, whose indentation means something
             why, hint = NODES[type(node).__name__]
             place = found[-1].span(found[-1].text.index(text[start:stop].split("\n")[0]))
@@ -97,7 +98,7 @@ def statements(source: Source) -> list[Source]:
 
 def _text(source: Source) -> str:
     """The text that Python's parser gets, with every character at its place in the source."""
-    return _unindented(source.text.replace("\r", "\n"))
+    return _unindented((source.code or source.text).replace("\r", "\n"))
 
 
 def _unindented(text: str) -> str:
@@ -107,10 +108,11 @@ def _unindented(text: str) -> str:
     return _INDENT.sub(lambda found: "\n" * len(found[0]), text)
 
 
-def _placed(source: Source, line: int, text: str) -> Source:
+def _placed(source: Source, line: int, text: str, code: str = "") -> Source:
     """A part of a source as a source of its own, on the line where it was."""
     label = f"{source.label}, line 1" if line == 1 and "\n" not in text else source.label
-    return Source("\n" * (line - 1) + text, label)
+    above = "\n" * (line - 1)
+    return Source(above + text, label, code and above + code)
 
 
 @lru_cache(maxsize=PROGRAMS)
