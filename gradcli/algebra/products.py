@@ -122,9 +122,9 @@ def power(base: Node, exponent: Node) -> Node:
             exact = _exact(base.data, exponent)
             if exact is not None:
                 return exact
+        case "fn" if base.is_fn("exp"):
+            return elementwise.fn("exp", mul(base.argument, exponent))
         case "fn" if exponent.kind == "num":
-            if base.is_fn("exp"):
-                return elementwise.fn("exp", mul(base.argument, exponent))
             if base.is_fn("abs") and is_even(exponent):
                 return power(base.argument, exponent)
             if base.is_fn("sign") and integer is not None:

@@ -191,7 +191,8 @@ def tensor(value: Any) -> Value:
     if isinstance(value, Value):
         return value
     if isinstance(value, bool | int | float):
-        return Value(fn("pi") if value == math.pi else nodes.num(+value))
+        e = value == math.e
+        return Value(fn("pi") if value == math.pi else fn("exp", ONE) if e else nodes.num(+value))
     raise NoRuleError(f"no rule for a {type(value).__name__}")
 
 

@@ -100,6 +100,21 @@ def test_a_formula_holds_for_other_numbers_and_other_sizes(expression: str) -> N
         check(expression, found, drawn(**resized))
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["e**x"], "exp(x)"),
+        (["e**(-x)"], "-exp(-x)"),
+        (["e*x"], "e"),
+        (["math.e*x", "x=1", "e=2"], "exp(1)"),
+        (["x*log(e)"], "1"),
+        (["pi**x"], "pi**x*log(pi)"),
+    ],
+)
+def test_a_constant_keeps_its_name(words: list[str], text: str) -> None:
+    assert derive(*words)["formulas"]["x"] == text
+
+
 def test_an_input_without_a_value_is_one_number() -> None:
     found = derive("sigmoid(w*x)", "x=2")
     assert found["defaults"] == ["w"]

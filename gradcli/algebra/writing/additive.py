@@ -104,6 +104,8 @@ def fn(w: "Writer", node: Node, axes: Axes) -> Text:
     name, arguments, settings = node.data
     if name in _CONSTANTS:
         return Text(name, SIGN if name[0] == "-" else ATOM)
+    if name == "exp" and arguments == (ONE,) and "e" not in w.tensors:
+        return Text("e")  # an input of that name would hide it
     if name == "where" and arguments[1] is ONE and arguments[2] is ZERO:
         return w.write(arguments[0], axes)
     if name in ("maximum", "minimum") and any(each.kind == "num" for each in arguments):
