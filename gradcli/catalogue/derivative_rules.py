@@ -65,7 +65,9 @@ CASES: Mapping[str, tuple[str, ...]] = {
 
 _SHAPED = "upstream in the operand's shape"
 _TURNED = "upstream with its dimensions in the operand's order"
+_MOVED = "upstream with each element back in its place"
 _CHOSEN = "upstream at the chosen elements, 0 elsewhere"
+_GATHERED = "upstream at the chosen elements, summed where one is chosen several times, 0 elsewhere"
 _PART = "the part of upstream for this operand"
 _REPEATED = "upstream, summed over the repeats"
 
@@ -75,12 +77,14 @@ MOVES: Mapping[str, str] = {
          "atleast_2d", "atleast_3d", "contiguous", "clone", "positive", "alias", "real", "to", "float", "double", "half",
          "bfloat16", "type_as", "identity", "conj", "resolve_conj"), _SHAPED),
     **dict.fromkeys(
-        ("T", "mT", "H", "mH", "t", "transpose", "permute", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "flip",
-         "fliplr", "flipud", "roll", "rot90", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"), _TURNED),
+        ("T", "mT", "H", "mH", "t", "transpose", "permute", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint"),
+        _TURNED),
     **dict.fromkeys(
-        ("index", "unbind", "select", "narrow", "gather", "take", "take_along_dim", "index_select", "masked_select",
-         "diagonal", "diag", "split", "chunk", "tensor_split", "hsplit", "vsplit", "dsplit", "sort", "topk", "kthvalue",
-         "tril", "triu", "unfold"), _CHOSEN),
+        ("flip", "fliplr", "flipud", "roll", "rot90", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"), _MOVED),
+    **dict.fromkeys(
+        ("index", "unbind", "select", "narrow", "masked_select", "diagonal", "diag", "split", "chunk", "tensor_split",
+         "hsplit", "vsplit", "dsplit", "sort", "topk", "kthvalue", "tril", "triu"), _CHOSEN),
+    **dict.fromkeys(("index by numbers", "gather", "take", "take_along_dim", "index_select", "unfold"), _GATHERED),
     **dict.fromkeys(("stack", "cat", "hstack", "vstack", "dstack", "column_stack", "row_stack", "block_diag"), _PART),
     **dict.fromkeys(("expand", "expand_as", "broadcast_to", "repeat", "repeat_interleave", "tile"), _REPEATED),
 }  # fmt: skip
@@ -133,6 +137,7 @@ _DISTANCE = "upstream*sign(d)*(abs(d)/result)**(p - 1), with d = x1 - x2 + eps"
 _SAME = "with the same stride, padding, dilation and groups"
 _SPREAD = "upstream / size of the window, spread over each window and added up"
 _LARGEST = "upstream put back at the largest of each window, 0 elsewhere"
+_LOOKED_UP = "added up at the rows that were looked up, but at padding_idx"
 _WRITTEN = "upstream at the places that it was written to"
 _OVERWRITTEN = "upstream, 0 where it was overwritten"
 _COPIED = "upstream without the padding, that of each copy added to what was copied"
@@ -170,8 +175,8 @@ RULES: Mapping[str, Mapping[str, str]] = {
         "mean over the normalized dimensions",
         "weight": "upstream*input/r, summed to the shape of weight, with r = sqrt(mean(input**2) + eps)",
     },
-    "embedding": {"weight": "the rows of upstream, added up at the rows that were looked up"},
-    "embedding_bag": {"weight": "the rows of upstream, each one's share added up at the rows that were looked up"},
+    "embedding": {"weight": f"the rows of upstream, {_LOOKED_UP}"},
+    "embedding_bag": {"weight": f"the rows of upstream, each one's share {_LOOKED_UP}"},
     "scaled_dot_product_attention": {
         "query": f"scale*(S @ key), with {_ATTENTION}",
         "key": f"scale*(S.mT @ query), with {_ATTENTION}",
@@ -227,8 +232,13 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "dropout": {"input": "mask/(1 - p)"},
     "dropout in eval mode": {"input": "1"},
     "masked_fill": {"input": "1 where nothing was filled in, else 0", "value": "upstream where it was filled in, summed"},
-    "cross_entropy": {"input": "softmax(input) - one_hot(target), each row times its class's weight, over the sum of these"},
-    "nll_loss": {"input": "-1 at the target class, each times its class's weight, over the sum of these"},
+    **{
+        f"{loss}{reduced}": {"input": f"{each}{rule}, each row times its class's weight (0 if ignored){over}"}
+        for loss, rule in (("cross_entropy", "softmax(input) - one_hot(target)"), ("nll_loss", "-one_hot(target)"))
+        for reduced, each, over in (
+            ("", "", ", over the sum of these"), (" summed", "", ""), (" of each row", "upstream of the row * (", ")"),
+        )
+    },
     "margin_ranking_loss": {
         "input1": "-target/n where the loss is above 0, else 0", "input2": "target/n where the loss is above 0, else 0",
     },
@@ -285,6 +295,7 @@ SETTINGS: Mapping[str, tuple[str, int, object, Mapping[object, str]]] = {
     "batch_norm": ("training", 5, False, {False: " in eval mode"}),
     "instance_norm": ("use_input_stats", 5, True, {False: " in eval mode"}),
     "dropout": ("training", 2, True, {False: " in eval mode"}),
+    **dict.fromkeys(("cross_entropy", "nll_loss"), ("reduction", 6, "mean", {"sum": " summed", "none": " of each row"})),
     "pad": ("mode", 2, "constant", dict.fromkeys(("reflect", "replicate", "circular"), " with copies")),
 }  # fmt: skip
 """Settings that make it another operation: the parameter, its position, its default, and what each

@@ -466,6 +466,12 @@ def test_activations_and_losses_side_by_side_have_a_ledger_each() -> None:
     ("text", "operation", "local"),
     [
         ("x[1]", "index -> x", "upstream at the chosen elements, 0 elsewhere: [] -> [3]"),
+        ("x[tensor([0, 0, 1])][0]", "index -> x", f"{rules.MOVES['index by numbers']}: [3] -> [3]"),
+        ("x[[0, 0]][0]", "index -> x", f"{rules.MOVES['index by numbers']}: [2] -> [3]"),
+        ("x[x > 1][0]", "index -> x", "upstream at the chosen elements, 0 elsewhere: [2] -> [3]"),
+        ("x.take(tensor([0, 0]))[0]", "take -> x", f"{rules.MOVES['index by numbers']}: [2] -> [3]"),
+        ("x.flip(0)[0]", "flip -> x", "upstream with each element back in its place: [3] -> [3]"),
+        ("x.diag()[0, 0]", "diag -> x", "the diagonal of upstream: [3, 3] -> [3]"),
         ("x.T.sum()", "T -> x", "upstream with its dimensions in the operand's order: [3] -> [3]"),
         ("x.reshape(3, 1).sum()", "reshape -> x", "upstream in the operand's shape: [3, 1] -> [3]"),
         ("stack([x, x]).sum(0)[0]", "stack -> x (1st)", "the part of upstream for this operand: [2, 3] -> [3]"),
@@ -612,8 +618,17 @@ def test_formulas_are_the_derivatives(name: str) -> None:
         ),
         (
             "cross_entropy(stack([x, x]), c, label_smoothing=0.1)",
+            "d cross_entropy / d operand, element by element",
+        ),
+        (
+            "cross_entropy(stack([x*w, w]), c*stack([c, 0*c]), ignore_index=0)",
             rules.RULES["cross_entropy"]["input"],
         ),
+        (
+            "nll(stack([x*w, w]), c*stack([c, 0*c]), ignore_index=0, reduction='sum')",
+            rules.RULES["nll_loss summed"]["input"],
+        ),
+        ("cross_entropy(x*w, w/3)", "d cross_entropy / d operand, element by element"),
         ("F.cross_entropy(stack([x, x]), c, weight=w)", rules.RULES["cross_entropy"]["input"]),
     ],
 )
@@ -628,7 +643,7 @@ def test_formulas_name_what_the_user_named(text: str, formula: str) -> None:
     row = next(row for row in explain(text, by=("x",), **inputs) if " -> " in row.operation)
     assert row.rule == formula
     if not formula.startswith(("1 at", "1 where", "d ")) and all(
-        word not in formula for word in ("operand", "input")
+        word not in formula for word in ("operand", "input", "each row")
     ):
         assert isinstance(row.local, Tensor)
         names = inputs | {

@@ -95,7 +95,11 @@ def _of_loss(entry: Loss, operation: ExecutedOp, texts: list[str], place: int) -
     by_row = entry.mixes == "row"
     if _weighted(settings) or not isinstance(pred, Tensor) or pred.ndim > 2:
         return ""
-    if not (by_row or getattr(target, "shape", None) == pred.shape):
+    alike = getattr(target, "shape", None) == pred.shape
+    if not (by_row or alike):
+        return ""
+    ignored = isinstance(target, Tensor) and settings.get("ignore_index", -100) in target
+    if entry.target == "class" and (alike or ignored):  # the formula is for classes that count
         return ""
     rows = (len(pred) if pred.ndim == 2 else 1) if by_row else pred.numel()
     reduction = settings.pop("reduction", entry.reduction or "mean")

@@ -80,10 +80,23 @@ def known_as(operation: ExecutedOp) -> str:
     if name in ("max", "min") and binary:
         return f"{name}imum"
     name = derivative_rules.SYNONYMS.get(name, name)
+    if name == "diag" and operation.arguments[0].ndim == 1:
+        return "diag_embed"
+    if name == "index" and _gathers(operation.arguments[1]):
+        return "index by numbers"
     if name not in derivative_rules.SETTINGS:
         return name
     key, place, default, meanings = derivative_rules.SETTINGS[name]
     return name + meanings.get(_setting(operation, key, place, default), "")
+
+
+def _gathers(index: Any) -> bool:
+    """Whether an index holds lists or tensors of numbers, which may choose an element twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(
+        isinstance(part, list) or (isinstance(part, Tensor) and part.dtype != torch.bool)
+        for part in parts
+    )
 
 
 def _setting(operation: ExecutedOp, key: str, place: int, default: Any = None) -> Any:
@@ -102,6 +115,8 @@ def rule_for(names: Names, operation: ExecutedOp, use: Use, name: str) -> str:
         return found
     if name in ("norm", "normalize"):
         return _of_norm(operation, name)
+    if name.startswith(("cross_entropy", "nll_loss")) and not _is_of_classes(operation, use):
+        return ""
     text = by_role(derivative_rules.RULES, operation, use, name)
     text = text or derivative_rules.ALONG.get(name, "")
     if name in ("var", "std"):
@@ -130,6 +145,17 @@ def _roles(operation: ExecutedOp, name: str) -> Sequence[str]:
     by_name = derivative_rules.ROLES
     plain = name.partition(" ")[0]
     return by_name.get(operation.step.name) or by_name.get(plain, ("input", "other"))
+
+
+def _is_of_classes(operation: ExecutedOp, use: Use) -> bool:
+    """Whether the target of a loss is classes, not probabilities, given or by label smoothing, and
+    no deprecated parameter replaces `reduction`.
+    """
+    target = [*operation.arguments[1:2], operation.keywords.get("target")][0]
+    alike = isinstance(target, Tensor) and target.shape == use.tensor.shape
+    replaced = (_setting(operation, key, at) for key, at in (("size_average", 3), ("reduce", 5)))
+    smooth = _setting(operation, "label_smoothing", 7)
+    return not (alike or smooth or any(each is not None for each in replaced))
 
 
 def _correction(operation: ExecutedOp) -> float:
