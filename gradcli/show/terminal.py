@@ -1,13 +1,14 @@
 """Tables with the lines and styles of rich: natural width in a pipe, pieces below each other in a narrow terminal.
 
-No number is ever cut or wrapped: columns that do not fit side by side go below.
+No number is ever cut or wrapped: columns that do not fit side by side go below, and a list that does
+not fit by itself is broken between its numbers.
 """
 
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
+from itertools import product, repeat
 from typing import Literal
 
 from rich.cells import cell_len
@@ -89,15 +90,24 @@ class _Layout:
     heading: int | None = None
     blanks: int = 2
 
-    def taken(self, columns: Sequence[TextColumn]) -> int:
-        """The width of the columns with the blanks and lines around them."""
+    def taken(self, columns: Sequence[TextColumn], *, broken: bool = False) -> int:
+        """The width of the columns with the blanks and lines around them, their cells perhaps broken
+        at every blank.
+        """
         none = (self.blanks, -self.blanks)
         between, edges = {"grid": (3, 1), "rules": (2, 0), "none": none}[self.lines]
-        return sum(column.within(self.heading) + between for column in columns) + edges
+        widths = (self.least(each) if broken else each.within(self.heading) for each in columns)
+        return sum(width + between for width in widths) + edges
 
-    def holds(self, columns: Sequence[TextColumn], width: int | None) -> bool:
+    def least(self, column: TextColumn) -> int:
+        """The width of a column if its cells are broken at every blank."""
+        return min(column.least, column.within(self.heading))
+
+    def holds(
+        self, columns: Sequence[TextColumn], width: int | None, *, broken: bool = False
+    ) -> bool:
         """Whether the columns fit into `width` (None: always)."""
-        return width is None or self.taken(columns) <= width
+        return width is None or self.taken(columns, broken=broken) <= width
 
 
 GRID = _Layout("grid")
@@ -117,43 +127,60 @@ def _pieces(table: TextTable, style: Style) -> list[tuple[list[TextColumn], _Lay
         if layout.holds(columns, style.width):
             return [(columns, layout)]
     assert style.width is not None
-    if folded := _folded(columns, style.width):
+    texts = [i for i, column in enumerate(columns) if not column.numeric]
+    if folded := _folded(columns, texts, RULES, style.width):
         return [(folded, RULES)]
     stop = len(columns) - table.ends
-    for layout, keys in ((GRID, table.keys), (GRID, 1), *((narrow, 1) for narrow in NARROW)):
+    layouts = ((GRID, table.keys), (GRID, 1), *((narrow, 1) for narrow in NARROW))
+    for broken, (layout, keys) in product((False, True), layouts):
         around = [*columns[:keys], *columns[stop:]]
-        if all(layout.holds([*around, column], style.width) for column in columns[keys:stop]):
+        alone = ([*around, column] for column in columns[keys:stop])
+        if all(layout.holds(piece, style.width, broken=broken) for piece in alone):
             break
     pieces = groups(columns, keys, table.ends, lambda piece: layout.holds(piece, style.width))
-    return [(piece, layout) for piece in pieces]
+    folds = (_folded(piece, range(len(piece)), layout, style.width) or piece for piece in pieces)
+    return [(piece, layout) for piece in folds]
 
 
-def _folded(columns: list[TextColumn], width: int) -> list[TextColumn] | None:
-    """The columns with texts broken so that all fit side by side; None if that is not enough."""
-    texts = {i: column.within(None) for i, column in enumerate(columns) if not column.numeric}
-    least = {i: columns[i].least for i in texts}
-    excess = RULES.taken(columns) - width
-    if excess > sum(texts[i] - least[i] for i in texts):
+def _folded(
+    columns: list[TextColumn], breakable: Iterable[int], layout: _Layout, width: int
+) -> list[TextColumn] | None:
+    """The columns with cells broken at blanks so that all fit side by side; None if that is not
+    enough.
+    """
+    widths = {i: columns[i].within(layout.heading) for i in breakable}
+    least = {i: layout.least(columns[i]) for i in widths}
+    excess = layout.taken(columns) - width
+    if excess > sum(widths[i] - least[i] for i in widths):
         return None
     for _ in range(excess):
-        texts[max((i for i in texts if texts[i] > least[i]), key=lambda i: texts[i])] -= 1
-    blocks = [_broken(cells, texts) for cells in zip(*(c.blocks for c in columns), strict=True)]
+        widths[max((i for i in widths if widths[i] > least[i]), key=lambda i: widths[i])] -= 1
+    blocks = [_broken(cells, widths) for cells in zip(*(c.blocks for c in columns), strict=True)]
     return [
         replace(c, blocks=[Texts([block[i]]) for block in blocks]) for i, c in enumerate(columns)
     ]
 
 
 def _broken(cells: Sequence[Texts], widths: Mapping[int, int]) -> list[list[str]]:
-    """One block's columns as lines: texts are broken to `widths`, a row is as high as its highest
+    """One block's columns as lines: cells are broken to `widths`, a row is as high as its highest
     cell.
     """
     lines: list[list[str]] = [[] for _ in cells]
     for row in zip(*cells, strict=True):
-        broken = [_lines(cell, widths[i]) if i in widths else [cell] for i, cell in enumerate(row)]
+        broken = [_cell_lines(cell, widths.get(i)) for i, cell in enumerate(row)]
         height = max(map(len, broken))
         for column, pieces in zip(lines, broken, strict=True):
             column += [*pieces, *[""] * (height - len(pieces))]
     return lines
+
+
+def _cell_lines(cell: str, width: int | None) -> list[str]:
+    """A cell as lines of one length; a list of numbers is broken between these."""
+    if width is None or text_width(cell) <= width:
+        return [cell]
+    lines = _lines(cell.strip(), width)
+    longest = max(map(text_width, lines), default=0)
+    return [line + " " * (longest - text_width(line)) for line in lines]
 
 
 def _draw_piece(

@@ -11,6 +11,7 @@ import struct
 import termios
 from contextlib import suppress
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,25 @@ def test_at_no_width_is_a_number_cut_or_wrapped(words: list[str], width: int) ->
 def test_no_line_is_wider_than_the_terminal(words: list[str], width: int) -> None:
     text = run(*words, env={"COLUMNS": str(width)}).stdout
     assert max(map(len, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 80, 100])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("softmax(h*scale + bias, 0)[0]", "h=randn(6)", "scale=randn(6)", "bias=randn(6)"),
+        ("tanh(W@x+b).sum()", "W=rand(3,4)", "x=1,2,3,4", "b=0,0,0"),
+        ("mse(w*x, y)", "x=randn(2,3)", "w=randn(2,3)", "y=randn(2,3)", "--jvp", "w=ones(2,3)"),
+    ],
+    ids=itemgetter(0),
+)
+def test_a_list_in_a_cell_is_broken_between_its_numbers(words: tuple[str, ...], width: int) -> None:
+    call = ("grad", *words, "--explain")
+    text = run(*call, env={"COLUMNS": str(width)}).stdout
+    assert max(map(len, text.splitlines())) <= width
+    number = r"-?\d[\d.e-]*"
+    listed = re.findall(f"{number}(?=[],])", natural(call).partition("Chain rule")[2])
+    assert set(listed) <= set(re.findall(number, text))
 
 
 @pytest.mark.parametrize(
