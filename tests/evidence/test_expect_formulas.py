@@ -376,6 +376,12 @@ def test_one_slip_is_not_counted_again_below(backward: Any) -> None:
     assert "line 6 is the first that is off:\n  grad_z = da*(1 - a)\n  ^^^^^" in shown
 
 
+def test_of_larger_shapes_the_given_point_is_called_so(backward: Any) -> None:
+    net = ("grad", "z = W @ x; (z**2).sum()", "W=ones(4,6)", "x=arange(1,7,1)")
+    shown = run(*backward("dz = z\ndW = torch.outer(dz, x)\n", *net)).stdout
+    assert "at the given point it gives dz[0] = 21, autograd 42" in shown
+
+
 def test_a_factor_that_comes_later(backward: Any) -> None:
     """Andrew Ng writes dZ for each example, and 1/m at the weights."""
     text = "dz = a - y\ndw = (dz*x).sum()/2\ndb = dz.sum()\n"

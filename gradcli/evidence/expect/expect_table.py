@@ -86,10 +86,10 @@ def _where(key: str, item: ExpectedFormula, digits: int) -> str:
     found = item.counterexample
     if found is None or (item.given and not isinstance(item, ExpectedLine)):
         return ""
-    if sum(tensor.numel() for tensor in found.inputs.values()) > SHOWN:
-        where = "; at a point that --json shows"
-    elif item.given:
+    if item.given:
         where = "; at the given point"
+    elif sum(tensor.numel() for tensor in found.inputs.values()) > SHOWN:
+        where = "; at a point that --json shows"
     else:
         inputs = (f"{name} = {_literal(tensor, digits)}" for name, tensor in found.inputs.items())
         where = f"; at {', '.join(inputs)}"
