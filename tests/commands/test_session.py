@@ -86,7 +86,11 @@ WORDS: list[tuple[str, str]] = [
     ("x = 2 / x**2 / --json", "grad 'x**2' x=2 --json"),
     ("x = 2 / x**2 / get gradients.x", "grad 'x**2' x=2 --get gradients.x"),
     ("x=1,2 / x / row 1 / row -1 x=3,4", "grad x x=3,4 --row -1"),
+    ("x=1,2 / x**2 / vjp 1,1", "grad 'x**2' x=1,2 --vjp 1,1"),
+    ("vjp = 1,2 / vjp", "grad vjp vjp=1,2"),
     ("row = 1,2 / row", "grad row row=1,2"),
+    ("k = 2 + 3 / x = 1 / k*x", "grad 'k = 2 + 3; k*x' x=1"),
+    ("p = [1]*2 / x = 1,2 / F.pad(x, p)", "grad 'p = [1]*2; F.pad(x, p)' x=1,2"),
     ("expect w=2", "grad --expect w=2"),
     # commands with an expression of their own, which is then the last one
     ("x = 2 / derive sin(w*x)", "derive 'sin(w*x)' x=2"),
@@ -122,6 +126,12 @@ def test_the_last_of_these_lines_is_answered_by_this_call(lines: str, words: str
         ("z = w*", "invalid syntax"),
         ("z = x.item()", "item"),
         ("x =", "there are no numbers here"),
+        ("x = 1e400", "too large for a 64-bit float"),
+        ("x = [1, 1/0]", "division by zero"),
+        ("x = 1_000", "a number cannot contain underscores"),
+        ("x = 2+1j", "complex numbers are not supported"),
+        ("x = 1,2;3", "row 2 has one number, but row 1 has 2 numbers"),
+        ("w=1 x=1e400", "too large for a 64-bit float"),
     ],
 )
 def test_an_input_or_step_that_cannot_be_one_is_an_error(line: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,7 +17,7 @@ from gradcli.language.file_names import is_named
 from gradcli.language.literals import literal
 from gradcli.language.source import Source
 from gradcli.options.expectation import is_formula
-from gradcli.options.fields import FLAG, FUNCTION, TENSOR, Option, flags, options
+from gradcli.options.fields import FLAG, FUNCTION, Option, flags, options
 from gradcli.options.formula import GivenExpression
 from gradcli.options.inputs import check_name, input_name
 
@@ -110,10 +111,11 @@ def settings() -> Mapping[str, Option]:
     """The options that are commands of a session without their dashes, as `expect w=2`: those of the
     command that answers an expression, but for what replaces the expression.
     """
-    known = flags(answering().options).items()
-    return {
-        flag.removeprefix("--"): item for flag, item in known if item.kind not in (FUNCTION, TENSOR)
-    }
+    command = answering()
+    known = {flag.removeprefix("--"): item for flag, item in flags(command.options).items()}
+    functions = {name for name, item in known.items() if item.kind is FUNCTION}
+    instead = {*functions, *command.request.named(functions)}
+    return {name: item for name, item in known.items() if name not in instead}
 
 
 def read(text: str, state: State) -> Line:
@@ -151,6 +153,8 @@ def _assigned(text: str, state: State) -> Line:
         literal.parse(value)
         return Line(_with_input(state, name, value.text))
     except LiteralError as error:
+        if _is_of_numbers(value.text):
+            raise
         refused = error
     several = [piece.rstrip("; ") for piece in _pieces(text)]
     try:
@@ -166,6 +170,26 @@ def _assigned(text: str, state: State) -> Line:
     for piece in several:
         state = _assigned(piece, state).state
     return Line(state)
+
+
+def _is_of_numbers(text: str) -> bool:
+    """Whether a text has the form of a literal: numbers, perhaps with signs, in lists, as fractions or
+    complex. As an expression it would be a constant, so an input is what is meant.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(text.replace(";", ","), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    parts = [node for node in ast.walk(tree) if isinstance(node, ast.expr)]
+    numbers = {type(node.value) for node in parts if isinstance(node, ast.Constant)}
+    operators = {type(node.op) for node in parts if isinstance(node, ast.BinOp)}
+    shapes = (ast.Constant, ast.UnaryOp, ast.BinOp, ast.List, ast.Tuple)
+    return (
+        all(isinstance(node, shapes) for node in parts)
+        and numbers <= {int, float, complex}
+        and (operators <= {ast.Div} or complex in numbers)
+    )
 
 
 def _with_input(state: State, name: str, value: str) -> State:
