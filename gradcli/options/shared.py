@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from os.path import basename
 from typing import ClassVar
 
 from gradcli.errors import UsageError
@@ -295,6 +296,8 @@ class OutputOptions:
         forms = files_of(request)
         if self.out is not None and self.out_suffix not in forms:
             message = f"--out: {self.out!r} does not end in one of {', '.join(forms)}"
+            if basename(self.out) in forms:
+                message = f"--out: {self.out!r} is a suffix without a name before it"
             hint = "the suffix chooses the format: result.json"
             if self.out == "-":
                 hint = "--json, --csv and --get write to standard output without --out"

@@ -826,6 +826,7 @@ def test_a_pasted_text_as_one_word_or_many_or_from_a_pipe() -> None:
         (["no-grad", "--csv"], ["there is no option --csv"]),
         (["no-grad", "--dtype", "float64"], ["there is no option --dtype"]),
         (["--out", "x.txt"], ["does not end in one of .json"]),
+        (["--out", "./.json"], ["'./.json' is a suffix without a name before it"]),
     ],
 )
 def test_refusals(words: list[str], parts: list[str]) -> None:
