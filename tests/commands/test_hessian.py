@@ -46,6 +46,11 @@ def test_stationary_is_measured_against_one_plus_the_value(slope: str, stationar
     assert hessian(f"x**2 + 10*{slope}*x + 9", "x=0")["stationary"] is stationary
 
 
+@pytest.mark.parametrize("text", ["exp(1000*x)", "(x - 1)**2 + inf", "x*1e300*1e300"])
+def test_a_point_that_is_not_finite_is_not_stationary(text: str) -> None:
+    assert hessian(text, "x=1")["stationary"] is False
+
+
 def test_rosenbrock() -> None:
     x, y = 0.5, -0.25
     result = hessian("(1-x)**2 + 100*(y-x**2)**2", f"x={x}", f"y={y}")
@@ -65,6 +70,19 @@ def test_an_input_that_is_not_on_the_path_has_derivatives_of_0_with_a_note() -> 
         "y": {"x": [0.0, 0.0], "y": [[0.0, 0.0], [0.0, 0.0]]},
     }
     assert [note["code"] for note in result["notes"]] == ["unused-input"]
+
+
+@pytest.mark.parametrize("words", [(), ("--hvp", "x=1")])
+@pytest.mark.parametrize(
+    ("term", "codes"),
+    [("y.detach()", ["no-derivative"]), ("(y > 0)", ["no-derivative"]), ("0*y", [])],
+)
+def test_an_input_by_which_autograd_returns_none_is_noted(
+    term: str, codes: list[str], words: tuple[str, ...]
+) -> None:
+    result = hessian(f"x**2 + {term}", "x=3", "y=2", *words)
+    assert result["gradients"] == {"x": 6.0, "y": 0.0}
+    assert [note["code"] for note in result["notes"]] == codes
 
 
 def test_blocks_of_several_inputs_have_the_shape_of_both() -> None:

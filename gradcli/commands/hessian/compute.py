@@ -11,7 +11,7 @@ from gradcli.commands.hessian.result import HessianResult, PointKind, ProductRes
 from gradcli.errors import UsageError
 from gradcli.evaluate.directions import Directions
 from gradcli.evaluate.job import Job
-from gradcli.evaluate.run import Run, leads_to_result, one_number, run_expression
+from gradcli.evaluate.run import Run, note_unreached, one_number, run_expression
 from gradcli.language.limits import ELEMENTS
 
 STATIONARY = 1e-6
@@ -43,7 +43,7 @@ def _product(run: Run, value: Tensor, along: Mapping[str, Tensor], job: Job) -> 
     hvp |= {name: found for name, found in products.items() if found is not None}
     for name, slope in slopes.items():
         if products[name] is None and not bool(slope.any()):
-            _note_unused(run, name, job)
+            _note_unreached(run, name, job)
     subject = run.subject._replace(kind="hvp", directions=along)
     return ProductResult(
         **job.header("hessian", run.inputs, subjects=[subject]),
@@ -54,9 +54,10 @@ def _product(run: Run, value: Tensor, along: Mapping[str, Tensor], job: Job) -> 
     )
 
 
-def _note_unused(run: Run, name: str, job: Job) -> None:
-    if not leads_to_result(run, name):
-        job.note("unused-input", f"the result does not depend on {name}: its derivatives are 0")
+def _note_unreached(run: Run, name: str, job: Job) -> None:
+    """Note an input by which autograd returns None; its derivatives are shown as 0."""
+    if core.gradients(run.value, {name: run.by[name]}, keep=True)[name] is None:
+        note_unreached(run, name, job, "its derivatives are 0")
 
 
 def _whole(run: Run, value: Tensor, job: Job) -> HessianResult:
@@ -71,9 +72,10 @@ def _whole(run: Run, value: Tensor, job: Job) -> HessianResult:
     for name, slope in slopes.items():
         zero = not any(bool(block.any()) for block in (slope, *blocks[name].values()))
         if zero:
-            _note_unused(run, name, job)
+            _note_unreached(run, name, job)
     largest = [float(slope.abs().max()) for slope in slopes.values() if slope.numel()]
-    stationary = max(largest, default=0.0) <= STATIONARY * (1 + abs(float(value.detach())))
+    bound = STATIONARY * (1 + abs(float(value.detach())))
+    stationary = max(largest, default=0.0) <= bound < torch.inf
     return HessianResult(
         **job.header("hessian", run.inputs, subjects=[run.subject._replace(kind="hessian")]),
         expression=run.program.canonical_text,
