@@ -182,6 +182,7 @@ _CANONICAL = {
     **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if name not in _SMOOTH},
     **{name: name for name in OTHERS},
     "vectornorm": "norm",
+    "gaussiannll": "gaussian_nll_loss",
 }
 
 

@@ -192,6 +192,8 @@ def slopes(text: str) -> tuple[float, float, float]:
         ("x.max(0)[0]", "1,3,3", 0, 1, "x[1] = 3"),
         ("x.max(dim=0).values", "3,3", 0, 1, "x[0] = 3"),
         ("torch.norm(x)", "0,0", -1, 1, "x[0] = 0"),
+        ("torch.norm(x, 1)", "1,0", -1, 1, "x[1] = 0"),
+        ("torch.linalg.vector_norm(x, ord=1)", "1,0", -1, 1, "x[1] = 0"),
         ("relu(2*x + 1)", "-0.5", 0, 1, "2 * x + 1 = 0"),
         ("l1(x, y)", "5", -1, 1, "x = 5"),
         ("smooth_l1(x, y, beta=0)", "5", -1, 1, "x = 5"),
@@ -319,7 +321,19 @@ def test_a_loss_that_broadcasts(name: str) -> None:
     assert "broadcast" not in notes("loss", name, "--pred", "1,2,3", "--target", "1,2,3")
 
 
+def test_a_loss_outside_the_catalogue_that_broadcasts() -> None:
+    words = ("grad", "gaussian_nll_loss(m, y, v)", "m=1,2", "v=1,1")
+    assert "[2, 2]" in one("broadcast", *words, "y=1;2")
+    assert "broadcast" not in notes(*words, "y=1,2")
+
+
 # --- NaN, inf, and inputs without influence
+
+
+def test_the_cause_of_the_first_broken_row_is_named() -> None:
+    text = one("not-a-number", "grad", "log(x)/x", "x=1,0,-1", "--each", "x")
+    assert text.startswith("NaN or inf in rows.1.value, ")
+    assert text.endswith("log(0) = -inf came first")
 
 
 @pytest.mark.parametrize(

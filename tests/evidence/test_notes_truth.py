@@ -139,6 +139,7 @@ BENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "x.max()": lambda x, y: (x == x.max()) & (int((x == x.max()).sum()) > 1),
     "x.min(0)[0]": lambda x, y: (x == x.min()) & (int((x == x.min()).sum()) > 1),
     "torch.norm(x)": lambda x, y: (x == 0) & bool((x == 0).all()),
+    "torch.norm(x, 1)": lambda x, y: x == 0,
     "norm(x.view(1, -1), 2, 1).sum()": lambda x, y: (x == 0) & bool((x == 0).all()),
     "l1(x, y)": lambda x, y: x == y,
     "F.l1_loss(x, y, weight=w)": lambda x, y: (x == y) & (torch.arange(len(x)) > 0),

@@ -106,7 +106,10 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
         bounds = [*rest, *settings.values()] if place == 0 else []
         return _union(x, [x == bound for bound in bounds if _is_value(bound)])
     if name == "norm":
+        order = rest[0] if rest else settings.get("p", settings.get("ord"))
         dim = rest[1] if len(rest) > 1 else settings.get("dim")  # after the order
+        if order == 1 and (x.ndim == 1 or isinstance(dim, int)):  # else it may be of a matrix
+            return x == 0
         return _alike(x, x == 0, dim, lambda same, size: same == size)
     if place or compares(name, rest):
         return _union(x, [x == other for other in rest if _is_value(other)])

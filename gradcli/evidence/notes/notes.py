@@ -58,7 +58,9 @@ def note_result(result: Result, job: Job) -> None:
         broken = [path for path, tensor in _numbers(result) if not finite(tensor)]
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         text = f"NaN or inf in {', '.join(broken[:3])}{more}"
-        causes = dict.fromkeys(filter(None, (origin(each, job) for each in result.subjects)))
+        first = None if result.subjects else result.origin(broken[0].split("."))
+        subjects = [first.subject] if first and first.subject else result.subjects
+        causes = dict.fromkeys(filter(None, (origin(each, job) for each in subjects)))
         for cause in causes or [""]:
             job.note("not-a-number", f"{text}: {cause}" if cause else text)
 
@@ -293,7 +295,8 @@ _RULED: Sequence[tuple[Rule, str, Iterable[str]]] = (
     (loss_notes.no_logarithms, "probabilities", ("nll", "kl_div")),
     (loss_notes.improbable, "probabilities",
      {name for name, entry in LOSSES.items() if entry.target == "probability"} | {*loss_notes.SUMMED}),
-    (loss_notes.broadcasts, "broadcast", [name for name, entry in LOSSES.items() if entry.broadcasts]),
+    (loss_notes.broadcasts, "broadcast",
+     ["gaussian_nll_loss", *(name for name, entry in LOSSES.items() if entry.broadcasts)]),
 )  # fmt: skip
 """Each rule, the code of its notes, and the functions that it examines."""
 
