@@ -57,7 +57,7 @@ def _product(run: Run, value: Tensor, along: Mapping[str, Tensor], job: Job) -> 
 def _note_unreached(run: Run, name: str, job: Job) -> None:
     """Note an input by which autograd returns None; its derivatives are shown as 0."""
     if core.gradients(run.value, {name: run.by[name]}, keep=True)[name] is None:
-        note_unreached(run, name, job, "its derivatives are 0")
+        note_unreached(run, name, job.note, "its derivatives are 0")
 
 
 def _whole(run: Run, value: Tensor, job: Job) -> HessianResult:
