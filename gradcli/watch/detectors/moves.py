@@ -7,7 +7,7 @@ import gc
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -41,9 +41,9 @@ class _Leaf:
     moved: bool = False
     read: bool = False
     """Whether its grad was read since the last backward pass."""
-    held: tuple[int, int] | None = None
-    """Identity and version of its grad after the last backward pass."""
-    used: tuple[int, int] | None = None
+    held: "_State | None" = None
+    """Its grad, and the version of that, after the last backward pass."""
+    used: "_State | None" = None
     """The same when it was last moved by it."""
     stale: bool = False
     """Whether its grad holds what an earlier move has used."""
@@ -508,7 +508,23 @@ class _Modules:
         return dict.fromkeys(self._hidden[key] for key in keys if key in self._hidden)
 
 
-def _state(tensor: Tensor) -> tuple[int, int] | None:
-    """Identity and version of the grad of a leaf; None without one."""
+class _Same(weakref.ref[Tensor]):
+    """A weak reference that equals another one if both are of one tensor that still lives. Its id
+    would not do: zero_grad frees a grad, and the next one may get the same id.
+    """
+
+    __slots__ = ()
+    __hash__ = weakref.ref.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        tensor = self()
+        return tensor is not None and isinstance(other, _Same) and other() is tensor
+
+
+_State: TypeAlias = tuple[_Same, int]
+
+
+def _state(tensor: Tensor) -> _State | None:
+    """The grad of a leaf, and its version; None without one."""
     grad = tensor.grad
-    return None if grad is None else (id(grad), grad._version)
+    return None if grad is None else (_Same(grad), grad._version)
