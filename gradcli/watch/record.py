@@ -160,6 +160,14 @@ class Record:
         ]
         return f"watched: {', '.join(parts)}"
 
+    def source(self, made: Made) -> Left | None:
+        """The last number or array that left the graph and that a tensor was made of."""
+        for left in reversed(self.left):
+            same = left.number is not None or left.shape == made.shape
+            if left.tick < made.tick and left.number == made.number and same:
+                return left
+        return None
+
     def keep(self, tensor: Tensor, made: Made) -> None:
         """Remember how a tensor without a node of the graph was made."""
         ref = _Ref(tensor, self._dropped)

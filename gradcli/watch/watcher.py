@@ -107,13 +107,13 @@ class Watcher(TorchFunctionMode):
             self._wrote(known.name, written, before, place)
         if isinstance(result, Tensor):
             self._made(result, known.name, operands, place, args)
+        elif known.leaves and operands:
+            self._left(known.name, operands[0], result, place)
         elif isinstance(result, (tuple, list)):
             for item in result:
                 for each in item if isinstance(item, (tuple, list)) else (item,):
                     if isinstance(each, Tensor):  # the states of an LSTM are a pair in a pair
                         self._made(each, known.name, operands, place, args)
-        elif known.leaves and operands:
-            self._left(known.name, operands[0], result, place)
         if known.listeners and not _transformed():
             call = Call(known.name, args, kwargs, operands, result, place)
             for listener in known.listeners:
@@ -154,6 +154,8 @@ class Watcher(TorchFunctionMode):
         record = self.record
         same = any(tensor is operand for operand in operands)
         made = Made(name, place, record.tick, tensor)
+        if not operands and name in FACTORIES and args:
+            made.number = torch_functions.first_number(args[0])
         if tensor.requires_grad:
             node = records.node_of(tensor)
             if node is None and not same:
@@ -179,8 +181,6 @@ class Watcher(TorchFunctionMode):
             if same and made.cut is None:
                 return  # what was written to it, or returned unchanged, has no graph either
             made.come_from(parents)
-        elif name in FACTORIES and args:
-            made.number = torch_functions.first_number(args[0])
         record.keep(tensor, made)
 
     def _cut(self, made: Made, operand: Tensor) -> Cut | None:
@@ -209,7 +209,7 @@ class Watcher(TorchFunctionMode):
         made = None if tensor.requires_grad else self.origin(tensor)
         cut = made.cut if made else None
         if tensor.requires_grad or cut:
-            number = float(result) if isinstance(result, (int, float)) else None
+            number = torch_functions.first_number(result)
             shape = records.shape_of(tensor)
             self.record.left.append(Left(name, place, self.record.tick, shape, number, cut))
 

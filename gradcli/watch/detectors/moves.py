@@ -74,6 +74,20 @@ class _Given:
     """Its parameters that required a gradient at its second step."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Restart:
+    """A leaf that was made of a value which had a graph, so that backward ends there."""
+
+    entry: str
+    place: Place | None
+    how: str
+    """How the value lost its graph, in words."""
+    made: Place | None
+    """Where the leaf was made, if that is another line."""
+    leaves: frozenset[int] | None
+    """The ids of the leaves that the value depended on; None if that is not known."""
+
+
 class Updates(Detector):
     """Follows each parameter from its gradient to its move."""
 
@@ -94,6 +108,8 @@ class Updates(Detector):
         self._pending = False
         """Whether a backward pass was not followed by a step yet."""
         self._modules: _Modules | None = None
+        self._restarts: dict[int, _Restart] = {}
+        """New leaves that backward passes ended at, by the id of the place."""
 
     # --- backward passes --------------------------------------------------------------------------
 
@@ -106,6 +122,8 @@ class Updates(Detector):
                 if id(tensor) not in seen and (leaf := self._leaf(tensor)) is not None:
                     seen.add(id(tensor))
                     self._reached.append(leaf)
+                    if not leaf.parameter and leaf.passes == 0:
+                        self._restarted(tensor, tensor is root)
                     state = _state(tensor)
                     kept = leaf.stale and state == leaf.held
                     leaf.stale = state is not None and (kept or state == leaf.used)
@@ -121,6 +139,29 @@ class Updates(Detector):
         if storage := storage_of(tensor):
             self._storages[storage] = leaf
         return leaf
+
+    def _restarted(self, tensor: Tensor, is_root: bool) -> None:
+        """Remember where a leaf was made of a value that had a graph."""
+        made, record = self.watcher.origin(tensor), self.watcher.record
+        if made is None:  # Variable() is no function that is watched
+            cuts = [cut for cut in record.cuts.values() if cut.shape == tuple(tensor.shape)]
+            cut = max(cuts, key=lambda each: each.tick, default=None)
+        elif is_root and made.flag and made.parents:
+            return  # the flag was set on the loss itself, which another detector reports
+        else:
+            cut = made.cut
+        if cut is not None:
+            how = f"the graph is cut here, by {cut.name.lstrip('.')}"
+            restart = _Restart(cut.kind, cut.off or cut.place, how, None, cut.leaves)
+        elif made is not None and (left := record.source(made)) is not None:
+            how = f"{left.name.strip('_')}() leaves the graph here"
+            entry = "item-breaks" if left.number is not None else "numpy-on-grad"
+            entry = left.cut.kind if left.cut else entry
+            restart = _Restart(entry, left.place, how, made.place, None)
+        else:
+            return
+        if len(self._restarts) < _MOST:
+            self._restarts.setdefault(id(restart.place), restart)
 
     def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See which gradients have changed."""
@@ -350,7 +391,11 @@ class Updates(Detector):
         every = [cut for cut in self.watcher.record.cuts.values() if cut.place]
         samples = [cut for cut in every if cut.place and ".sample(" in cut.place.text]
         for given in self._optimizers.values():
-            if given.steps < 2 or not reached & given.shapes.keys():
+            if given.steps < 2:
+                continue
+            if not reached & given.shapes.keys():
+                if given.steps == given.empty:
+                    yield from self._restart_of(given)
                 continue
             shapes |= given.shapes
             for key in given.trained - reached:
@@ -387,6 +432,17 @@ class Updates(Detector):
                 return
             text = f"no gradient ever reached {names}: the loss does not depend on it"
             yield Finding("grad-none", where, text)
+
+    def _restart_of(self, given: _Given) -> Iterator[Finding]:
+        """Why no gradient reached any parameter of an optimizer: backward ended at a new leaf."""
+        for restart in self._restarts.values():
+            cut = given.trained if restart.leaves is None else given.trained & restart.leaves
+            if cut and restart.place is not None:
+                names = self._named({key: given.shapes[key] for key in cut})
+                text = f"no gradient ever reached {names}: {restart.how}, and backward() ends there"
+                also = also_at(restart.made, "here a new leaf is made of it")
+                yield Finding(restart.entry, restart.place, text, also)
+                return
 
     def _named(self, shapes: Mapping[int, tuple[int, ...]]) -> str:
         """Names of parameters, of these ids and shapes, in a sentence."""
