@@ -259,3 +259,28 @@ def affine_backward(dout, cache):
     x, w, _ = cache
     dout *= 1  # a copy, which it may change
     return dout @ w.T, x.T @ dout, dout.sum(0)
+
+
+def phase(x):
+    return torch.complex(x, (x**2).detach())
+
+
+class Phase(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.complex(x.cos(), x.sin())
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return -grad.real * x.sin()
+
+
+class ComplexScale(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.tensor([1 + 2j]))
+
+    def forward(self, x):
+        return (x * self.w).abs()

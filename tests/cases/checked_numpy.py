@@ -108,3 +108,7 @@ def svm_loss(x, y):
 def svm_loss_of_sum(x, y):
     loss, dx = svm_loss(x, y)
     return loss, dx * len(x)
+
+
+def phase(x):
+    return np.exp(1j * x)

@@ -143,6 +143,17 @@ def test_the_value_is_pytorchs() -> None:
         (("checked.py:leaves", "x=1"), ("SystemExit: bye", 'raise SystemExit("bye")')),
         (("checked.py:asserts", "x=1"), ("AssertionError", "assert x.ndim == 2")),
         (("checked.py:returns_nothing", "x=1"), ("returns_nothing returned nothing", "def returns_nothing(x):")),
+        (("checked.py:phase", "x=1"), ("phase returned complex numbers", "def phase(x):", ".abs()")),
+        (("checked.py:Phase", "x=1"), ("Phase returned complex numbers", "def forward(ctx, x):")),
+        (("checked.py:ComplexScale", "x=1"), ("the parameter w of ComplexScale is complex", "view_as_complex")),
+        (("checked_numpy.py:phase,exp_backward", "x=1"), ("phase returned complex numbers", "def phase(x):")),
+        (
+            ("checked_numpy.py:product,affine_backward", "x=1,2", "w=2,3"),
+            (
+                "affine_backward cannot be called as affine_backward(dout, x, w)",
+                "product returned no cache", "def affine_backward(dout, cache):",
+            ),
+        ),
         (("checked.py:NothingSaved", "x=1"), ("(x,) = ctx.saved_tensors",)),
         (("checked.py:cut", "x=1"), ("cut needs w", "add w=...")),
         (("checked.py:cut", "x=1", "v=2"), ("cut has no parameter 'v'",)),

@@ -109,16 +109,20 @@ def _number(parameter: inspect.Parameter, tensor: Tensor) -> Any:
 
 def floating(values: Sequence[Any]) -> list[Tensor]:
     """The tensors of what a function returned, in float64, in order: of a tuple, list or dict, of
-    NumPy arrays and numbers, each in its own shape. Anything else is left out.
+    NumPy arrays and numbers, each in its own shape. Complex tensors stay complex, and anything else
+    is left out.
     """
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
-            found.append(value if value.dtype == torch.float64 else value.double())
+            kept = value.dtype == torch.float64 or value.is_complex()
+            found.append(value if kept else value.double())
         elif isinstance(value, tuple | list):
             found += floating(value)
         elif isinstance(value, dict):
             found += floating([*value.values()])
+        elif getattr(getattr(value, "dtype", None), "kind", "") == "c":
+            found.append(torch.tensor(value))
         elif (array := as_tensor(value)) is not None:
             found.append(array)
     return found

@@ -63,16 +63,30 @@ class Own:
         return {}
 
     def _checked(self, found: list[Tensor], returned: Any) -> list[Tensor]:
+        if any(tensor.is_complex() for tensor in found):
+            hint = "return .abs(), .real or torch.view_as_real(...) of it"
+            raise self._wrong(f"{self.name} returned complex numbers, which are not checked", hint)
         if found and any(tensor.numel() for tensor in found):
             return found
         what = "nothing" if returned is None else f"a {type(returned).__name__} without numbers"
         raise self._wrong(f"{self.name} returned {what}", "it must return a tensor, or several")
 
-    def _wrong(self, message: str, hint: str) -> CodeError:
-        """The error for what the function returned, with the line of its definition."""
-        code = getattr(inspect.unwrap(self.function), "__code__", None)
-        here = code is not None and code.co_filename == self.calls.source.label
-        span = raised.place(self.calls.source, code.co_firstlineno) if here and code else None
+    def _wrong(
+        self, message: str, hint: str, function: Callable[..., Any] | None = None
+    ) -> CodeError:
+        """The error for what a function returned or takes, with the line of its definition."""
+        function = function or self.function
+        forward = getattr(getattr(function, "__self__", function), "forward", None)  # of a class
+        codes = [getattr(inspect.unwrap(it), "__code__", None) for it in (function, forward) if it]
+        lines = [
+            code.co_firstlineno
+            for code in codes
+            if code is not None and code.co_filename == self.calls.source.label
+        ]
+        text = self.calls.source.text.split("\n")
+        while lines and text[lines[0] - 1].lstrip().startswith("@"):
+            lines[0] += 1  # from its decorator to its own line
+        span = raised.place(self.calls.source, lines[0]) if lines else None
         return CodeError(message, span=span, hint=hint)
 
     def _compare(self, given: Mapping[str, Any], inputs: Inputs, function: str) -> None:
@@ -323,9 +337,27 @@ class Pair(Returned):
             douts.append(self._given(part))
             start += tensor.numel()
         rest = self.arguments.bound(given).args if cache is None else cache
+        try:
+            inspect.signature(self.back).bind(*douts, *rest)
+        except TypeError:
+            raise self._misfit(len(douts), cache) from None
         returned = self.calls(self.back, *douts, *rest)
         self._compare(given, inputs, self.backward_name)
         return self._by_input(returned, self.backward_name)
+
+    def _misfit(self, count: int, cache: list[Any] | None) -> CodeError:
+        """The error for a backward pass that cannot be called as it should be."""
+        douts = ["dout"] if count == 1 else [f"dout{each}" for each in range(1, count + 1)]
+        takes = (
+            ["cache"]
+            if cache and len(cache) == 1
+            else [f"cache{each}" for each in range(1, len(cache or ()) + 1)]
+        )
+        call = ", ".join([*douts, *(self.arguments.names if cache is None else takes)])
+        because = "no cache" if cache is None else "a cache"
+        message = f"{self.backward_name} cannot be called as {self.backward_name}({call})"
+        hint = f"{self.name} returned {because}: write def {self.backward_name}({call}):"
+        return self._wrong(message, hint, self.back)
 
 
 def _kind(value: Any) -> str:

@@ -43,6 +43,13 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
         target = calls(target)
     if isinstance(target, torch.nn.Module):
         target.double()
+        for each, parameter in target.named_parameters():
+            if parameter.is_complex():
+                message = f"the parameter {each} of {name} is complex, which is not checked"
+                hint = (
+                    "make it a real parameter, and use torch.view_as_complex(...) of it in forward"
+                )
+                raise UsageError(message, span=request.target.place(name), hint=hint)
         parameters = {each: p.detach() for each, p in target.named_parameters()}
         arguments = Arguments(
             target.forward, inputs, request.wrt, name=f"{name}.forward", others=list(parameters)
