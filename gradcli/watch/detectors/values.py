@@ -12,9 +12,10 @@ from typing import Any
 from torch import Tensor
 
 from gradcli.watch.detector import Call, Detector, Tensors
+from gradcli.watch.detectors.loss_calls import VIEWS
 from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.operands import shape_text
-from gradcli.watch.record import leaves_of, made_under, saved_by, storage_of
+from gradcli.watch.record import leaves_of, made_by, made_under, node_of, saved_by, storage_of
 
 _LOGS = frozenset(["log", "log2", "log10", "log_"])
 _ROOTS = frozenset(["sqrt", "rsqrt", "sqrt_"])
@@ -24,6 +25,11 @@ _OTHERS = frozenset(
     ["div", "__truediv__", "__rtruediv__", "true_divide", "softmax", "acos", "asin"]
 )
 _RELUS = frozenset(["relu", "relu_"])
+_SUMMING = VIEWS | {
+    "MeanBackward0", "MeanBackward1", "SumBackward0", "SumBackward1", "MaxBackward0", "MaxBackward1",
+    "AddBackward0", "MulBackward0", "DivBackward0", "PowBackward0", "SqrtBackward0", "StackBackward0",
+}  # fmt: skip
+"""Nodes between a loss and its terms. A ReLU that is such a term is a hinge, whose zeros mean success."""
 _TOO_LARGE = "the learning rate is too large"
 _FEW = 5
 """How many times in turn a layer must be dead."""
@@ -63,6 +69,8 @@ class Numbers(Detector):
         self._wheres: list[Place] = []
         self._values: deque[float] = deque(maxlen=200)
         self._relus: dict[tuple[int, tuple[int, ...]], _Relu] = {}
+        self._hinges: set[Place] = set()
+        """Where ReLU computed a term of a loss."""
         self._changed: list[tuple[int, Place, int, tuple[int, ...]]] = []
         """Writes through .data: the storage, where, when, and the shape."""
         self._zeros: dict[int, _Zeros] = {}
@@ -168,6 +176,7 @@ class Numbers(Detector):
             self._needed(roots)
         if self._passes > 200 or self._broken:
             return
+        self._hinges |= _hinges(roots) if self._relus else set()
         for root in roots:
             if root.numel() == 1 and not root.is_complex():
                 value = float(root.detach())
@@ -238,7 +247,12 @@ class Numbers(Detector):
 
     def _dead(self) -> Iterator[Finding]:
         for relu in self._relus.values():
-            if relu.dead >= _FEW and relu.rows >= 8 and 2 * relu.dead >= relu.calls:
+            if (
+                relu.place not in self._hinges
+                and relu.dead >= _FEW
+                and relu.rows >= 8
+                and 2 * relu.dead >= relu.calls
+            ):
                 text = (
                     f"this ReLU of shape {shape_text(('N', *relu.shape))} gave only zeros for all data in the "
                     f"last {relu.dead} of {relu.calls} calls: no gradient passes"
@@ -262,3 +276,19 @@ class Numbers(Detector):
                 return write.place
         made = self.watcher.origin(tensor)
         return made.place if made else None
+
+
+def _hinges(roots: Tensors) -> set[Place]:
+    """Where ReLU computed a term of these losses."""
+    places: set[Place] = set()
+    waiting = [node_of(root) for root in roots]
+    for _ in range(200):
+        node = waiting.pop() if waiting else None
+        if node is None:
+            continue
+        made = made_by(node)
+        if node.name() in _SUMMING:
+            waiting += [each for each, _ in node.next_functions]
+        elif node.name() == "ReluBackward0" and made is not None and made.place is not None:
+            places.add(made.place)
+    return places
