@@ -284,3 +284,7 @@ class ComplexScale(torch.nn.Module):
 
     def forward(self, x):
         return (x * self.w).abs()
+
+
+def as_a_number(x):
+    return float(x.sum())

@@ -248,3 +248,10 @@ def test_csv_has_a_row_for_each_slope() -> None:
     result = run("check", "checked.py:square", "x=1,2", "--csv", cwd=str(CASES))
     assert result.stdout.splitlines()[0] == "slope,autograd,difference,error,relative,verdict"
     assert [line.split(",")[1] for line in result.stdout.splitlines()[1:]] == ["2.0", "4.0"]
+
+
+def test_a_warning_of_the_users_code_is_shown_once_without_pytorchs_internals() -> None:
+    result = run("check", "checked.py:as_a_number", "x=1,2", cwd=str(CASES))
+    assert result.stderr.count("UserWarning: Converting a tensor") == 1
+    assert "return float(x.sum())" in result.stderr
+    assert "Triggered internally" not in result.stderr

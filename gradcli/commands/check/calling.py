@@ -57,6 +57,8 @@ class Calls:
     def __init__(self, source: Source, seed: int) -> None:
         self.source, self.seed = source, seed
         self.quiet = False
+        self._shown: set[str] = set()
+        """The warnings that were shown: each is shown once, however often the code is called."""
 
     def load(self) -> ModuleType:
         """The file, run as a module. Raises CodeError."""
@@ -88,8 +90,11 @@ class Calls:
                 raise refused from None
             raise self.error(error) from error
         for each in caught:
-            text = warnings.formatwarning(each.message, each.category, each.filename, each.lineno)
-            sys.stderr.write(text)
+            words = str(each.message).partition(" (Triggered internally")[0]
+            text = warnings.formatwarning(words, each.category, each.filename, each.lineno)
+            if text not in self._shown:
+                self._shown.add(text)
+                sys.stderr.write(text)
 
     def error(self, error: BaseException) -> CodeError:
         """The CodeError for an exception, with the entry of `why` that explains PyTorch's message."""
