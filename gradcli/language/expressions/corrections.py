@@ -120,8 +120,8 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
      "a function takes its argument in brackets"),
     (r"\)\s*(?=" + _WORD + r"|[\d(])", ")*", "a product is written with *"),
     (r"(?<=\w)\s+(?=" + _WORD + ")", "*", "a product is written with *"),
-    (r"(?<![=!<>:*/%@&|^+-])=(?!=)", "==", "equal is written =="),
     (r"(?s)\A.*\Z", _close, "a bracket was never closed"),
+    (r"(?<![=!<>:*/%@&|^+-])=(?!=)", "==", "equal is written =="),
 )  # fmt: skip
 """A pattern of what people type, its replacement, and the message."""
 

@@ -39,6 +39,9 @@ _STATEMENT = re.compile(
     re.MULTILINE,
 )
 """What programs contain and formulas do not; a single match has an error of its own."""
+_BLOCK = re.compile(
+    r"^(?:async )?(def|class|for|while|if|try|with|match)\b.*:[ \t]*(?:#.*)?$", re.MULTILINE
+)
 _INDENT = re.compile(r"^(?<!\\\n)[ \t\f]+", re.MULTILINE)
 
 
@@ -201,6 +204,17 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
         return SizeError("a whole number has at most 64 bits", span=place, hint=hint)
     if "too many nested" in error.msg:
         return SizeError("the expression is nested too deep", span=place, hint=_STEPS)
+    if block := _BLOCK.search(text):
+        why, hint = NODES[
+            {"def": "FunctionDef", "class": "ClassDef"}.get(block[1], block[1].title())
+        ]
+        return ExpressionError(why, span=source.span(*block.span()), hint=hint)
+    if (
+        "never closed" in error.msg and "\n" in text[place.start :].strip()
+    ):  # it may end on any line
+        bracket = place.source.text[place.start]
+        hint = f"write {dict(zip('([{', ')]}', strict=True))[bracket]} where it ends"
+        return ExpressionError(f"the bracket {bracket} was never closed", span=place, hint=hint)
     message, corrected = correction(source.text.lstrip("\n"))
     if corrected:
         return ExpressionError(message, span=place, hint=f"write {corrected}")
