@@ -15,6 +15,7 @@ from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
 from gradcli.evaluate import failed_layers, library
 from gradcli.evaluate.refusals import why_entry, words
 from gradcli.language.expressions.program import Step
+from gradcli.language.source import Span
 
 Shapes: TypeAlias = Sequence[list[int]]
 """The shapes of the tensors among the operands, in order."""
@@ -92,18 +93,33 @@ def _settings(name: str, message: str, step: Step, operands: Sequence[object]) -
     """The error of the settings of a module of torch.nn."""
     module = library.pytorch_function(step.name)
     if any(isinstance(value, Tensor) for value in operands):
-        empty = inspect.Parameter.empty
-        settings = inspect.signature(module).parameters.values()
-        first = ", ".join(setting.name for setting in settings if setting.default is empty)
-        inputs = "pred, target" if name.endswith("Loss") else "x"
-        message = "the first brackets of a module are for its settings"
-        hint = f"write nn.{name}({first})({inputs})"
-        return ExpressionError(message, span=step.span, hint=hint)
+        if not all(isinstance(value, Tensor) for value in operands):
+            return inputs_as_settings(module, step.span, "x")
+        lone = name.endswith("Loss") and len(operands) == 1
+        return inputs_as_settings(module, step.span, "pred, target" if lone else "")
     message = _reworded(message, name, operands)
     signature = re.sub(r",?\s*device=None,\s*dtype=None", "", _signature(module))
     signature = re.sub(r",(?=\S)", ", ", signature)
     hint = "" if "*args" in signature else f"write nn.{signature}"
     return ShapeError(f"{name}: {message}", span=step.span, hint=hint)
+
+
+def inputs_as_settings(
+    module: Callable[..., object], place: Span, inputs: str = ""
+) -> ExpressionError:
+    """The error of `nn.Tanh(x)`, where `place` is that of the name; the cure has the user's own
+    inputs unless others are given.
+    """
+    settings = inspect.signature(module).parameters.values()
+    required = (
+        s.name for s in settings if s.default is s.empty and s.kind is s.POSITIONAL_OR_KEYWORD
+    )
+    text, brackets = place.source.text, f"({', '.join(required)})"
+    written = f"{text[: place.stop]}{brackets}{text[place.stop :]}"
+    if inputs:
+        written = f"nn.{module.__name__}{brackets}({inputs})"
+    message = "the first brackets of a module are for its settings"
+    return ExpressionError(message, span=place, hint=f"write {written}")
 
 
 def _described(step: Step, operands: Sequence[object]) -> str:
@@ -155,6 +171,9 @@ def _signature(function: Callable[..., object]) -> str:
         return ""
     empty = signature.empty
     bare = [parameter.replace(annotation=empty) for parameter in signature.parameters.values()]
+    for place, parameter in enumerate(bare):
+        if inspect.isfunction(parameter.default):  # PyTorch takes its name too: activation='relu'
+            bare[place] = parameter.replace(default=parameter.default.__name__)
     return f"{name}{signature.replace(parameters=bare, return_annotation=empty)}"
 
 
@@ -284,6 +303,8 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
      r"in training it normalises by the spread of several numbers, and the input \1 has one for each channel"),
     (r"argument 'size'.*must be tuple of ints,? ?(?:but (?:got|found element of type)|not) (\w+)",
      r"a size must be a whole number, not \1"),
+    ("embed_dim must be divisible by num_heads",
+     lambda matched, name, shapes: "d_model must be a multiple of nhead" if name.startswith("Transformer") else ""),
     (r"negative dimension (-\d+)", r"a size must not be negative, as \1 is"),
     (r"(?:list|tuple) is not a Module subclass", "its parts must be modules: before a list of them write *"),
     (r"(\w+) is not a Module subclass", r"its parts must be modules, not \1"),

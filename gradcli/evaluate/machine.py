@@ -4,6 +4,7 @@ An expression is compiled once, each step bound to the PyTorch function that the
 run only walks the steps over a stack of values. The user's text is never looked up in PyTorch.
 """
 
+import ast
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -17,7 +18,8 @@ from gradcli.catalogue import operators
 from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
 from gradcli.evaluate.arithmetic import Compute
-from gradcli.evaluate.failures import explained, kind
+from gradcli.evaluate.failures import explained, inputs_as_settings, kind
+from gradcli.language.expressions.expression import places
 from gradcli.language.expressions.program import Expression, Step, once
 from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.language.source import Source
@@ -246,15 +248,26 @@ def _result(value: Any, expression: Expression) -> Tensor:
     hint = "for example sum(x**2)"
     if isinstance(value, nn.Module):
         hint = f"call it: {_with(expression, '(x)')}"
+        last = getattr(expression.tree.body[-1], "value", None)
+        if isinstance(last, ast.Call) and any(_reads_input(part, expression) for part in last.args):
+            raise inputs_as_settings(type(value), places(expression)(last.func))
     raise ExpressionError(f"the result is {kind(value)}, not a tensor", span=place, hint=hint)
+
+
+def _reads_input(node: ast.AST, expression: Expression) -> bool:
+    """Whether a part of an expression contains the name of an input."""
+    return any(getattr(part, "id", "") in expression.names for part in ast.walk(node))
 
 
 def _with(expression: Expression, suffix: str) -> str:
     """The text of an expression with something after the value of its last statement."""
-    *before, last = expression.canonical_text.split("; ")
-    name, equals, value = last.rpartition(" = ")
-    value = value if value.isidentifier() else f"({value})"
-    return "; ".join([*before, f"{name}{equals}{value}{suffix}"])
+    match expression.tree.body[-1]:
+        case ast.Assign(targets=[*_, ast.Name(id=name)]) | ast.AugAssign(target=ast.Name(id=name)):
+            return f"{expression.canonical_text}; {name}{suffix}"
+        case ast.Assign(targets=[*_, ast.Tuple(elts=[ast.Name(id=name), *_])]):  # unpacked already
+            return f"{expression.canonical_text}; {name}"
+    before, separator, value = expression.canonical_text.rpartition("; ")
+    return f"{before}{separator}{value if value.isidentifier() else f'({value})'}{suffix}"
 
 
 # --- steps that move the machine ----------------------------------------------------------------

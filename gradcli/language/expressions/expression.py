@@ -205,14 +205,11 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
     if "too many nested" in error.msg:
         return SizeError("the expression is nested too deep", span=place, hint=_STEPS)
     if block := _BLOCK.search(text):
-        why, hint = NODES[
-            {"def": "FunctionDef", "class": "ClassDef"}.get(block[1], block[1].title())
-        ]
+        kind = {"def": "FunctionDef", "class": "ClassDef"}.get(block[1], block[1].title())
+        why, hint = NODES[kind]
         return ExpressionError(why, span=source.span(*block.span()), hint=hint)
-    if (
-        "never closed" in error.msg and "\n" in text[place.start :].strip()
-    ):  # it may end on any line
-        bracket = place.source.text[place.start]
+    if "never closed" in error.msg and "\n" in text[place.start :].strip():
+        bracket = text[place.start]  # the one that closes it may belong on any line
         hint = f"write {dict(zip('([{', ')]}', strict=True))[bracket]} where it ends"
         return ExpressionError(f"the bracket {bracket} was never closed", span=place, hint=hint)
     message, corrected = correction(source.text.lstrip("\n"))
