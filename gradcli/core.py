@@ -32,6 +32,7 @@ CHUNK = 2**22
 _AFTER = re.compile(
     r" \(Triggered internally|\nException raised from|\(Could this error|\. This could be because"
 )
+OTHER_DTYPE = "choose a dtype that supports it: --dtype float32"
 NO_PATH = "the result does not depend on any input through differentiable operations"
 
 
@@ -83,7 +84,7 @@ def _refusal(error: RuntimeError) -> Exception:
     if "Found dtype" in message:  # F.mse_loss of integers until 2.11, F.huber_loss still
         hint = "give all operands one dtype, as y.float() does for integers y"
         return MathError(message, hint=hint, why_entry="dtype-mix")
-    return MathError(message)
+    return MathError(message, hint=OTHER_DTYPE if "not implemented for" in message else "")
 
 
 def require_grad(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:

@@ -2,16 +2,16 @@
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, zip_longest
 from math import prod
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import Tensor, dtype, nn
 
 from gradcli import core
 from gradcli.catalogue import operators
-from gradcli.errors import ExpressionError, GradcliError, ShapeError, SizeError
+from gradcli.errors import ExpressionError, GradcliError, MathError, ShapeError, SizeError
 from gradcli.evaluate import failed_layers, library
 from gradcli.evaluate.refusals import why_entry, words
 from gradcli.language.expressions.program import Step
@@ -19,18 +19,24 @@ from gradcli.language.source import Span
 
 Shapes: TypeAlias = Sequence[list[int]]
 """The shapes of the tensors among the operands, in order."""
+Scope: TypeAlias = Mapping[str, object]
+"""The inputs and what has been assigned, by name."""
 
+_WHOLE = "a whole number is needed; as an input: k=tensor(1)"
 _HINTS = (
-    (r"not implemented for '(?:Half|BFloat16)'|Low precision dtypes", "choose a dtype that supports it: --dtype float32"),
     (r"bitwise_xor", "write ** for a power"),
     (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
     (r"used as indices must be|integer tensors of a single|indices must be integers|to an index",
      "an index is a whole number; as an input: i=tensor(1)"),
-    (r"scalar type Long|Int64|int64|dtype Long|\bLong\b.*index|\bind(?:ex|ices)\b.*\bLong\b",
+    (r"(?:must be int|tuple of ints), not Tensor|must be an 0-dim integral", _WHOLE),
+    (r"invalid index of a 0-dim", "leave the index out, or give several numbers: x=1,2"),
+    (r"scalar type Long|Int64|int64|dtype Long|long tensor for index|LongTensor|to be Long|\bLong\b.*index"
+     r"|\bind(?:ex|ices)\b.*\bLong\b",
      "write whole numbers as i=tensor([0, 1]), or x.long()"),
     (r"more than 1 (?:value per channel|spatial)", "give more rows, or write .eval() after the module"),
     (r"same dtype.*(?:Float and Double|Double and Float)", "leave out dtype=: --dtype chooses it for everything"),
     (r"same dtype|expected scalar type", "write .float() after the one with whole numbers"),
+    (r"\b(?:Half|BFloat16|b?float16)\b|[Ll]ow precision|either float or double", core.OTHER_DTYPE),
     (r"from the 'Sparse\w*' backend", "write .to_dense() after the sparse tensor"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
     (r"must be tuple of Tensors, not Tensor", "put them into a list: stack([a, b]), cat([a, b])"),
@@ -51,7 +57,9 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or bool(_MEMORY.search(str(error)))
 
 
-def explained(error: Exception, step: Step, operands: Sequence[object]) -> GradcliError:
+def explained(
+    error: Exception, step: Step, operands: Sequence[object], scope: Scope
+) -> GradcliError:
     """The error of an operation that failed on these operands, at its place in the text."""
     name = step.name.rpartition(".")[2] or step.kind
     if refused := core.no_forward(error, name if step.name else type(operands[0]).__name__):
@@ -62,6 +70,9 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         whole = operands[0] if isinstance(operands[0], nn.Module) else layer.module
         name, arguments = layer.title(whole, step.span.text), layer.arguments
         fault, cure = layer.fault
+    if argument := re.search(r"not differentiable with respect to argument '(\w+)'", str(error)):
+        of = layer.module if layer else library.pytorch_function(step.name)
+        return _constant(name, argument[1], of, step, operands, scope)
     message = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
     lines = [_described(step, arguments)]
     if is_out_of_memory(error):
@@ -76,6 +87,9 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
         got, _, expected = message.partition(", but expected one of:")
         message = f"it does not take {got.rpartition(' got ')[2]}"
         lines += [f"it takes {form.strip()}" for form in expected.split(" * ")[1:3]]
+        floats = (v for v in operands[1:] if isinstance(v, Tensor) and v.is_floating_point())
+        if any(not value.ndim for value in floats):
+            lines[1:] = [_WHOLE]
     elif keyword := re.search(r"unexpected keyword argument '?(\w+)", message):
         compared = f"to compare, write {keyword[1]} == ...; otherwise leave out {keyword[1]}="
         lines.append("PyTorch calls it dim=" if keyword[1] == "axis" else compared)
@@ -84,19 +98,44 @@ def explained(error: Exception, step: Step, operands: Sequence[object]) -> Gradc
     entry, message = why_entry(message), fault or _reworded(message, name, arguments)
     if message.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
         lines.append(_signature(library.pytorch_function(step.name)))
+    if "Dimension out of range" in str(error) and name in ("max", "min"):
+        text = step.span.source.text
+        lines.append(f"element by element: {text[: step.span.stop]}imum{text[step.span.stop :]}")
     lines += _transposed(step, operands)
     hint = cure or "\n".join(line for line in lines if line)
     return ShapeError(f"{name}: {message}", span=step.span, hint=hint, why_entry=entry)
+
+
+def _constant(
+    what: str, argument: str, of: Any, step: Step, operands: Sequence[object], scope: Scope
+) -> GradcliError:
+    """The error of an input that is used where PyTorch has no derivative, such as class weights.
+
+    `of` is the function, or the module that holds the argument.
+    """
+    given = getattr(of, argument, None)
+    if not isinstance(of, nn.Module):
+        listed, keywords = step.split(operands)
+        given = inspect.signature(of).bind(*listed, **keywords).arguments.get(argument)
+    tensors = {name: value for name, value in scope.items() if isinstance(value, Tensor)}
+    leaves = {
+        name: value for name, value in tensors.items() if value.is_leaf and value.requires_grad
+    }
+    used = core.reached(given, leaves) if isinstance(given, Tensor) else set()
+    others = ",".join(name for name in leaves if name not in used)
+    hint = f"differentiate by the other inputs alone: --wrt {others}" if used and others else ""
+    on = f", which depends on {' and '.join(sorted(used))}" if used else ""
+    message = f"PyTorch has no derivative of {what} by its {argument}{on}"
+    return MathError(message, span=step.span, hint=hint or "write .detach() after it")
 
 
 def _settings(name: str, message: str, step: Step, operands: Sequence[object]) -> GradcliError:
     """The error of the settings of a module of torch.nn."""
     module = library.pytorch_function(step.name)
     if any(isinstance(value, Tensor) for value in operands):
-        if not all(isinstance(value, Tensor) for value in operands):
-            return inputs_as_settings(module, step.span, "x")
+        mixed = "" if all(isinstance(value, Tensor) for value in operands) else "x"
         lone = name.endswith("Loss") and len(operands) == 1
-        return inputs_as_settings(module, step.span, "pred, target" if lone else "")
+        return inputs_as_settings(module, step.span, "pred, target" if lone else mixed)
     message = _reworded(message, name, operands)
     signature = re.sub(r",?\s*device=None,\s*dtype=None", "", _signature(module))
     signature = re.sub(r",(?=\S)", ", ", signature)
@@ -243,6 +282,8 @@ def _reshape(matched: re.Match[str], name: str, shapes: Shapes) -> str:
 
 def _dimension(matched: re.Match[str], name: str, shapes: Shapes) -> str:
     first, last, got = map(int, matched.groups())
+    if shapes == [[]]:
+        return f"there is no dimension {got}: the tensor is a single number"
     if not last:
         return f"there is no dimension {got}: the tensor has one dimension, numbered 0 or -1"
     return f"there is no dimension {got}: the tensor has {last + 1} dimensions, numbered 0 to {last} or {first} to -1"
@@ -287,11 +328,13 @@ _RULES: tuple[tuple[str, str | Callable[[re.Match[str], str, Shapes], str]], ...
      lambda matched, name, shapes: f"all shapes must be equal: {' and '.join(map(str, shapes))}"),
     (r"index (-?\d+) is out of bounds for dimension (\d+) with size (\d+)",
      r"index \1 is outside dimension \2, which has size \3"),
+    (r"invalid index of a 0-dim tensor", "a single number has no elements to choose from"),
     (r"too many indices for tensor of dimension (\d+)",
      r"there are more indices than dimensions: the tensor has \1"),
     (r"must be batches of square matrices, but they are (\d+) by (\d+)", r"the matrix must be square, but it is \1 by \2"),
     (r"The input tensor A? ?must have at least 2 dimensions|expected a tensor with 2 or more dimensions|expected a matrix",
-     lambda matched, name, shapes: f"expected a matrix, got shape {shapes[0]}" if shapes else ""),
+     lambda matched, name, shapes:
+        f"expected a matrix, got shape {shapes[0]}" if shapes and len(shapes[0]) < 2 else ""),
     (r"input matrix is singular|solver failed because the input matrix is singular",
      "the matrix is singular: it has no inverse"),
     (r"Expected input batch_size \((\d+)\) to match target batch_size \((\d+)\)", _rows),

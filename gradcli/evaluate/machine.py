@@ -108,7 +108,7 @@ def _run(
             error.span = error.span or step.span
             raise
         except Exception as error:  # whatever PyTorch raises for the user's call
-            raise explained(error, step, operands) from None
+            raise explained(error, step, operands, scope) from None
         if after is not None:
             after(step, value)
         stack.append(value)

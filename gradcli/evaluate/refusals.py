@@ -50,6 +50,6 @@ def why_entry(message: str) -> str:
 def _hint(error: Exception, tensors: Mapping[str, Tensor]) -> str:
     text = str(error)
     if "not implemented for" in text:
-        return "PyTorch does not have this operation in this dtype: try --dtype float32"
+        return core.OTHER_DTYPE
     shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
     return f"shapes: {shapes}" if shapes else ""

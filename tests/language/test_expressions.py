@@ -29,7 +29,7 @@ from gradcli.evaluate.machine import Evaluation, evaluate
 from gradcli.language.expressions.expression import parse
 from gradcli.language.expressions.program import Expression
 from gradcli.language.source import Source
-from tests.program import TORCH
+from tests.program import TORCH, run
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -514,6 +514,18 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("h = w*x; nn.LSTM(3, 2)(h[None])", ExpressionError, "h = w*x; nn.LSTM(3, 2)(h[None])", "length 2",
      "h = w*x; (nn.LSTM(3, 2)(h[None]))[0]"),
     ("max(x, 0)", ExpressionError, "max(x, 0)", "sequence of length 2", "or element by element: maximum(x, 0)"),
+    ("max(w, 3)", ShapeError, "max", "no dimension 3: the tensor is a single number", "maximum(w, 3)"),
+    ("x.min(5)", ShapeError, "min", "no dimension 5: the tensor has one dimension", "x.minimum(5)"),
+    ("softmax(w, dim=1)", ShapeError, "softmax", "no dimension 1: the tensor is a single number", "shape []"),
+    ("w[0]", ShapeError, "0", "a single number has no elements", "leave the index out, or give several numbers"),
+    ("take(x, w)", ShapeError, "take", "Expected a long tensor", "write whole numbers as i=tensor([0, 1]), or x.long()"),
+    ("one_hot(t, 3)", ShapeError, "one_hot", "LongTensor", "write whole numbers as i=tensor([0, 1]), or x.long()"),
+    ("x.topk(w)", ShapeError, "topk", "argument 'k' (position 1) must be int", "as an input: k=tensor(1)"),
+    ("x.sum(w)", ShapeError, "sum", "it does not take (Tensor)", "as an input: k=tensor(1)"),
+    ("cross_entropy(X, t, weight=w*x)", MathError, "cross_entropy",
+     "PyTorch has no derivative of cross_entropy by its weight, which depends on w and x", ": --wrt y,b,A,B,X,p"),
+    ("h = nn.BCELoss(y)(p, p)", MathError, "nn.BCELoss(y)", "no derivative of BCELoss by its weight, which depends on y",
+     ": --wrt x,w,b,A,B,X,p"),
     ("float(w)", ExpressionError, "float", "takes the number out of the graph", "leave it off, or write .detach()"),
     ("np.random.rand(2)", ExpressionError, "random", "unknown function np.random", "write torch.rand(2, 3)"),
     ("np.relu(x)", ExpressionError, "relu", "unknown function np.relu", "write F.relu, PyTorch's function"),
@@ -578,6 +590,27 @@ def test_errors_say_what_where_and_what_to_do(
     assert pointed(error) == under
     assert message in error.message
     assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype"),
+    [
+        ("fft.fft(x).abs().sum()", "float16"),
+        ("polar(x, x).abs().sum()", "bfloat16"),
+        ("view_as_complex(x).abs().sum()", "bfloat16"),
+        ("special.i1(x).sum()", "float16"),
+        ("pinverse(x.view(1, 2)).sum()", "bfloat16"),
+        ("cdist(x[None], x[None]).sum()", "float16"),
+        ("quantile(x, 0.5)", "float16"),
+    ],
+)
+def test_where_pytorch_has_no_half_precision_single_precision_is_offered(
+    text: str, dtype: str
+) -> None:
+    ran = run("grad", text, "x=1,2", "--dtype", dtype)
+    assert ran.status == 2
+    assert ran.stderr.endswith("choose a dtype that supports it: --dtype float32\n")
+    assert "expected a matrix" not in ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ class Layer(NamedTuple):
             error.span = error.span or self.span
             raise
         except Exception as error:  # whatever PyTorch raises for the user's layer
-            refused = explained(error, step, [self.module, h])
+            refused = explained(error, step, [self.module, h], {})
             refused.message = f"{self.name}: {refused.message}"
             raise refused from None
 
