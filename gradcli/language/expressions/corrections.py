@@ -22,7 +22,7 @@ FOREIGN = {
     **dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff", ""),
     **{char: f"**{power}" for power, char in enumerate("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")},
     "\u207b\u00b9": "**-1", "\u00bd": "(1/2)", "\u00bc": "(1/4)", "\u00be": "(3/4)", "\u1d40": ".T", "\u22a4": ".T",
-    "\u2032": ".T", "\u221a": "sqrt ", "\u2211": "sum ", "\u03a3": "sum ", "\u220f": "prod ", "\u221e": "inf",
+    "\u2032": "'", "\u2016": "||", "\u221a": "sqrt ", "\u2211": "sum ", "\u03a3": "sum ", "\u220f": "prod ", "\u221e": "inf",
     "\u03c0": "pi", "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2248": "==", "\u2202": "d", "\u2207": "grad ",
     "\uff08": "(", "\uff09": ")", "\uff0c": ",",
 }  # fmt: skip
@@ -58,6 +58,17 @@ _FOREIGN = "|".join(map(re.escape, sorted(FOREIGN, key=len, reverse=True)))
 _NUMBER = r"(?<![\w.])(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)"
 _CONDITION = r"\s*([^()&|\s](?:[^()&|]*[^()&|\s])?)\s*"
 _WORD = r"(?!(?:if|else|and|or|in|is|for|not)\b)[A-Za-z]"
+_BEFORE = r"(?:\b(?=\d|" + _WORD + r")(\w+)\s*)?"
+_FUNCTION_POWER = (
+    r"\b([A-Za-z]\w+)\s*((?:\^|\*\*)\s*-?\d+|\u207b\u00b9|[\u00b2\u00b3\u2074-\u2079])\s*"
+    r"(\((?:[^()]|\([^()]*\))*\)|" + _WORD + r"\w*)"
+)
+_BARS = _BEFORE + r"\|\s*([^|]+?)\s*\|"
+_TRANSPOSED = (
+    r"((?<!\w)(?!e\b)[A-Za-z]\w*|[)\]])\s*(?:\^\s*(?:T\b|\{T\})|[\u1d40\u22a4])(\s*(?="
+    + _WORD
+    + r"|[\d(]))?"
+)
 _OPERAND = r"(?:\d[\w.]*|[A-Za-z_][\w.]*(?:\([^()]*\))?)"
 
 
@@ -71,10 +82,48 @@ def _without_definition(match: re.Match[str]) -> str:
     return match[0] if match[1] in function_names() else ""
 
 
+def _function_power(match: re.Match[str]) -> str:
+    """`sin^2(x)` as sin(x)**2, and `tanh^-1(x)` as atanh(x)."""
+    name, power, argument = match.groups()
+    if name not in function_names():
+        return match[0]
+    power = re.sub(_FOREIGN, lambda char: FOREIGN[char[0]], power).lstrip("^* ")
+    argument = argument if argument.startswith("(") else f"({argument})"
+    if power == "-1" and f"a{name}" in function_names():
+        return f"a{name}{argument}"
+    return f"{name}{argument}**{power}"
+
+
+def _after(word: str | None, call: str) -> str:
+    """A call after a word without an operator: the word's argument, or its factor."""
+    return f"{word}({call})" if word in function_names() else f"{word}*{call}" if word else call
+
+
+def _absolute(match: re.Match[str]) -> str:
+    return _after(match[1], f"abs({match[2]})")
+
+
 def _norm(match: re.Match[str]) -> str:
     """`||x||_1` as a call; 2 and F are what norm computes anyway."""
-    order = match[2] or "2"
-    return f"norm({match[1]})" if order in ("2", "F") else f"norm({match[1]}, {order})"
+    order = match[3] or "2"
+    return _after(match[1], f"norm({match[2]}{'' if order in ('2', 'F') else f', {order}'})")
+
+
+def _without_inputs(match: re.Match[str]) -> str:
+    """`at x=3` left out, and `x=3` if it is not in brackets."""
+    before = match.string[: match.start()]
+    inside = sum(map(before.count, "([{")) > sum(map(before.count, ")]}"))
+    return match[0] if inside and not match[1] else ""
+
+
+def _transpose(match: re.Match[str]) -> str:
+    """`A^T` as A.T, and as a factor of what follows without an operator."""
+    return match[1] + (".T" if match[2] is None else ".T @ ")
+
+
+def _juxtaposed(match: re.Match[str]) -> str:
+    """Two names side by side: a product, of matrices if one is transposed."""
+    return " @ " if ".T" in match.string else "*"
 
 
 def _close(match: re.Match[str]) -> str:
@@ -90,11 +139,18 @@ def _close(match: re.Match[str]) -> str:
 
 _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] = (
     (r"\u03c3(?=\s*\()", "sigmoid", "the logistic function is written sigmoid(...)"),
+    (r"([^\W_])?\u03c0([^\W_]|\()?", lambda match: "*".join(filter(None, (match[1], "\u03c0", match[2]))),
+     "a product is written with *"),
+    (_FUNCTION_POWER, _function_power, "a power of a function is written after its brackets"),
+    (r"\b([A-Za-z]\w+)['\u2032]+(?=\s*\()", lambda match: match[1] if match[1] in function_names() else match[0],
+     "the command takes the derivative; the expression is only the function"),
+    (_TRANSPOSED, _transpose, "a transposed matrix is written A.T"),
     (f"[{''.join(GREEK)}]", lambda match: GREEK[match[0]], "Greek letters are written as names"),
     (_FOREIGN, lambda match: FOREIGN[match[0]], "invalid character {name}"),
     (r"\A\s*([A-Za-z]\w*)\s*\(\s*[A-Za-z]\w*(?:\s*,\s*[A-Za-z]\w*)*\s*\)\s*:?=(?!=)\s*", _without_definition,
      "an expression is only the right-hand side"),
-    (r"\s+(?:at|for|where|when|with|given)\s+((?:[A-Za-z]\w*\s*=\s*[^=,;\s]+(?:\s*(?:,|;|and\b)\s*|\s*))+)\Z", "",
+    (r"(?:\s+(at|for|where|when|with|given)\s+|(?<=[\w)\]])(?:\s*,\s*|\s+(?=[A-Za-z]\w*=\S)))"
+     r"(?:[A-Za-z]\w*\s*=\s*[^=,;\s]+(?:\s*(?:,|;|and\b)\s*|\s*))+\Z", _without_inputs,
      "inputs come after the expression, each as a separate word: {inputs}"),
     (r"\bd\s*/\s*d[A-Za-z]\w*\s+", "", "the command takes the derivative; the expression is only the function"),
     (r"\blambda\b(?!\s*\w*\s*(?:,|:))", "lambda_", "lambda is a Python keyword"),
@@ -103,8 +159,8 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
     (r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))", "LaTeX is not supported"),
     (r"\\([A-Za-z]+)", r"\1", "LaTeX is not supported"),
     (r"\^\s*\{([^{}]*)\}", r"**(\1)", "LaTeX is not supported: a power is written **"),
-    (r"(?:\|\||\\\|)\s*([^|]+?)\s*(?:\|\||\\\|)(?:_(?:\{?(\w+)\}?))?", _norm, "a norm is written norm(...)"),
-    (r"\|\s*([^|]+?)\s*\|", r"abs(\1)", "an absolute value is written abs(...)"),
+    (_BEFORE + r"(?:\|\||\\\|)\s*([^|]+?)\s*(?:\|\||\\\|)(?:_(?:\{?(\w+)\}?))?", _norm, "a norm is written norm(...)"),
+    (_BARS, _absolute, "an absolute value is written abs(...)"),
     (_CONDITION + "&&" + _CONDITION, r"(\1) & (\2)", "a logical and is written &"),
     (_CONDITION + r"\|\|" + _CONDITION, r"(\1) | (\2)", "a logical or is written |"),
     (r"<>", "!=", "not equal is written !="),
@@ -114,24 +170,38 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
     (r"([^?]+)\?([^?:]+):(.+)", r"where(\1, \2, \3)", "a choice is written where(condition, this, that)"),
     (r"(\w+|\([^()]*\))\s*!(?!=)", r"exp(lgamma(\1 + 1))", "a factorial is written exp(lgamma(n + 1))"),
     (r"!(?!=)", "~", "a logical not is written ~"),
-    (r"(?<=[\w)\]])'", ".T", "a transposed matrix is written A.T"),
+    (r"([\w)\]])'(?!\s*\()(\s*(?=" + _WORD + "))?", _transpose, "a transposed matrix is written A.T"),
     (_NUMBER + r"\s*(?=\(|" + _WORD + ")", r"\1*", "a product is written with *"),
     (r"\b([A-Za-z_]\w*) +(-?" + _OPERAND + r"(?: ?\*\*? ?" + _OPERAND + r")*)", _apply_function,
      "a function takes its argument in brackets"),
     (r"\)\s*(?=" + _WORD + r"|[\d(])", ")*", "a product is written with *"),
-    (r"(?<=\w)\s+(?=" + _WORD + ")", "*", "a product is written with *"),
+    (r"(?<=\w)\s+(?=" + _WORD + ")", _juxtaposed, "a product is written with *"),
     (r"(?s)\A.*\Z", _close, "a bracket was never closed"),
     (r"(?<![=!<>:*/%@&|^+-])=(?!=)", "==", "equal is written =="),
 )  # fmt: skip
 """A pattern of what people type, its replacement, and the message."""
 
-_POWER = re.compile(r"\^\s*-?\d")
+_POWER = re.compile(r"\^\s*-?\d|\be\s*\^|\A[^<>&|~=!]*\Z")
+"""Where every `^` means a power: at numbers, and where nothing is compared."""
+
+
+def applied(text: str) -> str:
+    """`text` with functions applied to what books write after them: sin^2(x), log|x|."""
+    text = re.sub(_FUNCTION_POWER, _function_power, text)
+    known = function_names()
+    return re.sub(_BARS, lambda bars: _absolute(bars) if bars[1] in known else bars[0], text)
+
+
+def transposed(text: str) -> str:
+    """`text` with `A^T` as A.T."""
+    return re.sub(_TRANSPOSED, _transpose, text)
 
 
 def powers(text: str) -> str:
     """`text` with every `^` as the power that was meant."""
-    exponent = r"(-?[\w.]+(?:\([^()]*\))?|-?\([^()]*\))"
-    return re.sub(r"\be\s*\^\s*" + exponent, r"exp(\1)", text).replace("^", "**")
+    exponent = r"(?:\(([^()]*)\)|(-?[\w.]+(?:\([^()]*\))?|-\([^()]*\)))(?![\w.(]|\s*(?:\*\*|\^))"
+    text = re.sub(r"\be\s*\^\s*" + exponent, r"exp(\1\2)", applied(text))
+    return text.replace("^", "**")
 
 
 _LONGEST = 500
