@@ -305,6 +305,7 @@ def test_every_cure_that_is_offered_works() -> None:
         ["-x**2", "x=-1,2"],
         ["W @ x", "W=1,2;3,4", "x=1,1"],
         ["x*y", "x=1;2", "y=3,4"],
+        ["x[x > 5]", "x=1,2"],
         ["--fn", "mse(reduction=none)", "--x", "-1,2"],
         ["--fn", "sigmoid", "--x", "1,2;3,4"],
     ):

@@ -314,7 +314,8 @@ def _hints(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> s
         return f"gradcli value {free}"
     shape, words = done.value.shape, _words(request)
     ones = shlex.quote(f"ones({','.join(map(str, shape))})")
-    hints = [f"grad {words} --row {','.join('0' for _ in shape)}", f"grad {words} --vjp {ones}"]
+    hints = [f"grad {words} --row {','.join('0' for _ in shape)}"] if done.value.numel() else []
+    hints.append(f"grad {words} --vjp {ones}")
     for name, tensor in islice(done.by.items(), 1):
         direction = f"ones({','.join(map(str, tensor.shape))})" if tensor.ndim else "1"
         hints.append(f"grad {words} --jvp {shlex.quote(f'{name}={direction}')}")
