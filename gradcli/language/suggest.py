@@ -12,7 +12,9 @@ def near_names(word: str, candidates: Iterable[str]) -> list[str]:
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     lower = word.lower()
     begun = [name for name in by_lower if name.startswith(lower)] if len(lower) >= _BEGUN else []
-    near = dict.fromkeys([*begun, *get_close_matches(lower, by_lower, n=3, cutoff=0.6)])
+    bare = {name.removeprefix("--"): name for name in by_lower}  # dashes make nothing alike
+    close = get_close_matches(lower.removeprefix("--"), bare, n=3, cutoff=0.6)
+    near = dict.fromkeys([*begun, *(bare[name] for name in close)])
     return [by_lower[name] for name in [*near][:3]]
 
 

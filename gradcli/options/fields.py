@@ -207,8 +207,10 @@ def _flag(source: Source) -> bool:
 def _whole(source: Source) -> int:
     text = source.text.strip()
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+    if not (digits.isascii() and digits.isdigit()):
         raise UsageError("expected a whole number", span=source.whole, hint="for example 3")
+    if len(digits) > len(str(2**63)):
+        raise UsageError("the number must fit in 64 bits", span=source.whole, hint="for example 3")
     return int(text)
 
 

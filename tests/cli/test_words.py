@@ -414,6 +414,21 @@ def test_options_that_are_wrong_are_refused_by_every_command(
     assert words[0] in refused(command, *VALID[command], *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--nonsense"], "there is no option --nonsense\n  gradcli grad --help"),
+        (["--ouput"], "there is no option --ouput\n  did you mean --out?"),
+        (["--seed", "9223372036854775808"], "--seed: the seed must fit in 64 bits"),
+        (["--seed", "18446744073709551615"], "--seed: the number must fit in 64 bits"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_true_and_what_is_offered_is_near(
+    words: list[str], said: str
+) -> None:
+    assert said in refused("grad", "x", "x=1", *words)
+
+
 FORMS = {
     "the table": [],
     "--json": ["--json"],
