@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, zip_longest
 from math import prod
 from typing import Any, TypeAlias
@@ -116,7 +117,8 @@ def _constant(
     given = getattr(of, argument, None)
     if not isinstance(of, nn.Module):
         listed, keywords = step.split(operands)
-        given = inspect.signature(of).bind(*listed, **keywords).arguments.get(argument)
+        with suppress(ValueError):  # a function written in C++ has no signature
+            given = inspect.signature(of).bind(*listed, **keywords).arguments.get(argument)
     tensors = {name: value for name, value in scope.items() if isinstance(value, Tensor)}
     leaves = {
         name: value for name, value in tensors.items() if value.is_leaf and value.requires_grad
@@ -126,7 +128,7 @@ def _constant(
     hint = f"differentiate by the other inputs alone: --wrt {others}" if used and others else ""
     on = f", which depends on {' and '.join(sorted(used))}" if used else ""
     message = f"PyTorch has no derivative of {what} by its {argument}{on}"
-    return MathError(message, span=step.span, hint=hint or "write .detach() after it")
+    return MathError(message, span=step.span, hint=hint or f"write .detach() after the {argument}")
 
 
 def _settings(name: str, message: str, step: Step, operands: Sequence[object]) -> GradcliError:
