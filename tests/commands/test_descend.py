@@ -77,6 +77,7 @@ def test_the_table_of_names_is_pytorchs_own() -> None:
     assert set(NAMES) == {*OPTIMIZERS, "muon"}  # which PyTorch has since 2.9
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # LBFGS, in 2.8
 @pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"sparseadam", "muon"}))
 def test_every_optimiser_takes_the_steps_of_a_plain_loop(name: str) -> None:
     result = descend(*LINE, "--optimizer", name, "--steps", "20", "--dtype", "float64")

@@ -161,7 +161,9 @@ def test_a_broadcast_is_pytorchs_own_and_gets_a_note() -> None:
     assert shown.json["losses"][0]["value"] == pytest.approx(float(((pred - target) ** 2).mean()))
     assert [note["code"] for note in shown.json["notes"]] == ["broadcast"]
     assert "3" in shown.json["notes"][0]["text"]
-    assert "Warning" not in run("loss", "mse", "--pred", "1,2,3", "--target", "1;2;3").stderr
+    shown = run("loss", "mse", "--pred", "1,2,3", "--target", "1;2;4")
+    assert "Warning" not in shown.stderr
+    assert "│ 2,1   │   4 │" in shown.stdout  # (2 - 4)**2
 
 
 def test_the_keys_of_the_json_are_these_and_no_others() -> None:

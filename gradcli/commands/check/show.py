@@ -36,7 +36,10 @@ def _own_words(table: Table, result: CheckResult) -> Table:
         replace(each, heading=words.get(each.heading, each.heading)) for each in table.columns
     )
     title = f"{result.target}: right" if result.ok else "Slopes"
-    choice = "autograd is PyTorch's choice", "any slope between them is right"
+    choice = (
+        "autograd is PyTorch's choice",
+        "any slope between them is right (none is called wrong)",
+    )
     caption = table.caption.replace(*choice)
     for heading in ("autograd", "closed form"):
         caption = caption.replace(heading, words[heading], 1)

@@ -19,7 +19,21 @@ def tables(result: LossResult, digits: int) -> list[Table]:
         columns += [(loss.name, elements), (heading, loss.gradient.reshape(-1))]
     title, caption = "Elements and gradient", shapes_text(result)
     rows = table_of(pred.numel(), columns, title, caption, keys=2)
-    return [_values(result.losses, digits), rows]
+    return [_values(result.losses, digits), rows, *_broadcast(result.losses, pred.numel())]
+
+
+def _broadcast(losses: list[LossValue], count: int) -> list[Table]:
+    """The elements of each loss that has more of them than pred has, `count`."""
+    return [
+        table_of(
+            loss.elements.numel(),
+            [("index", Places(loss.elements.shape)), (loss.name, loss.elements.reshape(-1))],
+            "Elements of pred and target broadcast together",
+            csv=False,
+        )
+        for loss in losses
+        if loss.elements is not None and loss.elements.numel() > count
+    ]
 
 
 def _values(losses: list[LossValue], digits: int) -> Table:
