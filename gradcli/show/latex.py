@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from gradcli.catalogue.operators import SPACES
 from gradcli.language.expressions.corrections import GREEK
 from gradcli.show.document import (
     PLACE,
@@ -209,7 +210,7 @@ class _Writer:
         if slope := _SLOPE.fullmatch(text):
             return rf"$\mathrm{{d}}/\mathrm{{d}}{self._symbols.symbol(slope[1])}$"
         typed = code(text)
-        if ";" in text:
+        if ";" in text or text.rpartition(".")[0] in SPACES:  # statements, or a function's own name
             return typed
         try:
             written = f"${self._symbols.equation('', text)}$"

@@ -204,6 +204,12 @@ def test_one_entry_as_a_page() -> None:
     assert all(number in page.splitlines()[-2] for number in ("0.01", "1"))
 
 
+def test_a_name_and_parameters_are_no_formulas_in_latex() -> None:
+    shown = run("functions", "gelu", "--latex").stdout
+    assert r"\texttt{F.\allowbreak{}gelu}" in shown
+    assert "approximate=none (or tanh)" in shown
+
+
 def test_an_entry_names_its_notes() -> None:
     assert entry("sigmoid")["notes"] == ["saturated"]
     assert set(entry("relu")["notes"]) == {"dead-relu", "kink"}

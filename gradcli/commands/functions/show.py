@@ -53,8 +53,9 @@ def _text(key: str, value: Any) -> str:
 
 
 def _parameter(parameter: dict[str, Any]) -> str:
-    choices = f" ({', '.join(map(str, parameter['choices']))})" if parameter["choices"] else ""
-    return f"{parameter['name']}={parameter['default']}{choices}"
+    others = [str(each) for each in parameter["choices"] or () if each != parameter["default"]]
+    text = f"{parameter['name']}={parameter['default']}"
+    return f"{text} (or {', '.join(others)})" if others else text
 
 
 def _facts(facts: dict[str, Any], width: int | None = None) -> Table:
