@@ -7,7 +7,7 @@ from gradcli.options.shared import MARKUPS, OutputOptions
 from gradcli.results import Result, part
 from gradcli.show import json
 from gradcli.show.markup import written
-from gradcli.world import World
+from gradcli.world import World, is_terminal
 
 if TYPE_CHECKING:
     from gradcli.show.pictures.plotter import Window
@@ -36,7 +36,8 @@ def show(
     form = shown.markup or MARKUPS.get(shown.out_suffix, "")
     in_result = shown.json or (form and not _formulas_alone(result, form))
     notes = [] if in_result else _notes(result, shown)
-    return _form(result, shown, world), "".join(f"{note}\n" for note in notes)
+    lines = (line for note in notes for line in _wrapped(note, world))
+    return _form(result, shown, world), "".join(f"{line}\n" for line in lines)
 
 
 def line(answer: tuple[bytes, Result]) -> bytes:
@@ -135,6 +136,15 @@ def _notes(result: Any, shown: OutputOptions) -> list[str]:
     """A line for each note, unless there shall be none."""
     notes = result.notes if isinstance(result, Result) and not shown.quiet else []
     return [f"note: {printable(note.text)} [{note.code}]" for note in notes]
+
+
+def _wrapped(note: str, world: World) -> list[str]:
+    """A note as it is told: one line, broken between words where a terminal is too narrow for it."""
+    if world.width is None or len(note) <= world.width or not is_terminal(world.stderr):
+        return [note]
+    from gradcli.show.terminal import prose
+
+    return prose(note, world.width)
 
 
 def _style(shown: OutputOptions, world: World) -> "Style":

@@ -1,8 +1,7 @@
 """What the pages of several commands share: tables of one block, inputs with gradients, a matrix,
-captions and wrapped prose.
+and captions.
 """
 
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -33,11 +32,6 @@ def by_element(name: str, rows: Sequence[Tensor]) -> Iterator[tuple[str, Tensor]
     """A name and a column, [rows], for each element of one or more tensors of the same shape."""
     stacked = torch.stack(list(rows)).reshape(len(rows), -1)
     return zip(Places(rows[0].shape, name), stacked.unbind(1), strict=True)
-
-
-def prose(text: str, width: int) -> list[str]:
-    """A text in lines of at most `width` columns, broken at blanks alone."""
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def shapes_text(result: Result, more: Mapping[str, Tensor] = MappingProxyType({})) -> str:

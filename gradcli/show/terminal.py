@@ -68,7 +68,7 @@ def _wrap(text: str, style: Style) -> str:
     if style.width is None:
         return text
     glued = _SHAPE.sub(lambda shape: shape[0].replace(" ", _GLUE), text)
-    return "\n".join(_lines(glued, style.width)).replace(_GLUE, " ")
+    return "\n".join(prose(glued, style.width)).replace(_GLUE, " ")
 
 
 _SHAPE = re.compile(r" \[\d*(?:, \d+)*\](?=  |;|$)")
@@ -76,7 +76,8 @@ _SHAPE = re.compile(r" \[\d*(?:, \d+)*\](?=  |;|$)")
 _GLUE = "\0"
 
 
-def _lines(text: str, width: int) -> list[str]:
+def prose(text: str, width: int) -> list[str]:
+    """A text in lines of at most `width` columns, broken at blanks alone."""
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
@@ -178,7 +179,7 @@ def _cell_lines(cell: str, width: int | None) -> list[str]:
     """A cell as lines of one length; a list of numbers is broken between these."""
     if width is None or text_width(cell) <= width:
         return [cell]
-    lines = _lines(cell.strip(), width)
+    lines = prose(cell.strip(), width)
     longest = max(map(text_width, lines), default=0)
     return [line + " " * (longest - text_width(line)) for line in lines]
 

@@ -38,7 +38,7 @@ from tests.process.test_supervision import (
     running,
 )
 from tests.program import BASE, ROOT, cold, run
-from tests.warm import until
+from tests.warm import on_a_terminal, until
 
 resource = pytest.importorskip("resource")
 
@@ -459,3 +459,14 @@ def test_warnings_as_errors_and_no_home_change_nothing() -> None:
         env={"PYTHONWARNINGS": "error", "HOME": "/nonexistent"},
     )
     assert odd == run("grad", "x.T.sum()", "x=ones(2,3,2)", "--json")
+
+
+def test_a_note_is_broken_between_words_on_a_narrow_terminal_alone(tmp_path: Path) -> None:
+    words = ("loss", "mse", "--pred", "1,2", "--target", "0;1")
+    note = run(*words, env={"COLUMNS": "33"}).stderr
+    assert note.count("\n") == 1
+    shown, _ = on_a_terminal(words, 33, {**BASE, "TERM": "dumb"}, str(tmp_path), fork=True)
+    text = shown.decode().replace("\r\n", "\n")
+    lines = text[text.index("note:") :].splitlines()
+    assert max(map(len, lines)) <= 33
+    assert " ".join(lines) == note.strip()

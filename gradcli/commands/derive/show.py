@@ -13,8 +13,7 @@ from gradcli.show import numbers
 from gradcli.show.document import Formula, Heading, Part, Prose
 from gradcli.show.mathematics import Mathematics, display
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.pieces import prose
-from gradcli.show.terminal import Style
+from gradcli.show.terminal import Style, prose
 
 _WHERE = "where "
 _BLANK = "\u00a0"

@@ -7,7 +7,7 @@ from gradcli.commands.functions.result import FunctionsResult
 from gradcli.show import terminal
 from gradcli.show.pictures.panels import curves
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.pieces import prose, table_of
+from gradcli.show.pieces import table_of
 from gradcli.show.table import Column, Table
 
 _WIDEST = 100
@@ -63,7 +63,7 @@ def _facts(facts: dict[str, Any], width: int | None = None) -> Table:
     rows = []
     for key in ROWS:
         heading, text = _HEADINGS.get(key, key), _text(key, facts[key])
-        lines = prose(text, width or len(text) or 1)
+        lines = terminal.prose(text, width or len(text) or 1)
         rows += [("" if i else heading, line) for i, line in enumerate(lines)]
     headings, texts = zip(*rows, strict=True)
     name = facts["name"]

@@ -9,8 +9,7 @@ from gradcli.commands.why.result import Found, Line, RunResult, WhyResult
 from gradcli.page import Page
 from gradcli.show.document import Code, Heading, Listing, Part, Prose
 from gradcli.show.pictures.plotter import Window
-from gradcli.show.pieces import prose
-from gradcli.show.terminal import Style
+from gradcli.show.terminal import Style, prose
 
 _WIDEST = 100
 _INDENT = "  "
