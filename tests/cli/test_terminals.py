@@ -466,7 +466,7 @@ def test_a_note_is_broken_between_words_on_a_narrow_terminal_alone(tmp_path: Pat
     note = run(*words, env={"COLUMNS": "33"}).stderr
     assert note.count("\n") == 1
     shown, _ = on_a_terminal(words, 33, {**BASE, "TERM": "dumb"}, str(tmp_path), fork=True)
-    text = shown.decode().replace("\r\n", "\n")
-    lines = text[text.index("note:") :].splitlines()
+    text = shown.decode().partition("note:")[2].partition("[broadcast]")[0]
+    lines = f"note:{text}[broadcast]".splitlines()
     assert max(map(len, lines)) <= 33
     assert " ".join(lines) == note.strip()
