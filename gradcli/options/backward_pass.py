@@ -16,7 +16,7 @@ from gradcli.options.formula import GivenExpression
 SUFFIX = ".py"
 _PREFIXES = ("grad_", "d_", "d")
 _PATH = re.compile(r"(?:^|;)[ \t]*(d\w*(?:\.\w+)+|grad_\w+(?:\.\w+)+)[ \t]*=(?!=)", re.MULTILINE)
-"""The gradient for a parameter of a module, `dnet.0.weight = ..`, which is no name in Python."""
+"""The gradient for a parameter of a module, `dnet.0.weight = ..`, which is not a name in Python."""
 
 
 @dataclass(frozen=True)

@@ -409,13 +409,10 @@ class Parser:
         low, high = INTEGERS[dtype]
         for value, place in zip(self.values[first:], self.places[first:], strict=True):
             if value != value // 1 or not low <= value <= high:
-                whole = value == value // 1
-                message = f"{dtype} {f'ranges from {low} to {high}' if whole else 'holds only whole numbers'}"
-                hint = (
-                    "write a floating-point number with a point: 2."
-                    if whole
-                    else "leave out dtype="
-                )
+                message = f"{dtype} ranges from {low} to {high}"
+                hint = "write a floating-point number with a point: 2."
+                if value != value // 1:
+                    message, hint = f"{dtype} holds only whole numbers", "leave out dtype="
                 raise LiteralError(message, span=self.source.span(*place), hint=hint)
         return dtype
 

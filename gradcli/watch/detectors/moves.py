@@ -143,7 +143,7 @@ class Updates(Detector):
     def _restarted(self, tensor: Tensor, is_root: bool) -> None:
         """Remember where a leaf was made of a value that had a graph."""
         made, record = self.watcher.origin(tensor), self.watcher.record
-        if made is None:  # Variable() is no function that is watched
+        if made is None:  # Variable() is not watched
             cuts = [cut for cut in record.cuts.values() if cut.shape == tuple(tensor.shape)]
             cut = max(cuts, key=lambda each: each.tick, default=None)
         elif is_root and made.flag and made.parents:
