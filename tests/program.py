@@ -48,6 +48,8 @@ PICTURES = (
 """What pictures need, and a server does not load."""
 CALLS_HERE = False
 """Whether `run` makes every call in a fork of this process, with what was changed in it."""
+THREADS = len(os.sched_getaffinity(0))
+"""Threads of a cold call."""
 CALLS = 200
 """Calls that one fork makes at most."""
 Streams = tuple[int, int, int]
@@ -291,6 +293,8 @@ def _forked(
     """The exit status of a call in a child, or the signal that it died of as a negative number."""
     pid = fork()
     if pid == 0:
+        if instead is None:
+            sys.modules["torch"].set_num_threads(THREADS)
         child(*call, instead)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 

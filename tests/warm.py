@@ -32,9 +32,12 @@ GRADCLI = [sys.executable, "-m", "gradcli"]
 
 
 class Server:
-    """A server in a folder of its own. As a context it is started, and ended whatever happens."""
+    """A server in a folder of its own. As a context it is started, and ended whatever happens: by a
+    process that has loaded PyTorch, or `cold`.
+    """
 
-    def __init__(self, source: str = ROOT) -> None:
+    def __init__(self, source: str = ROOT, *, cold: bool = False) -> None:
+        self._cold = cold
         self.folder = tempfile.mkdtemp(prefix="g")
         self.env = {
             **BASE,
@@ -44,10 +47,13 @@ class Server:
         }
         del self.env["GRADCLI_SERVER"]
         self.calls: list[subprocess.Popen[bytes]] = []
+        self._session = ""
 
     def __enter__(self) -> "Server":
-        started = self.run("server", "start")
+        words = ("server", "start")
+        started = self.run(*words) if self._cold else program.run(*words, env=self.env, whole=True)
         assert started.status == 0, started.stderr
+        self._session = str(self.status["pid"])
         return self
 
     def end_calls(self) -> None:
@@ -105,8 +111,8 @@ class Server:
         return int(self.status["calls"]) - int(before)
 
     def processes(self) -> list[int]:
-        """The server and its workers: whatever still runs with this server's folder among its
-        variables or words.
+        """The server and its workers: whatever still runs in the session of the server, or with its
+        folder among its variables or words.
         """
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -114,15 +120,11 @@ class Server:
                 given = b"".join(
                     Path(f"/proc/{pid}/{part}").read_bytes() for part in ("cmdline", "environ")
                 )
-                state = (
-                    Path(f"/proc/{pid}/stat")
-                    .read_text(encoding="utf-8")
-                    .rpartition(")")[2]
-                    .split()[0]
-                )
+                text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
             except OSError:
                 continue
-            if self.folder.encode() in given and state != "Z":
+            state, _, _, session = text.rpartition(")")[2].split()[:4]
+            if (session == self._session or self.folder.encode() in given) and state != "Z":
                 found.append(int(pid))
         return found
 

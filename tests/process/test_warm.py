@@ -555,7 +555,7 @@ def _asked(path: str, user: int) -> str:
 
 def test_changed_source_runs_cold_and_ends_the_server(short: Path) -> None:
     shutil.copytree(f"{ROOT}/gradcli", short / "gradcli")
-    with Server(str(short)) as own:
+    with Server(str(short), cold=True) as own:
         assert own.served(lambda: own.run(*MSE)) == 1
         old = own.status["pid"]
         losses = short / "gradcli" / "catalogue" / "losses.py"
@@ -608,7 +608,7 @@ def ending(server: Server) -> Iterator[None]:
 
 
 def test_start_stop_status() -> None:
-    with Server() as own:
+    with Server(cold=True) as own:
         again = own.run("server", "start")
         assert (again.status, again.stdout[:15]) == (0, "already running")
         assert stat.S_IMODE(os.stat(f"{own.folder}/gradcli").st_mode) == 0o700
