@@ -36,9 +36,9 @@ def first_usual(cases: Iterable[Case], kind: Callable[[Case], Hashable]) -> list
     return [pytest.param(case) if id(case) in usual else rare(case) for case in cases]
 
 
-def thirds(cases: Iterable[Case]) -> Callable[[Case], Hashable]:
-    """A kind of which each three cases in a row are one."""
-    places = {id(case): place // 3 for place, case in enumerate(cases)}
+def in_rows(of: int, cases: Iterable[Case]) -> Callable[[Case], Hashable]:
+    """A kind of which each `of` cases in a row are one."""
+    places = {id(case): place // of for place, case in enumerate(cases)}
     return lambda case: places[id(case)]
 
 

@@ -219,8 +219,11 @@ def test_only_the_catalogue_names_its_special_functions() -> None:
     assert {"l2_norm", "sse", "half_sse", "step", "prelu", "threshold"} <= SPECIAL
     root = Path(__file__).parents[2] / "gradcli"
     files = [path for path in root.rglob("*.py") if "catalogue" not in path.parts]
+    texts = {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in files}
     named = {
-        str(path.relative_to(root)): named_in(path.read_text(encoding="utf-8")) for path in files
+        path: named_in(text)
+        for path, text in texts.items()
+        if any(name in text.lower() for name in SPECIAL)
     }
     assert {path: names for path, names in named.items() if names} == {}
 

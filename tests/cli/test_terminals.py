@@ -200,7 +200,7 @@ def test_an_end_at_any_instant_leaves_the_old_file_or_the_new_one(tmp_path: Path
     to leave it there.
     """
     moments = random.Random(0)
-    for _ in range(25):
+    for _ in range(12):
         (tmp_path / "r.json").write_text("old")
         with running([*QUICK, "--out", "r.json"], tmp_path) as pid:
             time.sleep(moments.random() * 0.06)

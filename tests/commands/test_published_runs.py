@@ -144,6 +144,7 @@ def test_two_moons_are_separated_as_by_a_plain_loop() -> None:
 SPIRAL = "h = relu(X @ W + b); s = h @ W2 + b2; cross_entropy(s, y) + 0.0005*((W*W).sum() + (W2*W2).sum())"
 
 
+@pytest.mark.exhaustive
 def test_the_spiral_needs_a_hidden_layer() -> None:
     """CS231n's case study (2015): a linear classifier is right for about half of the points, a hidden
     layer of 100 for nearly all.

@@ -29,6 +29,7 @@ from gradcli.commands.why.result import Demonstration
 from gradcli.errors import SizeError, UsageError
 from gradcli.language import matching
 from gradcli.world import World
+from tests.choice import rare
 from tests.cli.test_laziness import HEAVY, RENDERING, loaded
 from tests.commands import mistake_numbers
 from tests.program import TORCH, run
@@ -484,8 +485,9 @@ def quoted(text: str) -> str:
 
 @pytest.mark.parametrize(
     "copied",
-    [str, lambda text: wrapped(text, 60), lambda text: wrapped(text, 72), lambda text: wrapped(text, 80), quoted, html.escape,
-     lambda text: quoted(wrapped(text, 70)), lambda text: text.replace("\n", "\r\n"), lambda text: f'"{text}"'],
+    [str, lambda text: wrapped(text, 60), rare(lambda text: wrapped(text, 72)), rare(lambda text: wrapped(text, 80)),
+     rare(quoted), html.escape, lambda text: quoted(wrapped(text, 70)), rare(lambda text: text.replace("\n", "\r\n")),
+     rare(lambda text: f'"{text}"')],
     ids=["plain", "60 columns", "72 columns", "80 columns", "quoted", "HTML", "wrapped and quoted", "CRLF", "in quotes"],
 )  # fmt: skip
 def test_pasted_texts_find_their_entry_however_they_were_copied(

@@ -23,6 +23,7 @@ from gradcli.language.file_names import SUFFIXES, FromFile, check_file
 from gradcli.language.limits import ELEMENTS
 from gradcli.language.literals.literal import parse
 from gradcli.language.source import Source
+from tests.choice import rare
 from tests.program import Ran, run
 
 SAVED = torch.tensor([[1.0, -2.5, 3.25], [4.0, 5.0, float("inf")]])
@@ -457,7 +458,7 @@ ODD = ("\x1b[2J", "\n", "\r", "\x07", "\x9b", "\u202e", "\u2066", "\u200b", "\ud
 cannot show."""
 
 
-@pytest.mark.parametrize("odd", ODD, ids=ascii)
+@pytest.mark.parametrize("odd", [*ODD[:2], *map(rare, ODD[2:])], ids=ascii)
 def test_what_a_terminal_obeys_is_never_printed(odd: str, tmp_path: Path) -> None:
     """In errors, the line of --out, usage errors and completion, wherever a word of the user's or a
     file's name can stand.

@@ -70,7 +70,7 @@ SPOILT = 1.001
 
 
 @pytest.mark.parametrize(
-    "step", [15, rare(6), pytest.param(1, marks=[pytest.mark.exhaustive, pytest.mark.timeout(600)])]
+    "step", [30, rare(6), pytest.param(1, marks=[pytest.mark.exhaustive, pytest.mark.timeout(600)])]
 )
 def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(
     step: int, monkeypatch: pytest.MonkeyPatch
@@ -103,4 +103,4 @@ def test_right_gradients_are_never_called_wrong_and_wrong_ones_are(
             if math.isfinite(slope) and abs(slope) > 1e-25:
                 judged += not spoilt.ok
                 assert spoilt.verdicts != ["ok"], f"{text} at {number}: {slope} {spoilt.difference}"
-    assert judged > 25
+    assert judged > 400 / step

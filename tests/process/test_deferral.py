@@ -102,6 +102,7 @@ def test_a_cold_call_executes_a_fraction_of_pytorch() -> None:
     assert there - empty < listed / 3
 
 
+@pytest.mark.exhaustive
 def test_once_a_module_is_used_nothing_differs_from_a_plain_import(plain: Any) -> None:
     same(printed(USED + SNAPSHOT), plain)
 
@@ -164,13 +165,12 @@ def test_pytorch_is_loaded_plainly(reason: str, monkeypatch: pytest.MonkeyPatch)
     assert sys.meta_path == finders
 
 
-def test_a_call_that_uses_one_gives_what_it_gives_with_a_plain_import() -> None:
+def test_a_call_may_use_one() -> None:
     words = ("grad", "F.max_unpool1d(x, tensor([[[1,3]]]), 2).sum() * w", "x=[[[1,2]]]", "w=3")
-    lazy = cold(*words, "--json")
-    assert lazy == cold(*words, "--json", env={"TORCHDYNAMO_VERBOSE": "1"})
-    assert lazy.json["gradients"] == {"x": [[[3, 3]]], "w": 3}
+    assert cold(*words, "--json").json["gradients"] == {"x": [[[3, 3]]], "w": 3}
 
 
+@pytest.mark.exhaustive
 def test_the_list_is_in_the_order_of_a_plain_import() -> None:
     found = [name for name, _ in printed(ORDER)]
     listed = [name.removeprefix(deferral.NOW) for name in deferral.listed(torch_version())]

@@ -563,10 +563,14 @@ def test_changed_source_runs_cold_and_ends_the_server(short: Path) -> None:
         assert own.run("grad", "--fn", "mse", "--x", "3", "--get", "value") == Ran("4.0\n", "", 0)
         assert until(lambda: gone(old))
         assert own.status == {"running": False}
-        assert own.run("server", "start").status == 0
-        losses.write_text(
-            losses.read_text(encoding="utf-8") + "\n# changed again\n", encoding="utf-8"
-        )
+
+
+@pytest.mark.exhaustive
+def test_a_server_of_other_source_is_replaced(short: Path) -> None:
+    shutil.copytree(f"{ROOT}/gradcli", short / "gradcli")
+    with Server(str(short), cold=True) as own:
+        losses = short / "gradcli" / "catalogue" / "losses.py"
+        losses.write_text(losses.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
         assert "gradcli server start replaces it" in own.run("server", "status").stdout
         assert own.run("server", "start").stdout.startswith("running")
         assert own.served(lambda: own.run(*MSE)) == 1
@@ -811,10 +815,16 @@ def test_a_server_starts_by_itself_where_a_person_is(tmp_path: Path) -> None:
     env = {"XDG_STATE_HOME": str(tmp_path / "state"), "GRADCLI_SERVER": ""}
     with open(os.devnull, encoding="ascii") as null:
         assert left(env, stdin=null.fileno()) == (None, False)
-    assert left({**env, "GRADCLI_SERVER": None}, "--quiet") == (600, False)
     assert left({**env, "GRADCLI_SERVER": None}) == (600, True)
-    assert left(env) == (600, False)  # once a day
-    (date,) = (tmp_path / "state" / "gradcli").iterdir()
+
+
+@pytest.mark.exhaustive
+def test_it_is_told_once_a_day(tmp_path: Path) -> None:
+    env = {"XDG_STATE_HOME": str(tmp_path), "GRADCLI_SERVER": ""}
+    assert left(env, "--quiet") == (600, False)
+    assert left(env) == (600, True)
+    assert left(env) == (600, False)
+    (date,) = (tmp_path / "gradcli").iterdir()
     date.write_text("2001-01-01", encoding="ascii")
     assert left(env) == (600, True)
 

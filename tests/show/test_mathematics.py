@@ -21,7 +21,7 @@ from gradcli.language.expressions.rules import RULES
 from gradcli.language.source import Source
 from gradcli.show import mathematics
 from gradcli.show.mathematics import Mathematics, latex
-from tests.choice import LONG_CHAIN, Choose, thirds
+from tests.choice import LONG_CHAIN, Choose, in_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -191,7 +191,7 @@ def test_every_expression_of_the_documentation_and_the_catalogue_is_mathematics(
 ) -> None:
     corpus = [*dict.fromkeys(filter(is_expression, expressions()))]
     assert len(corpus) > 250
-    corpus = choose(corpus, thirds(corpus))
+    corpus = choose(corpus, in_rows(8, corpus))
     names = "xwWAXabyt"
     reader, read = mathtext.MathTextParser("path"), 0
     for text in corpus:

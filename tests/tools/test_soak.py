@@ -27,5 +27,6 @@ def test_threads_in_forks_are_those_of_a_cold_process() -> None:
     assert done.returncode == 0, done.stdout.decode()
 
 
+@pytest.mark.exhaustive
 def test_some_documented_examples_are_the_same_cold_and_warm() -> None:
     assert soak.equality(1) == []

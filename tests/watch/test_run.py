@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.choice import rare
 from tests.program import BASE, ROOT, Ran, run
 from tests.watch.together import run_together
 
@@ -248,8 +249,14 @@ def test_the_traceback_is_pythons_own(tmp_path: Path) -> None:
     assert "1. class-range" in ran.stdout
 
 
-def test_a_program_computes_the_same_to_the_bit_and_no_tensor_is_kept(tmp_path: Path) -> None:
-    programs = {"training": TRAINING, "children": CHILDREN, "compiled": COMPILED, "rare": RARE}
+@pytest.mark.parametrize(
+    "programs",
+    [{"training": TRAINING, "children": CHILDREN}, rare({"compiled": COMPILED, "rare": RARE})],
+    ids=" ".join,
+)
+def test_a_program_computes_the_same_to_the_bit_and_no_tensor_is_kept(
+    programs: dict[str, str], tmp_path: Path
+) -> None:
     for name, text in programs.items():
         (tmp_path / f"{name}.py").write_text(text)
     answers = run_together([str(tmp_path / f"{name}.py") for name in programs])
