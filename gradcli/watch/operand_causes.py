@@ -94,21 +94,25 @@ def _return_of_backward(name: str, case: Case) -> Place | None:
 
 
 def no_parameters(case: Case) -> Finding | None:
-    """The optimizer of a module whose parts are in a list of Python, which PyTorch does not search."""
+    """The optimizer of a module whose parts are in a list of Python, which PyTorch does not search, or
+    whose weight is a plain tensor.
+    """
     for module in case.modules:
         for name, value in vars(module).items():
-            if name[0] == "_" or not isinstance(value, (list, tuple, dict)):
+            plain = isinstance(value, Tensor) and value.requires_grad
+            if name[0] == "_" or not (plain or isinstance(value, (list, tuple, dict))):
                 continue
             parts = value.values() if isinstance(value, dict) else value
-            if any(isinstance(each, nn.Module) for each in parts):
+            if plain or any(isinstance(each, nn.Module) for each in parts):
                 stores = (
                     Place(file, node.lineno)
                     for file, node in case.watcher.places.nodes(ast.Attribute)
                     if node.attr == name and isinstance(node.ctx, ast.Store)
                 )
+                kind = "tensor" if plain else type(value).__name__
                 text = (
-                    f"{name} of {type(module).__name__} is a plain {type(value).__name__}: PyTorch does "
-                    "not find the modules in it"
+                    f"{name} of {type(module).__name__} is a plain {kind}: PyTorch does not find "
+                    f"{'what is not an nn.Parameter' if plain else 'the modules in it'}"
                 )
                 return case.finding("plain-list", next(stores, None), text)
     return case.finding("empty-optimizer", None, "these parameters are empty")

@@ -163,7 +163,7 @@ UPDATES = (
     ),
     Mistake(
         "plain-list",
-        "layers in a plain Python list are not part of the module",
+        "layers in a plain list and plain tensors are not part of the module",
         program="""
             class Net(nn.Module):
                 def __init__(self):
@@ -195,8 +195,8 @@ UPDATES = (
         related=("empty-optimizer", "not-in-optimizer"),
         in_training="If all layers are in lists, the optimizer refuses its empty list. If only some are, training "
         "runs, those layers never change, a checkpoint lacks them, and on a GPU they stay on the CPU.",
-        run_finds="gradcli why --run train.py names the line that made the list, where the optimizer is empty, or "
-        "where the model's other parameters are trained and those in the list are not.",
+        run_finds="gradcli why --run train.py names the line that made the list or the tensor, where the optimizer is "
+        "empty, or where the model's other parameters are trained and these are not.",
     ),
     Mistake(
         "empty-optimizer",
@@ -228,8 +228,8 @@ UPDATES = (
         related=("plain-list", "frozen", "optimizer-argument"),
         in_training="The program stops where the optimizer is made, before the first step. With a frozen backbone, "
         "look at the filter that selects what to train.",
-        run_finds="gradcli why --run train.py names the line that made the optimizer, and a plain list of layers if there "
-        "is one.",
+        run_finds="gradcli why --run train.py names the line that made the optimizer, or as plain-list the one that made "
+        "a plain list of layers or a plain tensor.",
     ),
     Mistake(
         "optimizer-argument",

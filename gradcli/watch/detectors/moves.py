@@ -3,9 +3,8 @@ parameters that nothing moves, and parameters that no gradient reaches.
 """
 
 import ast
-import gc
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -14,6 +13,7 @@ from torch.optim import Optimizer
 
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Finding, Place, also_at
+from gradcli.watch.live_modules import Hidden, Modules
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, leaves_of, parameters_of, storage_of
 
@@ -37,10 +37,14 @@ class _Leaf:
     place: Place | None = None
     """Where its last backward pass was."""
     asked: int = 0
-    """How often torch.autograd.grad computed its gradient."""
+    """How often torch.autograd.grad computed its gradient, or that of something made of it."""
     moved: bool = False
     read: bool = False
     """Whether its grad was read since the last backward pass."""
+    taken: bool = False
+    """Whether its grad was ever read, or it has a hook."""
+    idle: bool = False
+    """Whether the gradients of a plain tensor were all 0."""
     held: "_State | None" = None
     """Its grad, and the version of that, after the last backward pass."""
     used: "_State | None" = None
@@ -107,7 +111,7 @@ class Updates(Detector):
         """Where gradients were zeroed after the last backward pass, before a step."""
         self._pending = False
         """Whether a backward pass was not followed by a step yet."""
-        self._modules: _Modules | None = None
+        self._modules: Modules | None = None
         self._restarts: dict[int, _Restart] = {}
         """New leaves that backward passes ended at, by the id of the place."""
 
@@ -135,7 +139,8 @@ class Updates(Detector):
             if len(self._leaves) >= _MOST:
                 return None
             ref, parameter = weakref.ref(tensor), isinstance(tensor, nn.Parameter)
-            leaf = self._leaves[id(tensor)] = _Leaf(ref, id(tensor), tuple(tensor.shape), parameter)
+            leaf = _Leaf(ref, id(tensor), tuple(tensor.shape), parameter, idle=not parameter)
+            self._leaves[id(tensor)] = leaf
         if storage := storage_of(tensor):
             self._storages[storage] = leaf
         return leaf
@@ -166,7 +171,7 @@ class Updates(Detector):
     def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See which gradients have changed."""
         filled = False
-        asked = {id(each) for each in inputs}
+        asked = {id(leaf) for each in inputs for leaf in leaves_of(each)}
         for leaf in self._reached:
             tensor = leaf.ref()
             state = _state(tensor) if tensor is not None else None
@@ -179,6 +184,9 @@ class Updates(Detector):
                 leaf.held = state
                 assert tensor is not None
                 assert tensor.grad is not None
+                if not leaf.parameter:
+                    leaf.idle = leaf.idle and not tensor.grad.any()
+                    leaf.taken = leaf.taken or _has_hooks(tensor)
                 if storage := storage_of(tensor.grad):
                     if len(self._grads) > _MOST:
                         self._grads.clear()
@@ -194,7 +202,7 @@ class Updates(Detector):
         """A grad was read."""
         leaf = self._leaves.get(id(call.args[0]))
         if leaf is not None:
-            leaf.read = True
+            leaf.read = leaf.taken = True
 
     def wrote(self, tensor: Tensor, name: str, before: int, place: Place | None) -> None:
         """A tensor was written to: a move if it is a parameter, and its grad was read before."""
@@ -256,7 +264,7 @@ class Updates(Detector):
                     given.zeroed += 1
                     given.zeroed_at = self._zeroed
             if given.steps == 2 and self._modules is None:
-                self._modules = _Modules()
+                self._modules = Modules()
 
     def stepped(self, optimizer: Optimizer, place: Place | None) -> None:
         """An optimizer has moved its parameters."""
@@ -288,7 +296,7 @@ class Updates(Detector):
             yield from self._rebound_leaves()
         if self._passes < 2:
             return
-        modules = self._modules or _Modules()
+        modules = self._modules or Modules()
         found = list(self._unreached(modules)) or list(self._unmoved()) or list(self._left(modules))
         yield from found
 
@@ -351,7 +359,7 @@ class Updates(Detector):
             )
             yield Finding("never-updated", place, text)
 
-    def _left(self, modules: "_Modules") -> Iterator[Finding]:
+    def _left(self, modules: Modules) -> Iterator[Finding]:
         """Parameters that get gradients, but belong to no optimizer and are not moved otherwise."""
         owned = {key for given in self._optimizers.values() for key in given.shapes}
         active = [
@@ -361,17 +369,21 @@ class Updates(Detector):
         ]
         wanted = modules.parameters - modules.evaluated - owned
         trained = [leaf for leaf in self._leaves.values() if leaf.passes >= 2 and not leaf.moved]
-        left = [leaf for leaf in trained if leaf.key in wanted]
+        left = [
+            leaf
+            for leaf in trained
+            if leaf.key in wanted or (leaf.key not in owned and self._is_hidden(leaf, modules))
+        ]
         if not left or not active:
             return
         keys = [leaf.key for leaf in left]
         names = self._named({leaf.key: leaf.shape for leaf in left})
-        for kind, attribute, line in modules.hidden(keys):
-            place = self._assigned(kind, attribute)
+        for hidden in modules.hidden_by(keys):
+            place = self._assigned(hidden)
             if place is not None:
                 text = (
-                    f"self.{attribute} is a plain {line} of modules: parameters() does not see "
-                    f"what is in it, so the optimizer never moves {names}"
+                    f"self.{hidden.attribute} is a plain {hidden.what}: parameters() does not see "
+                    f"{hidden.unseen}, so the optimizer never moves {names}"
                 )
                 yield Finding("plain-list", place, text)
                 return
@@ -381,7 +393,16 @@ class Updates(Detector):
             text = f"{names} got {left[0].passes} gradients, but no optimizer has {them}"
             yield Finding("not-in-optimizer", given.place, text)
 
-    def _unreached(self, modules: "_Modules") -> Iterator[Finding]:
+    def _is_hidden(self, leaf: _Leaf, modules: Modules) -> bool:
+        """Whether a leaf is meant as a parameter: a module's __init__ makes it, and no other use is
+        made of its gradient, such as that of an input, which moves nothing either.
+        """
+        hidden = modules.tensors.get(leaf.key)
+        if hidden is None or hidden.ref is not leaf.ref or leaf.idle or leaf.asked or leaf.taken:
+            return False
+        return self._assigned(hidden) is not None
+
+    def _unreached(self, modules: Modules) -> Iterator[Finding]:
         """Parameters of an optimizer that no gradient has ever reached."""
         reached = {leaf.key for leaf in self._leaves.values() if leaf.passes}
         causes: dict[int, tuple[Cut, list[int]]] = {}
@@ -447,7 +468,7 @@ class Updates(Detector):
     def _named(self, shapes: Mapping[int, tuple[int, ...]]) -> str:
         """Names of parameters, of these ids and shapes, in a sentence."""
         if self._modules is None:
-            self._modules = _Modules()
+            self._modules = Modules()
         known, unnamed = self._modules.names, "the tensor of shape "
         names = [known.get(key) or unnamed + shape_text(shape) for key, shape in shapes.items()]
         names = list(dict.fromkeys(names))
@@ -501,67 +522,32 @@ class Updates(Detector):
                     return Place(file, node.lineno)
         return None
 
-    def _assigned(self, kind: type, attribute: str) -> Place | None:
-        """The line of a class that fills an attribute: an item of it first, then itself."""
-        best: Place | None = None
-        for file, owner in self.watcher.places.nodes(ast.ClassDef):
-            if owner.name != kind.__name__:
-                continue
-            for node in ast.walk(owner):
-                targets = node.targets if isinstance(node, ast.Assign) else []
-                for target in targets:
-                    item = isinstance(target, ast.Subscript)
-                    inner = target.value if isinstance(target, ast.Subscript) else target
-                    if isinstance(inner, ast.Attribute) and inner.attr == attribute:
-                        if item:
-                            return Place(file, target.lineno)
-                        best = best or Place(file, target.lineno)
-        return best
-
-
-class _Modules:
-    """The modules that are alive, and the names of their parameters."""
-
-    def __init__(self) -> None:
-        self.names: dict[int, str] = {}
-        self.parameters: set[int] = set()
-        self.evaluated: set[int] = set()
-        """Parameters of modules in evaluation mode."""
-        self.listed: set[int] = set()
-        """Parameters below a ModuleList or ModuleDict, of which some may go unused."""
-        self._hidden: dict[int, tuple[type, str, str]] = {}
-        for module in [each for each in gc.get_objects() if issubclass(type(each), nn.Module)]:
-            self._see(module)
-
-    def _see(self, module: nn.Module) -> None:
-        if not hasattr(module, "_parameters") or not hasattr(module, "_modules"):
-            return  # __init__ was not called
-        for name, parameter in module.named_parameters():
-            key = id(parameter)
-            self.parameters.add(key)
-            if len(name) > len(self.names.get(key, "")):
-                self.names[key] = name
-            if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
-                self.listed.add(key)
-            elif not module.training:
-                self.evaluated.add(key)
-        for attribute, value in vars(module).items():
-            if attribute.startswith("_") or not isinstance(value, (list, tuple, dict)):
-                continue
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-            for at, item in list(items)[:1_000]:
-                members = {"": item} if isinstance(item, nn.Parameter) else {}
-                if isinstance(item, nn.Module):
-                    members = dict(item.named_parameters())
-                for name, parameter in members.items():
-                    self.names[id(parameter)] = f"{attribute}.{at}.{name}".rstrip(".")
-                    self._hidden[id(parameter)] = type(module), attribute, type(value).__name__
-
-    def hidden(self, keys: Sequence[int]) -> Iterable[tuple[type, str, str]]:
-        """The plain lists and dictionaries of modules that hold some of these parameters: class,
-        attribute, and `list`, `tuple` or `dict`.
+    def _assigned(self, hidden: Hidden) -> Place | None:
+        """The line of a class that fills an attribute: an item of it first, then itself. None for
+        tensors that are not all made in __init__: one that is kept in forward may be data.
         """
-        return dict.fromkeys(self._hidden[key] for key in keys if key in self._hidden)
+        best: Place | None = None
+        names = {each.__name__ for each in hidden.owner.__mro__}
+        for file, owner in self.watcher.places.nodes(ast.ClassDef):
+            if owner.name not in names:
+                continue
+            inits = [each for each in owner.body if getattr(each, "name", "") == "__init__"]
+            first = [node for init in inits for node in ast.walk(init)]
+            for node in ast.walk(owner):
+                if not isinstance(node, ast.Assign | ast.AnnAssign):
+                    continue
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    if hidden.attribute not in [
+                        getattr(each, "attr", "") for each in ast.walk(target)
+                    ]:
+                        continue
+                    made = any(isinstance(each, ast.Call) for each in ast.walk(node))
+                    if hidden.ref and not (made and node in first):
+                        return None
+                    if isinstance(target, ast.Subscript):
+                        return Place(file, target.lineno)
+                    best = best or Place(file, target.lineno)
+        return best
 
 
 class _Same(weakref.ref[Tensor]):
@@ -584,3 +570,8 @@ def _state(tensor: Tensor) -> _State | None:
     """The grad of a leaf, and its version; None without one."""
     grad = tensor.grad
     return None if grad is None else (_Same(grad), grad._version)
+
+
+def _has_hooks(tensor: Tensor) -> bool:
+    """Whether the program is told of a leaf's gradient."""
+    return bool(tensor._backward_hooks or tensor._post_accumulate_grad_hooks)
