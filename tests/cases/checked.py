@@ -288,3 +288,19 @@ class ComplexScale(torch.nn.Module):
 
 def as_a_number(x):
     return float(x.sum())
+
+
+def complex_gradient(x):
+    return (x**2).sum(), 2 * x + 1j * x
+
+
+class ComplexGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x**2).sum()
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return torch.fft.ifft(torch.fft.fft(2 * x * grad))

@@ -64,10 +64,13 @@ WRONG = [
     ("Number", "x=1,2", "x shape"),
     ("Detached", "x=1,2", "weight none"),
     ("doubled_gradient", "x=1,2", "--with-gradient", "x value factor-2"),
+    ("complex_gradient", "x=1,2", "--with-gradient", "x shape"),
+    ("ComplexGradient", "x=1,2", "x shape"),
 ]
 WRONG_ARRAYS = [
     ("affine,affine_backward_wrong", *LAYER, "w value sign; b shape missing-sum"),
     ("affine,affine_backward_of_two", *LAYER, "count"),
+    ("half_square,half_square_by_fft", "x=1,2", "x shape"),
     ("affine,affine_mean", *LAYER, "w value factor-half; b value factor-half"),
     ("times,times_local", "x=1,2", "w=3,4", "x value upstream; w value upstream"),
     ("half_square,half_square_of_one", "x=1,2", "x value upstream"),

@@ -121,7 +121,7 @@ def floating(values: Sequence[Any]) -> list[Tensor]:
             found += floating(value)
         elif isinstance(value, dict):
             found += floating([*value.values()])
-        elif getattr(getattr(value, "dtype", None), "kind", "") == "c":
+        elif is_complex(value):
             found.append(torch.tensor(value))
         elif (array := as_tensor(value)) is not None:
             found.append(array)
@@ -129,7 +129,11 @@ def floating(values: Sequence[Any]) -> list[Tensor]:
 
 
 def as_tensor(value: Any) -> Tensor | None:
-    """A tensor, NumPy array or number as a float64 tensor of its shape; None for anything else."""
+    """A tensor, NumPy array or number as a float64 tensor of its shape; None for anything else,
+    complex numbers too.
+    """
+    if is_complex(value):
+        return None
     if isinstance(value, Tensor):
         return value.double()
     if isinstance(value, bool | int | float) or hasattr(value, "__array__"):
@@ -138,3 +142,10 @@ def as_tensor(value: Any) -> Tensor | None:
         except (TypeError, ValueError):
             return None
     return None
+
+
+def is_complex(value: Any) -> bool:
+    """Whether this is a complex tensor, NumPy array or number."""
+    if isinstance(value, Tensor):
+        return value.is_complex()
+    return isinstance(value, complex) or getattr(getattr(value, "dtype", None), "kind", "") == "c"

@@ -18,6 +18,7 @@ from gradcli.evaluate.refusals import why_entry
 from gradcli.language.source import Source
 from gradcli.user_code import module, raised
 
+COMPLEX = "the gradient is complex, but {name} is real; if its imaginary part is 0 or rounding, return .real"
 _REFUSALS = (
     ("count", r"returned an incorrect number of gradients \(expected (?P<expected>\d+), got (?P<got>\d+)\)",
      "gradients that backward returned: {got}; inputs that forward takes: {expected}. Return None for one without"),
@@ -27,6 +28,7 @@ _REFUSALS = (
      "PyTorch refuses the gradient: {got}"),
     ("shape", r"expected Variable or None \(got (?P<got>.*)\)",
      "backward returned a {got} where PyTorch expects a tensor or None"),
+    ("shape", r"input_is_complex == grad_is_complex", COMPLEX.replace("{", "{{").replace("}", "}}")),
 )  # fmt: skip
 """What PyTorch says of gradients that it refuses: reason, pattern, and our words."""
 

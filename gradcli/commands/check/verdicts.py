@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gradcli.commands.check import slips
-from gradcli.commands.check.arguments import as_tensor
-from gradcli.commands.check.calling import RefusedError
+from gradcli.commands.check.arguments import as_tensor, is_complex
+from gradcli.commands.check.calling import COMPLEX, RefusedError
 from gradcli.commands.check.kinds import Own, Recorded, WithGradient
 from gradcli.commands.check.probe import OwnProbe, SecondProbe
 from gradcli.commands.check.result import CheckedInput
@@ -47,6 +47,8 @@ class Verdicts:
         text, mine = self.faults.get(name, ("", as_tensor(given)))
         if not text and given is not None and mine is None:
             text = f"the gradient is a {type(given).__name__}, not a tensor"
+            if is_complex(given):
+                text = COMPLEX.format(name=name)
         if not text and mine is not None and mine.shape != tensor.shape:
             text = f"the gradient has shape {list(mine.shape)}, but {name} has shape {list(tensor.shape)}"
         if text:
