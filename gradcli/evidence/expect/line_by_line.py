@@ -160,4 +160,7 @@ def _tensor(value: Any, line: Line) -> Tensor:
         return value.detach().double()
     if isinstance(value, bool | int | float):
         return torch.tensor(float(value), dtype=torch.float64)
+    if isinstance(value, Tensor) and value.is_complex():
+        hint = "write .real or .imag where this line should become real"
+        raise ExpressionError("a gradient must be real", span=line.span, hint=hint)
     raise ExpressionError("a gradient must be one tensor", span=line.span)
