@@ -79,6 +79,7 @@ class BackwardPass:
         """
         # The grammar of expressions, which numbers do not need.
         from gradcli.language.expressions import expression
+        from gradcli.language.expressions.reader import with_paths
 
         known, lines = dict.fromkeys(names), []
         loaded = self._given.load(lambda: "")
@@ -89,7 +90,7 @@ class BackwardPass:
             code = re.sub(rf"(?<![\w.]){re.escape(path)}\b", name, code)
         label = os.path.basename(loaded.label)  # a path may hide the line
         source = Source(loaded.text, label, code if written else "")
-        for statement in expression.statements(source):
+        for statement in expression.statements(with_paths(source, names)):
             program = expression.parse(statement, tuple(known))
             known |= dict.fromkeys(program.assigned)
             number = len(statement.text) - len(statement.text.lstrip("\n")) + 1

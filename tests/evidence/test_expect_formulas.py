@@ -337,9 +337,13 @@ def test_the_backward_pass_that_derive_prints_for_a_network(backward: Any) -> No
     shown = run("derive", *LAYERS[1:], "--steps").stdout
     lines = "\n".join(line for line in shown.splitlines() if line.startswith("d"))
     assert "dnet.0.weight = dz1.T @ x" in lines
-    found = judged(*backward(lines, *LAYERS))
-    assert "dnet.2.bias" in found
-    assert all(item["ok"] for item in found.values())
+    assert "net[2].weight" in lines
+    for written in (lines, f"# 網路\n{lines.replace('net[2].weight', 'net.2.weight')}"):
+        found = judged(*backward(written, *LAYERS))
+        assert "dnet.2.bias" in found
+        assert all(item["ok"] for item in found.values())
+    formula = "net.2.weight = 2*(a1 @ net.2.weight.T + net[2].bias - y).T @ a1/y.numel()"
+    assert judged(*LAYERS, "--expect", formula)["net.2.weight"]["ok"]
     # A line is the gradient for a parameter by any prefix, and the lines below read it.
     text = "d_net.bias = 2*(net(x) - y).sum(0)/y.numel(); grad_net.weight = d_net.bias[:, None]*0"
     net = ("grad", "net = nn.Linear(2, 2); mse(net(x), y)", *LAYERS[2:])
@@ -354,6 +358,12 @@ def test_the_backward_pass_that_derive_prints_for_a_network(backward: Any) -> No
     [
         ("dz2 = z2\ndnet.5.bias = dz2", ["no parameter 'net.5.bias'", "line 2", "did you mean"]),
         ("dnet.0.bias = dz1", ["unknown name dz1", "dnet.0.bias = dz1\n                ^^^"]),
+        (
+            "dz2 = z2 @ net.2.weight + net.5.bias",
+            ["no parameter 'net.5.bias'", f"\n{' ' * 28}^^^^^^^^^^\n"],
+        ),
+        ("h = (net.2.bias\ndz2 = h", ["never closed", "line 1", "h = (net.2.bias\n      ^\n"]),
+        ("dz2 = torch.complex(z2, z2)", ["must be real", "write .real"]),
         ("h = x\nh.grad = 1\ndx = h", ["attribute cannot be set", "line 2"]),
     ],
 )

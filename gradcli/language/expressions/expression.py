@@ -21,7 +21,7 @@ from gradcli.errors import ExpressionError, GradcliError, SizeError
 from gradcli.language.expressions.corrections import correction
 from gradcli.language.expressions.precedence import canonical_text
 from gradcli.language.expressions.program import Expression, Label, Step
-from gradcli.language.expressions.reader import Reader
+from gradcli.language.expressions.reader import Reader, with_paths
 from gradcli.language.expressions.refused import NODES
 from gradcli.language.expressions.rules import read
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT, PROGRAMS
@@ -77,15 +77,15 @@ def statements(source: Source) -> list[Source]:
         try:
             tree = ast.parse(code or text)
         except SyntaxError as error:  # worded for its line alone, if that is wrong by itself
-            lines = text.split("\n")
+            lines = [*zip(text.split("\n"), (code or text).split("\n"), strict=True)]
             number = min(error.lineno or 1, len(lines))
-            line = _placed(source, number, lines[number - 1])
-            _syntax_tree(line, _unindented(line.text))
+            line = _placed(source, number, *lines[number - 1])
+            _syntax_tree(line, _text(line))
             raise _syntax_error(line, line.text, error) from None
         except (RecursionError, MemoryError, ValueError, OverflowError):
             _syntax_tree(source, text)
             raise
-    position = _positions(text)
+    position = _positions(code or text)
     found = []
     for node in tree.body:
         start = position(node.lineno, node.col_offset)
@@ -120,6 +120,7 @@ def _placed(source: Source, line: int, text: str, code: str = "") -> Source:
 
 @lru_cache(maxsize=PROGRAMS)
 def _parse(source: Source, inputs: tuple[str, ...], free: bool) -> Expression:
+    source = with_paths(source, inputs)
     _check_size(source)
     _check_formula(source)
     text = _text(source)

@@ -1,7 +1,10 @@
 """The state of reading an expression: its names, the places in its text, and its errors."""
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Sized
+from dataclasses import replace
+from string import digits
 from typing import Any
 
 from gradcli.catalogue import operators
@@ -29,6 +32,26 @@ def is_not_false(node: ast.expr) -> bool:
 def starred(values: list[ast.expr]) -> tuple[int, ...]:
     """The places of the values with `*`."""
     return tuple([place for place, value in enumerate(values) if isinstance(value, ast.Starred)])
+
+
+_LETTERS = "\u13a0\u13a1\u13a2\u13a3\u13a4\u13a5\u13a6\u13a7\u13a8\u13a9"
+"""Letters for digits, so that Python parses `net.0.weight`."""
+_DIGITS = str.maketrans(_LETTERS, digits)
+
+
+def with_paths(source: Source, inputs: Iterable[str]) -> Source:
+    """The source, with a code in which `net.0.weight` is a path of names if `inputs` has `net.`."""
+    if not (modules := "|".join(re.escape(name[:-1]) for name in inputs if name.endswith("."))):
+        return source
+
+    def letters(path: re.Match[str]) -> str:
+        number = r"(?<=\.)\d+(?=\.)"
+        return re.sub(
+            number, lambda found: found[0].translate(str.maketrans(digits, _LETTERS)), path[0]
+        )
+
+    path = rf"(?<![\w.])(?:{modules})(?:\.\w+)+"
+    return replace(source, code=re.sub(path, letters, source.code or source.text, flags=re.ASCII))
 
 
 class Reader:
@@ -172,7 +195,7 @@ class Reader:
         while self.has_paths and len(parts) < MODULE_DEPTH.value:
             match node:
                 case ast.Attribute(value=value, attr=part) if part not in properties:
-                    parts.insert(0, part)
+                    parts.insert(0, part.translate(_DIGITS))
                 case ast.Subscript(value=value, slice=ast.Constant(value=int(number))):
                     parts.insert(0, str(number))
                 case ast.Name(id=name):
