@@ -1,5 +1,7 @@
 """PyTorch code as users write it, right and wrong, which tests/commands/test_check.py checks."""
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -288,6 +290,15 @@ class ComplexScale(torch.nn.Module):
 
 def as_a_number(x):
     return float(x.sum())
+
+
+def of_other_shape(x):
+    return torch.nn.functional.mse_loss(x, torch.zeros(len(x), 1))
+
+
+def with_own_warning(x):
+    warnings.warn("x may be too large", stacklevel=1)
+    return x.sum()
 
 
 def complex_gradient(x):

@@ -253,8 +253,29 @@ def test_csv_has_a_row_for_each_slope() -> None:
     assert [line.split(",")[1] for line in result.stdout.splitlines()[1:]] == ["2.0", "4.0"]
 
 
-def test_a_warning_of_the_users_code_is_shown_once_without_pytorchs_internals() -> None:
-    result = run("check", "checked.py:as_a_number", "x=1,2", cwd=str(CASES))
-    assert result.stderr.count("UserWarning: Converting a tensor") == 1
-    assert "return float(x.sum())" in result.stderr
-    assert "Triggered internally" not in result.stderr
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("as_a_number", "checked.py, line {line}: Converting a tensor", "scalar-of-grad"),
+        ("of_other_shape", "the target has shape [2, 1] and the prediction [2]", "broadcast"),
+    ],
+)
+def test_a_warning_of_pytorch_is_a_note_with_the_line(name: str, text: str, code: str) -> None:
+    words = ("check", f"checked.py:{name}", "x=1,2")
+    source = (CASES / "checked.py").read_text().split("\n")
+    text = text.format(line=source.index(f"def {name}(x):") + 2)
+    result = run(*words, cwd=str(CASES))
+    assert result.stderr.startswith(f"note: {text}")
+    assert result.stderr.endswith(f" [{code}]\n")
+    assert result.stderr.count("note:") == 1
+    assert run(*words, "--quiet", cwd=str(CASES)).stderr == ""
+    result = run(*words, "--json", cwd=str(CASES))
+    assert result.stderr == ""
+    assert [note["code"] for note in result.json["notes"]] == [code]
+
+
+def test_a_warning_of_the_users_own_is_shown_once_as_python_shows_it() -> None:
+    result = run("check", "checked.py:with_own_warning", "x=1,2", cwd=str(CASES))
+    assert re.fullmatch(
+        r"checked.py:\d+: UserWarning: x may be too large\n  warnings.warn\(.*\n", result.stderr
+    )

@@ -54,7 +54,9 @@ def _refused(error: BaseException) -> RefusedError | None:
 
 
 class Calls:
-    """Calls into one file. What it prints and warns of is shown until `quiet` is set."""
+    """Calls into one file. Until `quiet` is set, what it prints and warns of is shown, and what PyTorch
+    warns of goes to whoever listens outside, with the line.
+    """
 
     def __init__(self, source: Source, seed: int) -> None:
         self.source, self.seed = source, seed
@@ -80,9 +82,24 @@ class Calls:
         torch.default_generator.manual_seed(self.seed)
         np.random.seed(self.seed % 2**32)
         random.seed(self.seed)
+        shown: dict[str, None] = {}
+        told: list[tuple[str, type[Warning], str, int]] = []
+
+        def show(
+            message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
+        ) -> None:  # fmt: skip
+            words, internal, _ = str(message).partition(" (Triggered internally")
+            warner = sys._getframe(2).f_globals.get("__name__", "")  # who called warnings.warn
+            if internal or warner.partition(".")[0] == "torch":
+                place = f"{filename}, line {lineno}: " if filename == self.source.label else ""
+                told.append((place + words, category, filename, lineno))
+            else:
+                shown[warnings.formatwarning(words, category, filename, lineno)] = None
+
         try:
-            with warnings.catch_warnings(record=True) as caught, self._silence():
+            with warnings.catch_warnings(), self._silence():
                 warnings.simplefilter("ignore" if self.quiet else "default")
+                warnings.showwarning = show
                 yield
         except CodeError:
             raise
@@ -91,9 +108,9 @@ class Calls:
             if known and (refused := _refused(error)):
                 raise refused from None
             raise self.error(error) from error
-        for each in caught:
-            words = str(each.message).partition(" (Triggered internally")[0]
-            text = warnings.formatwarning(words, each.category, each.filename, each.lineno)
+        for each in told:
+            warnings.warn_explicit(*each)
+        for text in shown:
             if text not in self._shown:
                 self._shown.add(text)
                 sys.stderr.write(text)
