@@ -62,7 +62,7 @@ class Calls:
         self.source, self.seed = source, seed
         self.quiet = False
         self._shown: set[str] = set()
-        """The warnings that were shown: each is shown once, however often the code is called."""
+        """The warnings that were shown, each once."""
 
     def load(self) -> ModuleType:
         """The file, run as a module. Raises CodeError."""
@@ -82,19 +82,20 @@ class Calls:
         torch.default_generator.manual_seed(self.seed)
         np.random.seed(self.seed % 2**32)
         random.seed(self.seed)
-        shown: dict[str, None] = {}
         told: list[tuple[str, type[Warning], str, int]] = []
 
         def show(
             message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
         ) -> None:  # fmt: skip
             words, internal, _ = str(message).partition(" (Triggered internally")
+            text = warnings.formatwarning(words, category, filename, lineno)
             warner = sys._getframe(2).f_globals.get("__name__", "")  # who called warnings.warn
             if internal or warner.partition(".")[0] == "torch":
                 place = f"{filename}, line {lineno}: " if filename == self.source.label else ""
                 told.append((place + words, category, filename, lineno))
-            else:
-                shown[warnings.formatwarning(words, category, filename, lineno)] = None
+            elif text not in self._shown:
+                self._shown.add(text)
+                sys.stderr.write(text)
 
         try:
             with warnings.catch_warnings(), self._silence():
@@ -110,10 +111,6 @@ class Calls:
             raise self.error(error) from error
         for each in told:
             warnings.warn_explicit(*each)
-        for text in shown:
-            if text not in self._shown:
-                self._shown.add(text)
-                sys.stderr.write(text)
 
     def error(self, error: BaseException) -> CodeError:
         """The CodeError for an exception, with the entry of `why` that explains PyTorch's message."""
