@@ -21,11 +21,6 @@ class Hidden:
     ref: weakref.ref[Tensor] | None = field(default=None, compare=False)
     """The tensor, if it belongs to no module."""
 
-    @property
-    def unseen(self) -> str:
-        """What parameters() does not see, in words."""
-        return "it, because it is not an nn.Parameter" if self.what == "tensor" else "what is in it"
-
 
 class Modules:
     """The modules that are alive, and the names of their parameters."""

@@ -382,7 +382,7 @@ NUMBERS = (
         in_training="The loss stays where it is after a large step, or from the start with a bias below 0; the outputs of"
         " a layer are zero for every sample.",
         run_finds="gradcli why --run train.py names the line of a ReLU that was 0 for all data in its last five "
-        "calls or more.",
+        "calls or more, or always, if nothing before it ever got a gradient in three backward passes or more.",
     ),
     Mistake(
         "float-precision",

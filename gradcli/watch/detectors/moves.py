@@ -186,7 +186,8 @@ class Updates(Detector):
                 assert tensor.grad is not None
                 if not leaf.parameter:
                     leaf.idle = leaf.idle and not tensor.grad.any()
-                    leaf.taken = leaf.taken or _has_hooks(tensor)
+                    hooks = tensor._backward_hooks or tensor._post_accumulate_grad_hooks
+                    leaf.taken = leaf.taken or bool(hooks)
                 if storage := storage_of(tensor.grad):
                     if len(self._grads) > _MOST:
                         self._grads.clear()
@@ -381,9 +382,11 @@ class Updates(Detector):
         for hidden in modules.hidden_by(keys):
             place = self._assigned(hidden)
             if place is not None:
+                it = "it, because it is not an nn.Parameter"
                 text = (
                     f"self.{hidden.attribute} is a plain {hidden.what}: parameters() does not see "
-                    f"{hidden.unseen}, so the optimizer never moves {names}"
+                    f"{it if hidden.what == 'tensor' else 'what is in it'}, so the optimizer never "
+                    f"moves {names}"
                 )
                 yield Finding("plain-list", place, text)
                 return
@@ -570,8 +573,3 @@ def _state(tensor: Tensor) -> _State | None:
     """The grad of a leaf, and its version; None without one."""
     grad = tensor.grad
     return None if grad is None else (_Same(grad), grad._version)
-
-
-def _has_hooks(tensor: Tensor) -> bool:
-    """Whether the program is told of a leaf's gradient."""
-    return bool(tensor._backward_hooks or tensor._post_accumulate_grad_hooks)

@@ -6,7 +6,7 @@ import math
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -44,6 +44,19 @@ class _Relu:
     calls: int = 0
     dead: int = 0
     rows: int = 0
+    before: list[weakref.ref[Tensor]] = field(default_factory=list)
+    """The leaves that its input depends on, while it has been dead in all calls."""
+    starved: int = 0
+    """In how many backward passes their gradients were all 0; -1 if they ever were not. Three passes
+    are enough: nothing before the ReLU can have changed.
+    """
+
+    def fed(self) -> None:
+        """See whether a backward pass gave them a gradient."""
+        leaves = [leaf for ref in self.before if (leaf := ref()) is not None]
+        grads = [leaf.grad for leaf in leaves if leaf.grad is not None]
+        if grads and self.starved >= 0:
+            self.starved = -1 if any(bool(grad.any()) for grad in grads) else self.starved + 1
 
 
 @dataclass(slots=True)
@@ -136,6 +149,8 @@ class Numbers(Detector):
         else:
             relu.dead += 1
             relu.rows += len(result) if result.dim() > 1 else 1
+            if relu.dead == relu.calls < _FEW and relu.starved >= 0:
+                relu.before = [weakref.ref(leaf) for leaf in leaves_of(result)]
 
     # --- writes through .data ---------------------------------------------------------------------
 
@@ -190,6 +205,8 @@ class Numbers(Detector):
         if not inputs and self._passes <= 200:
             for root in roots:
                 self._look(root, place)
+            for relu in self._relus.values():
+                relu.fed()
         self._doubtful.clear()
         self._wheres.clear()
 
@@ -249,7 +266,7 @@ class Numbers(Detector):
         for relu in self._relus.values():
             if (
                 relu.place not in self._hinges
-                and relu.dead >= _FEW
+                and (relu.dead >= _FEW or (relu.dead == relu.calls and relu.starved >= 3))
                 and relu.rows >= 8
                 and 2 * relu.dead >= relu.calls
             ):
