@@ -35,7 +35,9 @@ def starred(values: list[ast.expr]) -> tuple[int, ...]:
 
 
 _LETTERS = "\u13a0\u13a1\u13a2\u13a3\u13a4\u13a5\u13a6\u13a7\u13a8\u13a9"
-"""Letters for digits, so that Python parses `net.0.weight`."""
+"""Letters in the place of digits, one for each, so that Python parses `net.0.weight` and every place
+in the text stays where it is.
+"""
 _DIGITS = str.maketrans(_LETTERS, digits)
 
 
