@@ -15,9 +15,15 @@ from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Expression, Step, once
 
 OTHERS = frozenset(
-    {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm"}
+    {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm", "dist",
+     "cdist", "hypot"}
 )  # fmt: skip
 """Functions besides the catalogue's that notes examine."""
+ORDERING = frozenset(
+    {"sort", "msort", "topk", "kthvalue", "median", "nanmedian", "quantile", "nanquantile", "cummax", "cummin", "aminmax",
+     *(f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))}
+)  # fmt: skip
+"""Others, which choose among the elements of a tensor by their order."""
 
 UNNAMED = "its input"
 LABEL = 40
@@ -25,7 +31,7 @@ LABEL = 40
 
 
 class WatchedOp(NamedTuple):
-    """One operation of a run. `name` is the catalogue's or one of OTHERS.
+    """One operation of a run. `name` is the catalogue's or one of OTHERS and ORDERING.
 
     `settings` are its parameters; `again` computes it from other tensors in the places of
     `operands`; `label` returns the name of the first of them.
@@ -180,7 +186,7 @@ _LOSSES = {_squeezed(name): entry.name for name, entry in LOSSES.items()}
 _SMOOTH = {name for name, loss in LOSSES.items() if not loss.kinks and loss.target == "real"}
 _CANONICAL = {
     **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if name not in _SMOOTH},
-    **{name: name for name in OTHERS},
+    **{_squeezed(name): name for name in OTHERS | ORDERING},
     "vectornorm": "norm",
     "gaussiannll": "gaussian_nll_loss",
 }

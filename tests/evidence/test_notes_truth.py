@@ -178,6 +178,103 @@ def test_a_kink_is_met_exactly_or_not_at_all() -> None:
     assert hits > CASES
 
 
+CHOOSING = [
+    "x.sort()[0]", "torch.sort(x, descending=True).values", "x.msort()", "x.topk(2)[0]", "x.topk(2, largest=False).values",
+    "x.kthvalue(2).values", "x.median()", "x.nanmedian()", "x.median(0)[0]", "x.quantile(0.5)", "torch.quantile(x, q)",
+    "x.nanquantile(q=q)", "x.cummax(0)[0]", "x.cummin(0).values", "torch.stack(x.aminmax())", "torch.norm(x, torch.inf)",
+    "torch.linalg.vector_norm(x, ord=-torch.inf)", "torch.linalg.norm(x[:, None], torch.inf, dim=0)",
+    "F.max_pool1d(x[None], 2, 1)", "F.max_pool2d(x[None, None], (1, 3), return_indices=True)[0]",
+    "F.max_pool3d(x[None, None, None], (1, 1, 2))", "F.adaptive_max_pool1d(x[None], 2)",
+    "nn.MaxPool1d(3, padding=1)(x[None])", "nn.AdaptiveMaxPool2d(1)(x[None, None])",
+]  # fmt: skip
+"""Functions that choose among the elements of x by their order."""
+APART = [
+    "torch.dist(x, y)", "torch.dist(x, y, 1)", "F.pairwise_distance(x, y)", "torch.cdist(x[:, None], y[:, None])",
+    "torch.cdist(x.view(2, 2), y.view(2, 2))", "torch.cdist(y.view(2, 2), x.view(2, 2), 1.0)",
+    "torch.hypot(x, y)",
+]  # fmt: skip
+"""Functions of two tensors with a kink where these are equal, or both 0."""
+
+
+def _sides(text: str, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """The slopes on the left, by autograd and on the right, for each element of x: each [outputs]."""
+    names = {
+        "torch": torch,
+        "F": F,
+        "nn": torch.nn,
+        "y": y,
+        "q": torch.tensor([0.25, 0.5]).double(),
+    }
+
+    def value(x: Tensor) -> Tensor:
+        made: Tensor = eval(text, {}, {**names, "x": x})
+        return made.sum().reshape(1) if text in APART else made.reshape(-1)
+
+    chosen = torch.autograd.functional.jacobian(value, x)
+    step = 1e-10  # far below the eps of pairwise_distance
+    return [
+        ((value(x) - value(x - step * e)) / step, by, (value(x + step * e) - value(x)) / step)
+        for e, by in zip(torch.eye(len(x)).double(), chosen.T, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("text", CHOOSING + APART)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_tie_is_told_where_the_slopes_beside_it_differ(text: str, dtype: str) -> None:
+    """The note is about each output of the operation alone, by one element alone: those of `sort` have
+    kinks at a tie though their sum is smooth, and the median of 3, 3, 3 has none.
+    """
+    hits = misses = 0
+    for chance in cases(11):
+        x, y = (
+            torch.tensor(chance.choices([-2.0, -1, 0, 1, 3, 4.5, 7], k=4)).double() for _ in "xy"
+        )
+        if text in APART and chance.random() < 0.5:
+            y = chance.choice([x, 0 * y])
+            x = chance.choice([x, y])
+        sides = _sides(text, x, y)
+        bent = [
+            i for i, (left, _, right) in enumerate(sides) if ((left - right).abs() > 1e-2).any()
+        ]
+        given = {"x": x, "y": y, "q": torch.tensor([0.25, 0.5])}
+        given = {name: t for name, t in given.items() if re.search(rf"\b{name}\b", text)}
+        found = told(f"({text}).sum()", given, dtype, wrt="x").get("kink", [])
+        assert len(found) == bool(bent), (text, x, y, found)
+        hits, misses = hits + bool(bent), misses + (not bent)
+        if not bent:
+            continue
+        count = re.search("; ([0-9]+) elements", found[0])
+        assert int(count[1] if count else 1) == len(bent), (text, x, y, found)
+        numbers = re.search(r" = (\S+): .*slope (\S+) \(left (\S+), right (\S+)\)", found[0])
+        assert numbers
+        told_x, slope, left, right = map(float, numbers.groups())
+        assert told_x == float(x[bent[0]])
+        shown = torch.tensor([left, slope, right]).double()
+        every = torch.stack(sides[bent[0]], -1)
+        assert any(torch.allclose(each, shown, atol=2e-3, equal_nan=True) for each in every), (
+            text, x, y, found, every,
+        )  # fmt: skip
+    assert misses > 3
+    assert (hits > 5) is (text != "F.pairwise_distance(x, y)")  # whose eps makes it smooth
+
+
+def test_a_tie_is_equality_and_not_nearness() -> None:
+    x = torch.tensor([1.0, 1.0, 2.0, 0.5, 0.5]).double()
+    near = x + torch.tensor([0, 2**-52, 0, 0, 0]).double()
+    for text in ("x.median()", "x.topk(2)[0].sum()", "torch.norm(x[:2], inf)", "x.kthvalue(4)[0]"):
+        assert "kink" in told(text, {"x": x}), text
+        assert "kink" not in told(text, {"x": near}), text
+    many = told("x.sort()[0][0]", {"x": torch.arange(900.0) % 300})["kink"][0]
+    assert many.endswith("; at least 64 elements are at a kink")
+
+
+def test_an_element_that_a_relu_keeps_at_zero_is_at_no_kink() -> None:
+    dead = {"x": torch.tensor([[-1.0, -2.0, -3.0, 4.0]])}
+    assert "kink" not in told("nn.MaxPool1d(2)(relu(x)).sum() + relu(x).abs().sum()", dead)
+    (text,) = told("nn.MaxPool1d(2)(relu(x + 2)).sum()", dead)["kink"]
+    assert text.startswith("relu has a kink")
+
+
 FED: dict[str, tuple[bool, str]] = {
     "cross_entropy(a, y)": (False, ""),
     "cross_entropy(softmax(a, -1), y)": (True, "softmax"),

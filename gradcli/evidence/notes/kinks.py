@@ -1,5 +1,6 @@
 """The kinks of a function of the catalogue, and the slopes beside them as PyTorch computes them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -10,8 +11,18 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue.functions import CATALOGUE, LOSSES, Loss
 from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.origin import FEW
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
+
+SAME = 1e-3
+"""Slopes on two sides of a point that differ by less than this part of them count as equal."""
+WORK = 2**22
+"""Elements that are read, at most, to find the kinks at ties."""
+ROWS = 25
+"""Rows up to which `cdist` is computed as it is defined, not by a matrix product that rounds."""
+
+INFINITE = (math.inf, -math.inf)
 
 
 class Slopes(NamedTuple):
@@ -106,16 +117,46 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
         bounds = [*rest, *settings.values()] if place == 0 else []
         return _union(x, [x == bound for bound in bounds if _is_value(bound)])
     if name == "norm":
-        order = rest[0] if rest else settings.get("p", settings.get("ord"))
-        dim = rest[1] if len(rest) > 1 else settings.get("dim")  # after the order
-        if order == 1 and (x.ndim == 1 or isinstance(dim, int)):  # else it may be of a matrix
-            return x == 0
-        return _alike(x, x == 0, dim, lambda same, size: same == size)
+        return _at_zero(x, *order_and_dim(x, rest, settings))
+    if name == "hypot":
+        return _union(x, [(x == 0) & (torch.as_tensor(other) == 0) for other in rest])
+    if name in ("dist", "cdist"):
+        return _of_distance(name, operands, settings, place)
     if place or compares(name, rest):
         return _union(x, [x == other for other in rest if _is_value(other)])
     dim = next((d for d in [*rest, settings.get("dim")] if d is not None), None)
     best = x.amax if name in ("max", "amax") else x.amin
     return _alike(x, x == best(_dims(dim), keepdim=True), dim, lambda same, size: same > 1)
+
+
+def order_and_dim(x: Tensor, rest: Sequence[Any], settings: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The order of a norm, 2 for one that may be of a matrix, and its dimension."""
+    order = rest[0] if rest else settings.get("p", settings.get("ord"))
+    dim = rest[1] if len(rest) > 1 else settings.get("dim")
+    return order if x.ndim == 1 or isinstance(dim, int) else 2, dim
+
+
+def _at_zero(x: Tensor, order: Any, dim: Any) -> Tensor:
+    """Where a norm along `dim` has a kink at 0, apart from ties: a mask in the shape of `x`."""
+    zero = x == 0
+    if order == 1 or order in INFINITE:
+        return zero & bool(order == 1)
+    return _alike(x, zero, dim, lambda same, size: same == size)
+
+
+def _of_distance(
+    name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int
+) -> Tensor:
+    """Where the distance of two tensors has a kink by one of them: a mask in its shape."""
+    one, other, *rest = (*operands, settings.get("other", settings.get("x2")))
+    order = rest[0] if len(operands) > 2 else settings.get("p", 2)
+    x = operands[place].detach()
+    if name == "dist":
+        return _like(x, _at_zero(one - other, order, None))
+    if max(one.shape[-2], other.shape[-2]) > ROWS:
+        return torch.zeros_like(x, dtype=torch.bool)
+    pairs = _at_zero(one.unsqueeze(-2) - other.unsqueeze(-3), order, -1)
+    return _like(x, pairs.any(-3 if place else -2))
 
 
 def compares(name: str, rest: Sequence[Any]) -> bool:
@@ -149,3 +190,48 @@ def _union(x: Tensor, masks: Sequence[Tensor]) -> Tensor:
 def _like(x: Tensor, mask: Tensor) -> Tensor:
     """A mask that `x` was broadcast to, back in the shape of `x`."""
     return mask.sum_to_size(x.shape) > 0
+
+
+def at_ties(
+    function: Callable[[Tensor], Tensor], x: Tensor, moving: Tensor
+) -> tuple[list[tuple[int, int, float, float]], bool]:
+    """The elements of `x` in the mask `moving` at which a function of it, [outputs], has a kink, if it
+    chooses among them, or mixes them, by their order or by that of their sizes: the place of each,
+    an output, and its slopes on the left and the right; and whether these are all that have one.
+
+    The elements are replaced by whole numbers in the same order, so that a step of 1/4 never passes
+    from one to another that is almost equal.
+    """
+
+    def weighted(x: Tensor) -> Tensor:
+        return (made := function(x)) * (1 + _spread(made))
+
+    sizes = x.double().abs().reshape(-1)
+    sizes = torch.cat([sizes.new_zeros(1), sizes])  # with another 0: |x| has a kink there
+    _, rank, counts = torch.unique(sizes, return_inverse=True, return_counts=True)
+    alike = moving.reshape(-1) & (counts[rank[1:]] > 1)
+    places = alike.nonzero().view(-1)
+    if not len(places) or bool(x.isinf().any()):
+        return [], True
+    ranks = torch.where(x.isnan(), x, rank[1:].view(x.shape) * x.double().sign())
+    room = max(1, min(FEW, WORK // x.numel()))
+    complete = len(places) <= room
+    if not complete:  # some of those whose slopes differ on two sides along a line
+        sides = [core.slopes(weighted, ranks + sign * _spread(ranks))[1] for sign in (-1, 1)]
+        places = (alike & (sides[0] != sides[1]).reshape(-1)).nonzero().view(-1)
+    base, found = function(ranks), []
+    for place in places[:room].tolist():
+        step = torch.zeros_like(ranks)
+        step.view(-1)[place] = 0.25
+        left, right = (base - function(ranks - step)) * 4, (function(ranks + step) - base) * 4
+        bends = (left - right).abs()
+        output = int(bends.argmax())
+        if bool(bends[output] > SAME * torch.maximum(left.abs(), right.abs())[output]):
+            found.append((place, output, float(left[output]), float(right[output])))
+    return found, complete
+
+
+def _spread(like: Tensor) -> Tensor:
+    """Different numbers from 0 to 1/4 in no order, in the shape of `like`."""
+    numbers = torch.arange(like.numel(), dtype=like.dtype, device=like.device).view(like.shape)
+    return (numbers * 0.618033988749895).frac() / 4

@@ -16,7 +16,7 @@ from gradcli import core, result_paths
 from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.origin import FEW, ends, finite, listed, origin
-from gradcli.evaluate.watched import OTHERS, UNNAMED, WatchedOp
+from gradcli.evaluate.watched import ORDERING, OTHERS, UNNAMED, WatchedOp
 from gradcli.evidence.notes import kinks, loss_notes
 from gradcli.results import Note, Result, indexed
 
@@ -39,9 +39,6 @@ value."""
 
 PIECE = 2**22
 """Elements that are examined together, at most, if that takes memory."""
-
-SAME = 1e-3
-"""Slopes on two sides of a point that differ by less than this part of them count as equal."""
 
 NEAR = 0.1
 """The distance around a kink, more than rounding in any dtype moves its place."""
@@ -230,13 +227,30 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
             rest = [other for number, other in enumerate(op.operands) if number != place]
             elementwise = op.name in ("abs", "absolute", "clamp", "clip")
             apart = elementwise or place > 0 or kinks.compares(op.name, rest)
+            apart = apart and op.name not in ("dist", "cdist")
             hits = kinks.of_other(op.name, op.operands, op.settings, place)
             yield from _at_kink(op, place, hits, apart=apart)
             return
 
 
+def _tie(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
+    """Functions that choose by order, at elements that are equal: the slopes of one output each."""
+    x, *rest = op.operands
+    if not _differentiated(x):
+        return
+    if op.name == "norm" and kinks.order_and_dim(x, rest, op.settings)[0] not in kinks.INFINITE:
+        return
+    found, complete = kinks.at_ties(_outputs(op), x.detach(), _moving(x))
+    if found:
+        place, output, left, right = found[0]
+        slopes = core.slopes(lambda x: _outputs(op)(x)[output], x)[1].reshape(-1)
+        count = f"{'' if complete else 'at least '}{len(found)}" if len(found) > 1 else ""
+        yield _kink_note(op, 0, place, (left, float(slopes[place]), right), count)
+
+
 def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> Iterator[Note]:
     """The note on elements in the mask `hits`; all are measured if their outputs are `apart`."""
+    hits = hits & _moving(op.operands[place])
     if not bool(hits.any()):
         return
     x = op.operands[place].detach()
@@ -244,18 +258,33 @@ def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> 
     measured = places if apart else places[:1]
     mask = torch.zeros_like(hits.reshape(-1)).index_fill(0, measured, value=True).view(hits.shape)
     left, chosen, right = kinks.slopes(_of_operand(op, place), x, mask)
-    bent = (left - right).abs() > SAME * torch.maximum(left.abs(), right.abs())
+    bent = (left - right).abs() > kinks.SAME * torch.maximum(left.abs(), right.abs())
     if not bool(bent.any()):
         return
     count = int(bent.sum()) if apart else places.numel()
-    more = f"; {count} elements are at a kink" if count > 1 else ""
     first = int(bent.to(torch.uint8).argmax())
-    where = _place(op, result_paths.index(int(measured[first]), x.shape), place)
+    beside = float(left[first]), float(chosen[first]), float(right[first])
+    yield _kink_note(op, place, int(measured[first]), beside, str(count) if count > 1 else "")
+
+
+def _kink_note(
+    op: WatchedOp, place: int, at: int, slopes: tuple[float, float, float], count: str
+) -> Note:
+    """The note on the element `at` of an operand: the slopes on the left, chosen, and on the right."""
+    x, (left, chosen, right) = op.operands[place], slopes
+    more = f"; {count} elements are at a kink" if count else ""
+    where = _place(op, result_paths.index(at, x.shape), place)
     # In 16 bits the points beside a kink are not near it.
     about = "about " if torch.finfo(x.dtype).bits == 16 else ""
-    sides = f"left {about}{float(left[first]):.4g}, right {about}{float(right[first]):.4g}"
-    slope = f"PyTorch takes the slope {float(chosen[first]):.4g} ({sides})"
-    yield Note("kink", f"{op.name} has a kink at {where}: {slope}{more}")
+    sides = f"left {about}{left:.4g}, right {about}{right:.4g}"
+    slope = f"PyTorch takes the slope {chosen:.4g} ({sides})"
+    return Note("kink", f"{op.name} has a kink at {where}: {slope}{more}")
+
+
+def _moving(x: Tensor) -> Tensor:
+    """The elements that can move: not those that a relu keeps at 0, whose own kink is another note."""
+    kept = x.grad_fn is not None and x.grad_fn.name() == "ReluBackward0"
+    return x.detach() != 0 if kept else torch.ones_like(x, dtype=torch.bool)
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -276,6 +305,21 @@ def _of_operand(op: WatchedOp, place: int) -> Callable[[Tensor], Tensor]:
     return function
 
 
+def _outputs(op: WatchedOp) -> Callable[[Tensor], Tensor]:
+    """All real outputs of an operation, [outputs], as a function of its first operand in any dtype."""
+
+    def function(x: Tensor) -> Tensor:
+        def cast(v: Any) -> Any:
+            return v.to(x.dtype) if isinstance(v, Tensor) and v.is_floating_point() else v
+
+        keywords = {name: cast(v) for name, v in op.settings.items() if isinstance(v, Tensor)}
+        value = op.again(x, *map(cast, op.operands[1:]), **keywords)
+        values = value if isinstance(value, tuple) else (value,)
+        return torch.cat([each.reshape(-1) for each in values if each.is_floating_point()])
+
+    return function
+
+
 def _place(op: WatchedOp, at: tuple[int, ...], operand: int = 0) -> str:
     """An element of an operand and its number: `x[1] = 100`."""
     label = UNNAMED if operand else op.label()
@@ -291,6 +335,7 @@ _RULED: Sequence[tuple[Rule, str, Iterable[str]]] = (
     (_kink, "kink", [name for name, entry in ACTIVATIONS.items() if entry.kinks and entry.derivative]),
     (_loss_kink, "kink", [name for name, entry in LOSSES.items() if entry.kinks]),
     (_other_kink, "kink", OTHERS),
+    (_tie, "kink", (*ORDERING, "norm")),
     (loss_notes.twice, "double-softmax", loss_notes.TWICE),
     (loss_notes.no_logarithms, "probabilities", ("nll", "kl_div")),
     (loss_notes.improbable, "probabilities",
