@@ -192,6 +192,7 @@ def slopes(text: str) -> tuple[float, float, float]:
         ("x.max(0)[0]", "1,3,3", 0, 1, "x[1] = 3"),
         ("x.max(dim=0).values", "3,3", 0, 1, "x[0] = 3"),
         ("torch.norm(x)", "0,0", -1, 1, "x[0] = 0"),
+        ("torch.norm(x, 2.0)", "0,0", -1, 1, "x[0] = 0"),
         ("torch.norm(x, 1)", "1,0", -1, 1, "x[1] = 0"),
         ("torch.linalg.vector_norm(x, ord=1)", "1,0", -1, 1, "x[1] = 0"),
         ("relu(2*x + 1)", "-0.5", 0, 1, "2 * x + 1 = 0"),

@@ -160,9 +160,9 @@ def _of_distance(
 
 
 def compares(name: str, rest: Sequence[Any]) -> bool:
-    """Whether a function of these further operands compares elementwise, not within one tensor."""
+    """Whether a function of these further operands is elementwise, and does not reduce its first."""
     compared = any(isinstance(other, Tensor | float) for other in rest)
-    return compared or name in ("maximum", "minimum", "fmax", "fmin")
+    return compared or name not in ("max", "min", "amax", "amin")
 
 
 def _alike(x: Tensor, marked: Tensor, dim: Any, enough: Callable[[Tensor, int], Tensor]) -> Tensor:
@@ -206,8 +206,7 @@ def at_ties(
     def weighted(x: Tensor) -> Tensor:
         return (made := function(x)) * (1 + _spread(made))
 
-    sizes = x.double().abs().reshape(-1)
-    sizes = torch.cat([sizes.new_zeros(1), sizes])  # with another 0: |x| has a kink there
+    sizes = torch.cat([x.new_zeros(1), x.reshape(-1)]).double().abs()  # 0 is a kink of |x|
     _, rank, counts = torch.unique(sizes, return_inverse=True, return_counts=True)
     alike = moving.reshape(-1) & (counts[rank[1:]] > 1)
     places = alike.nonzero().view(-1)

@@ -225,9 +225,8 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     for place, operand in enumerate(op.operands):
         if _differentiated(operand):
             rest = [other for number, other in enumerate(op.operands) if number != place]
-            elementwise = op.name in ("abs", "absolute", "clamp", "clip")
-            apart = elementwise or place > 0 or kinks.compares(op.name, rest)
-            apart = apart and op.name not in ("dist", "cdist")
+            apart = place > 0 or kinks.compares(op.name, rest)
+            apart = apart and op.name not in ("norm", "dist", "cdist")
             hits = kinks.of_other(op.name, op.operands, op.settings, place)
             yield from _at_kink(op, place, hits, apart=apart)
             return
@@ -267,9 +266,7 @@ def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> 
     yield _kink_note(op, place, int(measured[first]), beside, str(count) if count > 1 else "")
 
 
-def _kink_note(
-    op: WatchedOp, place: int, at: int, slopes: tuple[float, float, float], count: str
-) -> Note:
+def _kink_note(op: WatchedOp, place: int, at: int, slopes: Sequence[float], count: str) -> Note:
     """The note on the element `at` of an operand: the slopes on the left, chosen, and on the right."""
     x, (left, chosen, right) = op.operands[place], slopes
     more = f"; {count} elements are at a kink" if count else ""
