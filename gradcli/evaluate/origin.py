@@ -68,7 +68,7 @@ def origin(subject: Subject, job: Job) -> str:
     if finite(value):
         if subject.kind == "jvp":
             return _forward(subject, job)
-        return _backward(subject, live, operations, value)
+        return _backward(subject, live, operations, value) or _second(subject, live, job)
     names = {id(tensor): name for name, tensor in live.items()}
     made: dict[int, int] = {}
     for number, op in enumerate(operations):
@@ -183,6 +183,32 @@ def _backward(
             op = operations[number]
             where = "in the backward pass"
             return _turning(where, _name(op.step), op.operands[place], "gradient", reached, passed)
+    return ""
+
+
+def _second(subject: Subject, live: dict[str, Tensor], job: Job) -> str:
+    """The last operation whose own second derivative is not finite, and reaches an input."""
+    if subject.kind not in ("hessian", "hvp"):
+        return ""
+    trace = _traced(subject, live, job)
+    reached = trace.reached((), None, keep=True)
+    leaves = {name: live[name] for name in subject.by}
+    for op in trace.followed[::-1]:
+        for use in op.uses:
+            leaf = use.tensor.detach().requires_grad_()
+            made = zip(tensors(op.again(use, leaf)), op.results, strict=True)
+            parts = [(r * reached[id(old)]).sum() for r, old in made if id(old) in reached]
+            total, along = sum(parts, leaf.new_zeros(())), {"": torch.ones_like(leaf)}
+            if not total.requires_grad:
+                continue
+            second = core.hessian_product(total, {"": leaf}, along)[1][""]
+            if second is None or finite(second):
+                continue
+            back = core.gradients(use.tensor, leaves, upstream=second, keep=True)
+            if not all(g is None or finite(g) for g in back.values()):
+                bad = _first_bad(second)
+                at, number = _number(use.tensor, bad), _number(second, bad)
+                return f"in the second backward pass, {_name(op.step)} at {at} gives {number}"
     return ""
 
 

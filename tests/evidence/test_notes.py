@@ -380,6 +380,22 @@ def test_it_is_told_where_nan_ended_up() -> None:
     assert "functions.0.value" in one("not-a-number", "activate", "sigmoid", "--x", "nan")
 
 
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (["x.pow(1.5).sum()", "x=0,1"], "pow at 0 gives inf"),
+        (["where(x > 0, x**1.5, 0).sum()", "x=0,1"], "** at 0 gives nan"),
+        (["torch.norm(W @ x)", "W=1,2;3,4", "x=0,0", "--hvp", "x=1,1"], "norm at 0 gives nan"),
+        (["broadcast_tensors(x, y)[1].sum()**1.5 + cos(x)", "x=0", "y=0,0"], "** at 0 gives inf"),
+        # What comes from the other power is dropped by where, so it is not the cause.
+        (["z.pow(1.5) + abs(where(x > 0, x, 0))**1.5", "z=0", "x=-1"], "pow at 0 gives inf"),
+    ],
+)
+def test_the_operation_whose_second_derivative_is_not_finite(words: list[str], cause: str) -> None:
+    text = one("not-a-number", "hessian", *words)
+    assert text.endswith(f": in the second backward pass, {cause}")
+
+
 def test_an_overflow_of_float16_is_called_one() -> None:
     text = one("not-a-number", "grad", "exp(x)", "x=12", "--dtype", "float16")
     assert "the largest float16 is 65504" in text
