@@ -268,6 +268,12 @@ def test_a_tie_is_equality_and_not_nearness() -> None:
     assert many.endswith("; at least 64 elements are at a kink")
 
 
+def test_a_distance_from_itself_moves_with_both() -> None:
+    x = {"x": torch.tensor([[1.0], [2.0]])}
+    assert "kink" not in told("torch.cdist(x, x).sum() + torch.dist(x, x)", x)
+    assert "kink" in told("torch.cdist(x, x.detach()).sum()", x)
+
+
 def test_an_element_that_a_relu_keeps_at_zero_is_at_no_kink() -> None:
     dead = {"x": torch.tensor([[-1.0, -2.0, -3.0, 4.0]])}
     assert "kink" not in told("nn.MaxPool1d(2)(relu(x)).sum() + relu(x).abs().sum()", dead)

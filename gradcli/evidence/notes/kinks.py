@@ -147,14 +147,14 @@ def _at_zero(x: Tensor, order: Any, dim: Any) -> Tensor:
 def _of_distance(
     name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int
 ) -> Tensor:
-    """Where the distance of two tensors has a kink by one of them: a mask in its shape."""
+    """Where the distance of two tensors, not one twice, has a kink by one: a mask in its shape."""
     one, other, *rest = (*operands, settings.get("other", settings.get("x2")))
     order = rest[0] if len(operands) > 2 else settings.get("p", 2)
     x = operands[place].detach()
+    if one is other or (name == "cdist" and max(one.shape[-2], other.shape[-2]) > ROWS):
+        return torch.zeros_like(x, dtype=torch.bool)
     if name == "dist":
         return _like(x, _at_zero(one - other, order, None))
-    if max(one.shape[-2], other.shape[-2]) > ROWS:
-        return torch.zeros_like(x, dtype=torch.bool)
     pairs = _at_zero(one.unsqueeze(-2) - other.unsqueeze(-3), order, -1)
     return _like(x, pairs.any(-3 if place else -2))
 
