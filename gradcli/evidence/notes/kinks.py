@@ -17,7 +17,7 @@ from gradcli.language.source import Source
 
 SAME = 1e-3
 """Slopes on two sides of a point that differ by less than this part of them count as equal."""
-WORK = 2**22
+WORK = 2**20
 """Elements that are read, at most, to find the kinks at ties."""
 ROWS = 25
 """Rows up to which `cdist` is computed as it is defined, not by a matrix product that rounds."""
@@ -150,8 +150,8 @@ def _of_distance(
     """Where the distance of two tensors, not one twice, has a kink by one: a mask in its shape."""
     one, other, *rest = (*operands, settings.get("other", settings.get("x2")))
     order = rest[0] if len(operands) > 2 else settings.get("p", 2)
-    x = operands[place].detach()
-    if one is other or (name == "cdist" and max(one.shape[-2], other.shape[-2]) > ROWS):
+    x, rows = operands[place], 0 if name == "dist" else max(one.shape[-2], other.shape[-2])
+    if one is other or rows > ROWS or rows * max(one.numel(), other.numel()) > WORK:
         return torch.zeros_like(x, dtype=torch.bool)
     if name == "dist":
         return _like(x, _at_zero(one - other, order, None))
@@ -213,7 +213,7 @@ def at_ties(
     if not len(places) or bool(x.isinf().any()):
         return [], True
     ranks = torch.where(x.isnan(), x, rank[1:].view(x.shape) * x.double().sign())
-    room = max(1, min(FEW, WORK // x.numel()))
+    room = min(FEW, WORK // x.numel())
     complete = len(places) <= room
     if not complete:  # some of those whose slopes differ on two sides along a line
         sides = [core.slopes(weighted, ranks + sign * _spread(ranks))[1] for sign in (-1, 1)]

@@ -235,7 +235,7 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 def _tie(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Functions that choose by order, at elements that are equal: the slopes of one output each."""
     x, *rest = op.operands
-    if not _differentiated(x):
+    if not _differentiated(x) or x.numel() > kinks.WORK:
         return
     if op.name == "norm" and kinks.order_and_dim(x, rest, op.settings)[0] not in kinks.INFINITE:
         return
