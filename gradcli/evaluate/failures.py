@@ -8,7 +8,7 @@ from itertools import chain, zip_longest
 from math import prod
 from typing import Any, TypeAlias
 
-from torch import Tensor, dtype, nn
+from torch import Tensor, bfloat16, dtype, float16, float32, float64, get_default_dtype, nn
 
 from gradcli import core
 from gradcli.catalogue import operators
@@ -23,8 +23,24 @@ Shapes: TypeAlias = Sequence[list[int]]
 Scope: TypeAlias = Mapping[str, object]
 """The inputs and what has been assigned, by name."""
 
+
+def _one_dtype(message: str) -> str:
+    """How to give two operands one dtype, that of the job, which is PyTorch's default."""
+    cast = _CASTS[get_default_dtype()]
+    other = next(
+        (n for n in re.findall(r"\w+", message.lower()) if n in _CASTS.values() and n != cast), ""
+    )
+    if not other:
+        return f"write .{cast}() after the one with whole numbers"
+    instead = f"in place of .{other}() write .{cast}(), or .to(X.dtype) with an input X"
+    return f"{instead}; leave out dtype=: --dtype chooses it for everything"
+
+
+_CASTS = {float32: "float", float64: "double", float16: "half", bfloat16: "bfloat16"}
+"""The method that casts to each dtype of a job; in messages, its name."""
+
 _WHOLE = "a whole number is needed; as an input: k=tensor(1)"
-_HINTS = (
+_HINTS: tuple[tuple[str, str | Callable[[str], str]], ...] = (
     (r"bitwise_xor", "write ** for a power"),
     (r"bitwise_(?:and|or|not)", "put brackets around each comparison: (x > 0) & (y > 0)"),
     (r"used as indices must be|integer tensors of a single|indices must be integers|to an index",
@@ -35,8 +51,7 @@ _HINTS = (
      r"|\bind(?:ex|ices)\b.*\bLong\b",
      "write whole numbers as i=tensor([0, 1]), or x.long()"),
     (r"more than 1 (?:value per channel|spatial)", "give more rows, or write .eval() after the module"),
-    (r"same dtype.*(?:Float and Double|Double and Float)", "leave out dtype=: --dtype chooses it for everything"),
-    (r"same dtype|expected scalar type", "write .float() after the one with whole numbers"),
+    (r"same (?:dtype|scalar type)|expected scalar type|ound dtype|xpected dtype", _one_dtype),
     (r"\b(?:Half|BFloat16|b?float16)\b|[Ll]ow precision|either float or double", core.OTHER_DTYPE),
     (r"from the 'Sparse\w*' backend", "write .to_dense() after the sparse tensor"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),
@@ -45,7 +60,7 @@ _HINTS = (
     (r"must be Tensor, not (?:list|tuple)", "combine tensors with stack([a, b]), numbers with tensor([1., 2.])"),
     (r"complex|Complex", "write .real, .imag or .abs() to get real numbers"),
 )  # fmt: skip
-"""What to do about a message of PyTorch: a pattern, and the hint."""
+"""What to do about a message of PyTorch: a pattern, and the hint, or a function that gives it."""
 
 _MEMORY = re.compile(
     r"can't allocate memory|not enough memory|out of memory|bad_?\s?alloc|too large to be allocated"
@@ -95,7 +110,8 @@ def explained(
         compared = f"to compare, write {keyword[1]} == ...; otherwise leave out {keyword[1]}="
         lines.append("PyTorch calls it dim=" if keyword[1] == "axis" else compared)
     else:
-        lines += [hint for pattern, hint in _HINTS if re.search(pattern, message)][:1]
+        hints = (hint for pattern, hint in _HINTS if re.search(pattern, message))
+        lines += [hint if isinstance(hint, str) else hint(message) for hint in hints][:1]
     entry, message = why_entry(message), fault or _reworded(message, name, arguments)
     if message.endswith(" missing") and step.name.partition(".")[0] in operators.sections():
         lines.append(_signature(library.pytorch_function(step.name)))
