@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gradcli.errors import MathError, UsageError
+from gradcli.evaluate import library
 from gradcli.evaluate.machine import Before
 from gradcli.evaluate.refusals import why_entry
 from gradcli.evaluate.tensors import TensorMaker
@@ -77,6 +78,13 @@ def once_more(dtype: torch.dtype) -> Iterator[None]:
     """Recompute parts of a result in `dtype`, without the warnings, which were collected before."""
     with default_dtype(dtype), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """Recompute parts of a job in float64, its casts to the job's dtype too."""
+    with library.widened_casts(torch.get_default_dtype()), once_more(torch.float64):
         yield
 
 

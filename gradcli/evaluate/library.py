@@ -3,8 +3,8 @@
 import builtins
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any, ClassVar, Self, TypeAlias, cast
 
@@ -32,6 +32,42 @@ _SPACES: Mapping[str, object] = {
 }  # fmt: skip
 
 DTYPES: Mapping[str, torch.dtype] = {n: getattr(torch, n) for n in operators.sections()["dtypes"]}
+
+_WIDENED: dict[torch.dtype, torch.dtype] = {}
+
+
+@contextmanager
+def widened_casts(dtype: torch.dtype) -> Iterator[None]:
+    """While parts of a job in `dtype` are recomputed in float64, casts to that dtype or to a wider one
+    give float64.
+
+    In the job such a cast loses no digits. It makes a mask fit the other operand, as in
+    `(x > 0).float() @ w`, where the other operand is now in float64. A cast to a coarser dtype stays,
+    because it is there to lose digits: `x.half().float()`.
+    """
+    before = _WIDENED.copy()
+    _WIDENED.update(_widened(dtype))
+    try:
+        yield
+    finally:
+        _WIDENED.clear()
+        _WIDENED.update(before)
+
+
+@cache
+def _widened(dtype: torch.dtype) -> dict[torch.dtype, torch.dtype]:
+    """float64 or complex128 for each dtype that holds every number of `dtype`."""
+    least = torch.finfo(dtype)
+    inexact = (other for other in DTYPES.values() if other.is_floating_point or other.is_complex)
+    return {
+        other: torch.complex128 if other.is_complex else torch.float64 for other in inexact
+        if torch.finfo(other).eps <= least.eps and torch.finfo(other).max >= least.max
+    }  # fmt: skip
+
+
+def cast_dtype(name: str) -> torch.dtype:
+    """What the name of a dtype means now: see `widened_casts`."""
+    return _WIDENED.get(DTYPES[name], DTYPES[name])
 
 
 @cache
@@ -458,6 +494,17 @@ def _to(value: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
     return value.to(*arguments, **keywords)
 
 
+def _cast(name: str) -> Function:
+    """The method of tensors that is named after a dtype."""
+    method: Function = getattr(Tensor, name)
+
+    def cast(value: Tensor, *arguments: Any, **keywords: Any) -> Any:
+        widened = _WIDENED.get(DTYPES[name])
+        return value.to(widened) if widened else method(value, *arguments, **keywords)
+
+    return cast
+
+
 def _composed(entry: Activation | Loss) -> Function:
     """The catalogue's own function; an activation with more arguments is PyTorch's."""
     make = implementations.loss if isinstance(entry, Loss) else implementations.activation
@@ -493,6 +540,7 @@ _PREPARED: Mapping[str, Prepare] = {
 _OWN: Mapping[str, Function] = {
     "python.len": len, "python.float": _number(float), "python.int": _number(int),
     **{f"math.{name}": _whole(getattr(math, name)) for name in operators.WHOLE},
+    **{f"Tensor.{name}": _cast(name) for name in ("float", "half", "bfloat16", "cfloat")},
     "Tensor.to": _to, "Module.eval": nn.Module.eval, "Module.train": nn.Module.train,
     **dict.fromkeys(("torch.tensor", "torch.as_tensor", "torch.scalar_tensor"), _tensor),
     **{entry.path: _composed(entry) for entry in CATALOGUE.values() if entry.code},

@@ -8,7 +8,7 @@ import ast
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
@@ -119,7 +119,9 @@ def _run(
 def _compile(expression: Expression) -> list[_Act]:
     """Every step bound to its operation."""
     program = []
-    for step in expression.steps:
+    for step, after in zip_longest(expression.steps, expression.steps[1:]):
+        if step.kind == "dtype" and after and after.name == "Tensor.view":  # reads bits: no cast
+            step = step._replace(kind="constant", value=library.DTYPES[step.name])
         moves = step.kind in MOVES
         try:
             does = MOVES[step.kind](step) if moves else _bound(Step(step.kind, _NOWHERE, *step[2:]))
@@ -306,7 +308,9 @@ def _layers(step: Step) -> Compute:
 
 MOVES: Mapping[str, Callable[[Step], Compute]] = {
     "constant": lambda step: lambda stack, scope, value=step.value: stack.append(value),
-    "dtype": lambda step: lambda stack, scope, it=library.DTYPES[step.name]: stack.append(it),
+    "dtype": lambda step: (
+        lambda stack, scope, name=step.name: stack.append(library.cast_dtype(name))
+    ),
     "load": lambda step: lambda stack, scope, name=step.name: stack.append(scope[name]),
     "store": lambda step: lambda stack, scope: operator.setitem(scope, step.name, stack[-1]),
     "drop": lambda step: lambda stack, scope: operator.delitem(stack, -1),

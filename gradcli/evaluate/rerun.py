@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.errors import MathError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.machine import After
 from gradcli.evaluate.trace import Trace, program_of, pushed, replay
 from gradcli.evaluate.watched import WatchedOp, watching
@@ -43,8 +43,8 @@ class Seen(NamedTuple):
 class Rerun:
     """One subject in float64: its value at any inputs, and its gradients.
 
-    `coarsest` is the largest machine epsilon that the expression itself computes with: `x.float()`
-    makes it float32's.
+    `coarsest` is the largest machine epsilon that the expression itself computes with: `x.half()`
+    makes it float16's, in a job in float32.
     """
 
     def __init__(self, subject: Subject, job: Job) -> None:
@@ -64,12 +64,12 @@ class Rerun:
             if held is not None and step in held:
                 operands[:] = held[step]
 
-        with once_more(torch.float64):
+        with in_float64():
             return replay(self.program, inputs, self._state, before, self._watch).value
 
     def trace(self, inputs: Inputs, *, uses: bool = False) -> Trace:
         """The operations of a run at `inputs`. Raises GradcliError."""
-        with once_more(torch.float64):
+        with in_float64():
             return Trace(self.program, inputs, self._state, self._before, uses=uses)
 
     def observe(self, inputs: Inputs, upstream: Tensor | None, after: After | None = None) -> Seen:
@@ -77,7 +77,7 @@ class Rerun:
         operation. Raises GradcliError.
         """
         live = core.require_grad(inputs, self.by)
-        with once_more(torch.float64):
+        with in_float64():
             outcome = replay(self.program, live, self._state, self._before, after)
         value, by = outcome.value, {name: live[name] for name in self.by}
         by |= {step_key(n): t for n, t in outcome.intermediates.items() if t.requires_grad}
@@ -106,7 +106,7 @@ class Rerun:
         operations: list[WatchedOp] = []
         before, after = watching(self.program, self._before, operations)
         live = core.require_grad(self.inputs, self.by)
-        with once_more(torch.float64):
+        with in_float64():
             replay(self.program, live, self._state, before, after)
         return operations
 
@@ -141,7 +141,7 @@ class Rerun:
 
     def jvp(self, inputs: Inputs, along: Inputs) -> Tensor:
         """The derivative of the value in the direction `along`, in its shape, by forward mode."""
-        with once_more(torch.float64):
+        with in_float64():
             return pushed(self.program, inputs, along, self._state, self._before)[0]
 
     def hvp(self, inputs: Inputs, along: Inputs) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.rerun import Rerun, Seen, short
 from gradcli.evaluate.run import class_indices
 from gradcli.evidence.check.reasons import DELIBERATE, HELD
@@ -118,7 +118,7 @@ class Sampler:
     ) -> None:
         self.rerun = Rerun(subject, job)
         self.inputs = self.rerun.inputs
-        with once_more(torch.float64):
+        with in_float64():
             keeping = {*keeping, *class_indices(self.rerun.program, self.inputs)}
         moving = {name for name, tensor in self.inputs.items() if tensor.is_floating_point()}
         self.keeping = frozenset(keeping if moving - set(keeping) else self.inputs.keys() - moving)

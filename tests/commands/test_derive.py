@@ -115,6 +115,11 @@ def test_a_constant_keeps_its_name(words: list[str], text: str) -> None:
     assert derive(*words)["formulas"]["x"] == text
 
 
+def test_a_mask_is_cast_to_the_dtype_of_the_points() -> None:
+    found = derive("m = (h > 0).float(); (X.T @ m).sum()", "X=randn(4,3)", "h=randn(4,2)")
+    assert found["formulas"]["X"] == "sum(h > 0, 1)[:, None].expand_as(X)"
+
+
 def test_an_input_without_a_value_is_one_number() -> None:
     found = derive("sigmoid(w*x)", "x=2")
     assert found["defaults"] == ["w"]

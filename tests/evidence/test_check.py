@@ -104,6 +104,35 @@ def test_it_computes_in_float64_whatever_the_job_does(dtype: str) -> None:
     assert found["max_rel_error"] < 1e-9
 
 
+@pytest.mark.parametrize(
+    ("text", "dtype"),
+    [
+        ("(x > 0).float() @ x", "float32"),
+        ("(x > 0).to(torch.float32) @ x", "float32"),
+        ("(x > 0).type(torch.float) @ x", "float32"),
+        ("torch.arange(3, dtype=np.float32) @ x", "float32"),
+        ("F.one_hot(tensor([0, 2, 0]), 3).to(dtype=torch.float32) @ x @ x", "float32"),
+        ("(fft.fft(x) @ x.cfloat()).abs()", "float32"),
+        ("exp(x.float()).sum()", "float32"),
+        ("(x if x.dtype == torch.float32 else -x).sum()", "float32"),
+        ("(x > 0).half() @ x + exp(x.float()).sum()", "float16"),
+        ("(x > 0).bfloat16() @ x", "bfloat16"),
+        ("(x > 0).double() @ x", "float64"),
+    ],
+)
+def test_casts_to_the_dtype_of_the_job_are_to_float64(text: str, dtype: str) -> None:
+    found = checked("grad", text, "x=1.3,-2,0.7", "--dtype", dtype)["check"]["x"]
+    assert found["ok"]
+    assert found["max_rel_error"] < 1e-9
+
+
+@pytest.mark.parametrize(
+    "text", ["x.half().float().sin().sum()", "(tensor([1065353216]).int().view(torch.float32)*x).sum()"]
+)  # fmt: skip
+def test_casts_that_lose_digits_and_readings_of_bits_stay(text: str) -> None:
+    assert verdicts("grad", text, "x=1,2,3") == ["ok", "ok", "ok"]
+
+
 def test_several_subjects_are_told_apart() -> None:
     assert checked("activate", "sigmoid", "leaky_relu(0.2)", "step", "--x", "1,2")["check"].keys() == {
         "sigmoid.x", "leaky_relu(0.2).x", "step.x",

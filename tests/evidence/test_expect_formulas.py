@@ -163,6 +163,7 @@ def test_the_counterexample_is_the_given_point_where_it_differs_there() -> None:
         (("grad", "W @ x", "W=1,2;3,4", "x=1,1", "--vjp", "1,1", "--expect", "x = W @ g"), False),
         (("grad", "x**2", "x=2", "--expect", "value = x*x"), True),
         (("grad", "x**2", "x=1.1", "--dtype", "float16", "--expect", "2*x"), True),
+        (("grad", "relu(X @ w).sum()", "X=1,2;3,4", "w=1,2", "--expect", "w = X.T @ (X @ w > 0).float()"), True),
         (("jacobian", "W @ x", "W=1,2;3,4", "x=1,2", "--expect", "jacobian.x = W"), True),
         (("jacobian", "W @ x", "W=1,2;2,4", "x=1,2", "--expect", "x = W.T"), False),
         (("jacobian", "x**2", "x=1,2", "--expect", "diag(2*x)"), True),
@@ -323,6 +324,11 @@ def test_a_right_backward_pass(backward: Any) -> None:
         "slip": None, "formula": "grad_z*w", "points": 13, "agreed": 13, "counterexample": None, "line": 10,
     }  # fmt: skip
     assert found["grad_z"]["computed"] == ran.json["intermediates"]["z"]["gradient"]
+
+
+def test_a_backward_pass_with_a_mask(backward: Any) -> None:
+    net = ("grad", "m = (X @ w > 0).float(); z = X @ w; m @ z", "X=1,2;3,4", "w=1,2")
+    assert judged(*backward("dz = (z > 0).float(); dw = X.T @ dz", *net))["dw"]["ok"]
 
 
 LAYERS = (

@@ -17,7 +17,7 @@ from gradcli.commands.flow.verdict import IN_TURN, cure, redrawn, trials, verdic
 from gradcli.errors import SizeError, UsageError
 from gradcli.evaluate import implementations, library
 from gradcli.evaluate.failures import is_out_of_memory
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.rerun import widened
 from gradcli.language.calls import Call
 from gradcli.language.expressions import expression
@@ -128,7 +128,7 @@ def _points(network: Network, done: Run, job: Job) -> Points:
             if not parts.isdisjoint(RANDOM_MODULES):
                 message = f"--check: {layer.title} draws other numbers each time"
                 raise UsageError(message, hint="write .eval() after the network")
-        with once_more(torch.float64):
+        with in_float64():
             layers = [x._replace(module=_wide(x.module)) for x in network.layers]
             x, above = widened(network.x), widened(upstream)
             return layers, run(network._replace(layers=layers, x=x, upstream=above), job)

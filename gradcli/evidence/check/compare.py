@@ -16,7 +16,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.rerun import Held
 from gradcli.evidence.check import differences
 from gradcli.evidence.check.differences import JUMP, Change, Estimate, Slopes
@@ -98,7 +98,7 @@ def _closed_form(
 ) -> Tensor | None:
     """The slopes of the pairs by the catalogue's closed form; None if the result has none."""
     try:
-        with once_more(torch.float64):
+        with in_float64():
             closed = result.closed_form(_wide(subject, prober), name)
     except GradcliError:  # shapes that the formula is not written for
         return None

@@ -17,7 +17,7 @@ from gradcli.algebra.shared_parts import with_parts_named
 from gradcli.algebra.walk import Value, Walk, input_value, walk
 from gradcli.algebra.writing.writer import Writer
 from gradcli.errors import GradcliError, MathError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.run import Run, class_indices, note_unreached
 from gradcli.evaluate.trace import program_of
@@ -93,7 +93,7 @@ class ClosedForms:
         elements of the input]. None without a formula, or for no numbers or too many.
         """
         try:
-            with once_more(torch.float64):
+            with in_float64():
                 return self._of(name)
         except (GradcliError, NoFormulaError):
             return None

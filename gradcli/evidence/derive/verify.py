@@ -11,7 +11,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.algebra.walk import Value
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import once_more
+from gradcli.evaluate.job import in_float64
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.rerun import widened
 from gradcli.evaluate.run import Run
@@ -148,7 +148,7 @@ class Points:
         """
         run = self._run
         live = core.require_grad(inputs, tuple(run.by))
-        with once_more(torch.float64):
+        with in_float64():
             value, steps, *_ = evaluate(run.program, live)
             if not bool(value.isfinite().all()):
                 return None
@@ -197,7 +197,7 @@ def holds(text: str, name: str, point: Point, known: Mapping[str, Tensor]) -> fl
     """
     names = {**point.names, **known}
     try:
-        with once_more(torch.float64):
+        with in_float64():
             program = expression.parse(Source(text), tuple(names))
             found = evaluate(program, names).value
     except GradcliError:

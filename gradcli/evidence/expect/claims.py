@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gradcli.errors import GradcliError, MathError, UsageError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.networks import no_parameter
 from gradcli.evaluate.rerun import Seen, widened
@@ -57,7 +57,7 @@ def claimed(
     classes = classes_of(origin.subject)
 
     def side(seen: Seen) -> Tensor:
-        with once_more(torch.float64):
+        with in_float64():
             return evaluate(program, scope(seen, classes), job.before).value.double()
 
     for code, note in program.notes:
@@ -81,7 +81,7 @@ def no_such(name: str, subject: Subject, place: Span) -> UsageError:
 
 def classes_of(subject: Subject) -> frozenset[str]:
     """The inputs of a subject that it takes as class indices."""
-    with once_more(torch.float64):
+    with in_float64():
         inputs = {name: widened(tensor) for name, tensor in subject.inputs.items()}
         return class_indices(program_of(subject), inputs)
 

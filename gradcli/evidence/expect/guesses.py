@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradcli.catalogue.slips import SLIPS, Feature, Slip
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import Job, once_more
+from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.rerun import Rerun, Seen, widened
 from gradcli.evidence.expect.variants import features, variants
 from gradcli.results import Inputs, Origin, Subject
@@ -102,7 +102,7 @@ def number(origin: Origin, rerun: Rerun, seen: Seen) -> Tensor | None:
 
     Raises GradcliError for what PyTorch refuses.
     """
-    with once_more(torch.float64):
+    with in_float64():
         whole = _whole(origin, rerun, seen)
     try:
         return None if whole is None else whole[origin.places].double()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradcli import result_paths
 from gradcli.errors import ExpressionError, GradcliError, UsageError
-from gradcli.evaluate.job import Job, dtype_name, once_more
+from gradcli.evaluate.job import Job, dtype_name, in_float64
 from gradcli.evaluate.machine import assigned
 from gradcli.evaluate.rerun import Seen
 from gradcli.evidence.expect import claims
@@ -117,7 +117,7 @@ class _Pass:
             return kept[1]
         values: dict[str, Any] = {}
         names = claims.scope(seen, self._classes)
-        with once_more(torch.float64):
+        with in_float64():
             for line in self.lines:
                 names |= assigned(line.program, names, self.job.before)
                 for name in line.gradients:

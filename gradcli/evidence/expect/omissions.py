@@ -17,7 +17,7 @@ from gradcli import core
 from gradcli.catalogue import derivative_rules
 from gradcli.catalogue.slips import OMISSIONS
 from gradcli.errors import GradcliError
-from gradcli.evaluate.job import Job, once_more, together
+from gradcli.evaluate.job import Job, in_float64, together
 from gradcli.evaluate.naming import Names
 from gradcli.evaluate.rerun import Rerun, widened
 from gradcli.evaluate.trace import ExecutedOp, Use
@@ -122,7 +122,7 @@ class Omission:
     @property
     def words(self) -> str:
         """What the slip is, and what to do."""
-        with once_more(torch.float64):
+        with in_float64():
             words = OMISSIONS[self.slip].format(**self._run.words(self.place))
         return f"{words} (the row `{self.row}` of --explain)"
 
@@ -135,7 +135,7 @@ class Omission:
         if run is None or self.place.operation >= len(run.operations):
             return None
         try:
-            with once_more(torch.float64):
+            with in_float64():
                 gradient = run.gradient(self.slip, self.place)
         except GradcliError:  # a complex step
             return None
