@@ -556,6 +556,21 @@ def test_the_digits_given_decide(given: str, found: str | None, said: str) -> No
     assert said in ran[2]
 
 
+@pytest.mark.parametrize(
+    ("expression", "given", "inputs"),
+    [
+        ("x - log(x)", "1", ["x=1"]),
+        ("x + log(sum(exp(y - x)))", "1", ["x=3", "y=1,2,3,-4"]),
+        ("0.3*x", "1", ["x=2"]),
+        ("exp(x) - x", "1", ["x=1"]),
+    ],
+)
+def test_no_slip_fits_by_the_slack_of_one_digit_alone(
+    expression: str, given: str, inputs: list[str]
+) -> None:
+    assert judged(expression, given, *inputs)[:2] == (False, None)
+
+
 def test_an_exact_slip_comes_before_one_to_the_digits_given() -> None:
     """A third is 3 times too small, and 2 times, rounded to a whole number, as well."""
     assert judged("x.mean()", "1,1,1", "x=1,2,3")[1] == "sum-for-mean"
