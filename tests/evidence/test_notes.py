@@ -149,6 +149,14 @@ def test_softmax_is_saturated_where_one_probability_is_everything() -> None:
     assert "always 1" in one("saturated", "grad", "softmax(x, 1).sum()", "x=1;2")
 
 
+def test_a_row_of_which_a_mask_leaves_one_element_is_not_saturated() -> None:
+    mask = "triu(full((3,3), -inf), 1)"
+    assert grad(f"(softmax(A + {mask}, -1)*B).sum()", "A=randn(3,3)", "B=randn(3,3)") == {}
+    assert grad(f"(nn.Softmin(dim=-1)(A - {mask})*B).sum()", "A=randn(3,3)", "B=randn(3,3)") == {}
+    words = ("grad", f"(softmax(A + {mask}, -1)*B).sum()", "A=0,0,0;0,50,0;0,0,0", "B=randn(3,3)")
+    assert "in 1 of 3 rows" in one("saturated", *words)
+
+
 def test_relu_does_not_saturate_it_dies() -> None:
     found = grad("relu(w*x).sum()", "w=-1,-2", "x=3")
     assert set(found) == {"dead-relu"}

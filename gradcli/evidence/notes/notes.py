@@ -165,7 +165,10 @@ def _flat_slopes(op: WatchedOp, x: Tensor, reach: float) -> Iterator[tuple[int, 
 
 
 def _saturated_rows(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Softmax is saturated in a row with one probability near 1: every p_i (1 - p_j) vanishes."""
+    """Softmax is saturated in a row with one probability near 1: every p_i (1 - p_j) vanishes.
+
+    A row of which a mask leaves one element is not: its probability is 1, whatever the number.
+    """
     if not _differentiated(op.operands[0]) or not op.value.numel():
         return
     p = op.value.detach()
@@ -178,6 +181,8 @@ def _saturated_rows(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note
         return
     slope = (p * (1 - p)).amax(dim)
     flat = (slope < FLAT) & (p.amax(dim) > 0.5)  # of very many, each probability may be that small
+    left = op.operands[0].detach() != (torch.inf if op.name == "softmin" else -torch.inf)
+    flat &= left.sum(dim) > 1
     if bool(flat.any()):
         largest = float(slope[flat].max())
         how = f"exactly 0 in {dtype_name(p)}" if largest == 0 else f"at most {largest:.2g}"
