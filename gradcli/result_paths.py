@@ -65,7 +65,7 @@ def find(result: object, path: str, option: str = "--get") -> Any:
 
     Raises UsageError about `option` with the nearest paths if there is nothing at `path`.
     """
-    value = tree(result)
+    value = root = tree(result)
     prefix: list[str] = []
     for key in keys(value, whole(value, path)):
         if isinstance(value, dict) and key in value:
@@ -75,7 +75,7 @@ def find(result: object, path: str, option: str = "--get") -> Any:
         elif _is_column(key, value):
             value = [item[key] for item in value]
         else:
-            raise _unknown(path, prefix, value, option)
+            raise _unknown(path, prefix, value, option, root)
         prefix.append(key)
     return stacked(value) if isinstance(value, list) else value
 
@@ -132,9 +132,13 @@ def _is_column(key: str, value: Any) -> bool:
     return bool(rows) and all(isinstance(row, dict) and key in row for row in rows)
 
 
-def _unknown(path: str, keys: list[str], value: Any, option: str) -> UsageError:
-    prefix = ".".join(keys)
-    if isinstance(value, dict):
+def _unknown(path: str, keys: list[str], value: Any, option: str, root: Any) -> UsageError:
+    prefix, rest = ".".join(keys), path.partition(".")[2]
+    ends = [end for end in (path, rest) if "." in end]  # of a name, --expect adds the first key
+    same = [name for name, _ in leaves(root) if name.partition(".")[2] in ends]
+    if same:
+        hint = f"did you mean {' or '.join(same)}?"
+    elif isinstance(value, dict):
         paths = [f"{prefix}.{key}" if prefix else key for key in value]
         below = (name for name, _ in leaves(value, prefix))
         known = [*(() if keys else short(value)), *below, *paths]

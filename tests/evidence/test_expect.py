@@ -214,6 +214,21 @@ def test_what_cannot_be_expected(words: tuple[str, ...], said: str) -> None:
     assert said in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (("hessian", "(w*x)**2", "w=1", "x=2", "--expect", "w.w = 2*x**2"), "hessian.w.w"),
+        (("hessian", "(w*x)**2", "w=1", "x=2", "--expect", "gradients.w.x=8"), "hessian.w.x"),
+        (("hessian", "(w*x)**2", "w=1", "x=2", "--get", "w.x"), "hessian.w.x"),
+        (("grad", "h = x**2; 2*h", "x=1", "--get", "h.gradient"), "intermediates.h.gradient"),
+    ],
+)
+def test_a_path_without_its_first_key_is_the_nearest(words: tuple[str, ...], near: str) -> None:
+    ran = run(*words)
+    assert (ran.status, ran.stdout) == (2, "")
+    assert f"did you mean {near}?" in ran.stderr
+
+
 def test_a_bad_literal_has_its_caret_and_is_told_before_pytorch_loads() -> None:
     ran = run("grad", "x", "x=1", "--expect", "x=1,,2")
     assert ran.status == 2
