@@ -1,7 +1,6 @@
 """The origin of NaN and inf: the operation of a subject that made the first non-finite number."""
 
 import math
-from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -13,7 +12,7 @@ from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, default_dtype, dtype_name
 from gradcli.evaluate.trace import ExecutedOp, Trace, program_of, replay, tensors
 from gradcli.language.expressions.program import Step
-from gradcli.results import Inputs, Subject
+from gradcli.results import Inputs, Subject, step_key
 
 FEW = 64
 """Up to this many elements a list of Python numbers is faster to search than a tensor."""
@@ -68,7 +67,7 @@ def origin(subject: Subject, job: Job) -> str:
     if finite(value):
         if subject.kind == "jvp":
             return _forward(subject, job)
-        return _backward(subject, live, operations, value) or _second(subject, live, job)
+        return _backward(subject, live, trace) or _second(subject, live, job)
     names = {id(tensor): name for name, tensor in live.items()}
     made: dict[int, int] = {}
     for number, op in enumerate(operations):
@@ -149,13 +148,14 @@ def _in_float64(subject: Subject, op: ExecutedOp, number: int, value: Tensor, jo
     return ""
 
 
-def _backward(
-    subject: Subject, live: dict[str, Tensor], operations: Sequence[ExecutedOp], value: Tensor
-) -> str:
+def _backward(subject: Subject, live: dict[str, Tensor], trace: Trace) -> str:
     """The operation that, in the backward pass, turned a finite gradient into a non-finite one."""
+    operations, value = trace.operations, trace.value
     if not value.requires_grad:
         return ""
-    tensors_by_key = {name: live[name] for name in subject.by}
+    inputs = {name: live[name] for name in subject.by}
+    steps = {step_key(name): step for name, step in trace.steps.items() if step.requires_grad}
+    tensors_by_key = inputs | steps
     for number, op in enumerate(operations):
         for place, operand in enumerate(op.operands):
             if isinstance(operand, Tensor) and operand.requires_grad:
@@ -166,8 +166,10 @@ def _backward(
     upstream = subject.upstream if subject.upstream is not None else torch.ones_like(value)
     gradients = core.gradients(value, tensors_by_key, upstream=upstream)
     broken = {key for key, g in gradients.items() if g is not None and not finite(g)}
-    # A non-finite gradient may be dropped again, by where, so only paths that end in an input count.
-    reaching = {id(live[name]) for name in subject.by if name in broken}
+    # A non-finite gradient may be dropped again, by where, so only paths that end in an input count;
+    # if it reaches none, those that end in a step, whose gradient is shown too.
+    ended = broken & inputs.keys() or broken & steps.keys()
+    reaching = {id(tensors_by_key[key]) for key in ended}
     turns: list[tuple[int, int]] = []
     for number, op in enumerate(operations):
         bad = {place for place in range(len(op.sources)) if f"{number} {place}" in broken}

@@ -371,6 +371,11 @@ def test_the_cause_of_the_first_broken_row_is_named() -> None:
             ["x=-1,4", "z=0"],
             "in gradients.z: in the backward pass, sqrt at 0",
         ),
+        (
+            "x = torch.where(m, x, 0); x.sqrt().sum()",
+            ["x=4,0", "m=True,False"],
+            "in intermediates.x.gradient: in the backward pass, sqrt at 0 turns the gradient 1 into inf",
+        ),
         ("stack([x, log(y)]).sum()", ["x=1", "y=0"], "log(0) = -inf"),
         ("linalg.inv(A).sum() * (1/(s - 1))", ["A=eye(2)", "s=1"], "1 / 0 = inf"),
     ],
