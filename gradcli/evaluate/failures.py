@@ -51,7 +51,7 @@ _HINTS: tuple[tuple[str, str | Callable[[str], str]], ...] = (
      r"|\bind(?:ex|ices)\b.*\bLong\b",
      "write whole numbers as i=tensor([0, 1]), or x.long()"),
     (r"more than 1 (?:value per channel|spatial)", "give more rows, or write .eval() after the module"),
-    (r"same (?:dtype|scalar type)|expected scalar type|ound dtype|xpected dtype", _one_dtype),
+    (r"same (?:dtype|scalar type)|expected scalar type|[Ff]ound dtype|[Ee]xpected dtype", _one_dtype),
     (r"\b(?:Half|BFloat16|b?float16)\b|[Ll]ow precision|either float or double", core.OTHER_DTYPE),
     (r"from the 'Sparse\w*' backend", "write .to_dense() after the sparse tensor"),
     (r"Boolean value of Tensor", "for tensors write where(condition, this, that)"),

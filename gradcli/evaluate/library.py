@@ -34,6 +34,7 @@ _SPACES: Mapping[str, object] = {
 DTYPES: Mapping[str, torch.dtype] = {n: getattr(torch, n) for n in operators.sections()["dtypes"]}
 
 _WIDENED: dict[torch.dtype, torch.dtype] = {}
+"""What casts give instead of these dtypes while `widened_casts` lasts."""
 
 
 @contextmanager
