@@ -84,6 +84,12 @@ SHAPED: dict[str, dict[str, tuple[int, ...]]] = {
         "X": (5, 2), "W": (2, 3), "b": (3,), "V": (3, 4), "c": (4,), "y": (5, 4)
     },
     "mse((X + b)**2 @ V, y)": {"X": (5, 3), "b": (3,), "V": (3, 1), "y": (5, 1)},
+    "mu = X.mean(0, keepdim=True); v = X.var(0, keepdim=True); Z = (X - mu)/sqrt(v); mse(sigmoid(Z @ w + b), y)": {
+        "X": (5, 2), "w": (2,), "b": (), "y": (5,)
+    },
+    "m = X.amax(0, keepdim=True); r = 2*w[None]; h = exp(X - m)*r; tanh(h @ V)": {
+        "X": (5, 3), "w": (3,), "V": (3, 4)
+    },
 }  # fmt: skip
 
 

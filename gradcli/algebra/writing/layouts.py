@@ -10,6 +10,9 @@ from gradcli.algebra.nodes import Node, Number
 Axes = tuple[int | None, ...]
 Layout = tuple[int | None, ...]
 
+KEPT = ", keepdim=True"
+"""The argument of a reduction that keeps the reduced sides."""
+
 COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM = range(1, 7)
 """How tightly a text binds."""
 
@@ -47,8 +50,15 @@ def as_floats(node: Node, text: Text) -> Text:
 
 
 def shortest(texts: Sequence[Text]) -> Text:
-    """The shortest text."""
-    return min(texts, key=lambda text: len(text.text))
+    """The shortest text. The sides that are asked for are kept rather than made again: `KEPT` does
+    not count.
+    """
+    return min(texts, key=length)
+
+
+def length(text: Text) -> int:
+    """The characters of a text by which it is chosen."""
+    return len(text.text.replace(KEPT, ""))
 
 
 def broadcast(layouts: Sequence[Layout]) -> Layout:

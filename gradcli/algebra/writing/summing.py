@@ -9,7 +9,7 @@ from gradcli.algebra.nodes import ONE, Dim, Node, NoRuleError, num, ratio
 from gradcli.algebra.products import powers, product, without
 from gradcli.algebra.signs import is_even
 from gradcli.algebra.writing import chains
-from gradcli.algebra.writing.layouts import ATOM, Axes, Text, as_floats
+from gradcli.algebra.writing.layouts import ATOM, KEPT, Axes, Text, as_floats, length
 from gradcli.language.assignment import in_expression
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _wholes(
 def _length(text: Text) -> int:
     """The length of a sum's text; a matrix comes before a vector in brackets: X.T @ (p - y)."""
     late = text.chain and text.text.startswith("(") and not text.text.endswith(")")
-    return len(text.text) + 4 * late
+    return length(text) + 4 * late
 
 
 _AXES = 6
@@ -71,13 +71,20 @@ def reduced(
         if text.layout == order:
             text = as_floats(body, text) if reduction == "mean" else text
             dims = sorted(order.index(index) for index in over)
-            listed = dims[0] if len(dims) == 1 else f"({', '.join(map(str, dims))})"
+            listed = str(dims[0]) if len(dims) == 1 else f"({', '.join(map(str, dims))})"
+            kept = keeps(over, order, axes)
+            listed += KEPT * kept
             found = f"{reduction}({text.text}, {listed})"
-            if not own:
+            if not own and not kept:
                 found = f"{reduction}({text.text})"
             elif text.binds == ATOM and len(text.text) < 16:
                 found = f"{text.text}.{reduction}({listed})"
-            yield w.laid(Text(found), own, axes)
+            yield w.laid(Text(found), axes if kept else own, axes)
+
+
+def keeps(over: Collection[int], order: Axes, axes: Axes) -> bool:
+    """Whether the reduction of these indices gives the axes, if it keeps the sides as 1."""
+    return tuple(None if index in over else index for index in order) == axes
 
 
 def _orders(body: Node, own: Axes, over: Axes) -> list[Axes]:
@@ -143,7 +150,10 @@ def norm(w: "Writer", base: Node, axes: Axes) -> Text | None:
         text = w.write(inner, order)
         if text.layout == order and (not own or len(over) == 1):
             dim = f", dim={order.index(next(iter(over)))}" if own else ""
-            return w.laid(Text(f"norm({text.text}{dim})"), own, axes)
+            found = f"norm({text.text}{dim})"
+            if own and keeps(over, order, axes):
+                return Text(f"{found[:-1]}{KEPT})", layout=axes)
+            return w.laid(Text(found), own, axes)
     return None
 
 

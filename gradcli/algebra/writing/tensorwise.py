@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.algebra.indices import arguments_of
 from gradcli.algebra.nodes import Bounds, Dim, Node, NoRuleError, count_of
-from gradcli.algebra.writing.layouts import Axes, Text
+from gradcli.algebra.writing.layouts import KEPT, Axes, Text
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -32,8 +32,11 @@ def call(w: "Writer", node: Node, axes: Axes) -> Text:
         return w.laid(Text(text), (*own, *outs), axes)
     places = tuple(index for index, _ in bounds)
     fixed = any(isinstance(out, tuple) for out in outs)
-    order: Axes
-    if len(places) > 1 or not outs or fixed or name == "reshape":
+    order: Axes = tuple(places[0] if index is None else index for index in axes)
+    kept = not outs and len(places) == axes.count(None) == 1 and body.free.issuperset(order)
+    if kept:
+        pass
+    elif len(places) > 1 or not outs or fixed or name == "reshape":
         order = (*(index for index in axes if index in body.free), *places)
     else:
         moved = [index for index in axes if index in outs or index in body.free]
@@ -51,7 +54,7 @@ def call(w: "Writer", node: Node, axes: Axes) -> Text:
         written = _pad(w, whole.text, settings, result, at, sides[0])
     elif name in ("max", "min", "prod"):
         along = f"a{name}" if name != "prod" else name
-        written = f"{along}({whole.text}, {at})" if len(order) > 1 else f"{name}({whole.text})"
+        written = f"{along}({whole.text}, {at})" if kept or order[1:] else f"{name}({whole.text})"
     elif name in ("tril", "triu"):
         written = f"{name}({', '.join([whole.text, *(str(s) for s in settings if s)])})"
     else:
@@ -60,6 +63,8 @@ def call(w: "Writer", node: Node, axes: Axes) -> Text:
     if fixed:
         subscript = [":" if isinstance(out, int) else str(out[0]) for out in outs]
         written += f"[{', '.join(['...', *subscript] if body.free else subscript)}]"
+    if kept:
+        return Text(f"{written[:-1]}{KEPT})", layout=axes)
     return w.laid(Text(written), tuple(i for i in result if isinstance(i, int)), axes)
 
 

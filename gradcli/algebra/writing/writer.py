@@ -38,6 +38,11 @@ class Writer:
         text = self.write(node, axes)
         if text.binds == COMPARE:
             text = Text(f"1.0*({text.text})", PRODUCT, text.layout)
+        # A formula may read a step as mu[0], so its first sides are written even where they are 1.
+        missing = axes[: len(axes) - len(text.layout)]
+        if {*missing} == {None} and (text.layout or not like):
+            nones = ", ".join(map(str, missing))
+            text = Text(f"{text.atom}[{nones}]", layout=axes)
         if text.layout == axes or not like:
             return text.text
         if not text.layout and text.binds >= PRODUCT and not text.chain:
@@ -46,7 +51,10 @@ class Writer:
 
     def write(self, node: Node, axes: Axes) -> Text:
         """A node for these axes, of which it may lack some. Raises NoRuleError."""
-        axes = axes[next((i for i, a in enumerate(axes) if a in node.free), len(axes)) :]
+        needed = (i for i, a in enumerate(axes) if a is None or a in node.free)
+        first = next(needed, len(axes))
+        if first and not _begins_with_one(node):
+            axes = axes[first:]
         key = (node, axes)
         if key not in self._done:
             self._done[key] = self._write(node, axes)
@@ -155,3 +163,12 @@ class Writer:
             index, (place,) = (right, left) if isinstance(left, tuple) else (left, right)
             return self.laid(Text(f"{text.text}[{place}]"), (index,), axes)
         return self.laid(text, tuple(index for index in axes if index in (left, right)), axes)
+
+
+def _begins_with_one(node: Node) -> bool:
+    """Whether the text of a node has a tensor whose first side is 1, so that it is as it is only
+    beside a tensor of as many sides.
+    """
+    if node.kind == "sym":
+        return bool(node.data[1][:1] == ((),))
+    return node.kind in ("add", "mul", "fn") and any(map(_begins_with_one, node.children))
