@@ -265,6 +265,17 @@ def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
         torch.testing.assert_close(scope[name], slopes[name[1:]], rtol=1e-9, atol=1e-12)
 
 
+def test_a_gradient_that_has_only_a_line_of_the_backward_pass_is_named() -> None:
+    steps = [f"h{i} = tanh(W @ h{i - 1} + U*sin(W @ h{i - 1}))" for i in range(1, 6)]
+    words = ("; ".join([*steps, "h5.sum()"]), "W=randn(3,3)", "U=1,2,3", "h0=1,2,3")
+    shown = run("derive", *words, "--steps")
+    assert (shown.status, shown.stdout.count("\ndU  = ")) == (1, 1)
+    assert "\ndL/dU  : no formula in the inputs alone (took too long)\n" in shown.stdout
+    assert shown.stdout.endswith("\neach line was verified against autograd\n")
+    latex = run("derive", *words, "--steps", "--latex").stdout
+    assert "% U: no formula in the inputs alone (took too long)\n" in latex
+
+
 def test_a_rebound_name_is_that_of_its_last_value_and_a_note_says_so() -> None:
     words = ("h = x*w; h = relu(h); h += b; h.sum()", "x=1,2", "w=3", "b=1")
     found = derive(*words, "--steps")

@@ -39,7 +39,8 @@ def page(result: DeriveResult, style: Style, window: Window) -> str:
     width = max(map(len, steps), default=0)
     for name, text in steps.items():
         page.write(f"{page.styled(name.ljust(width), 'cyan')} = {text}\n")
-    shown = [name for name in result.formulas if f"d{name}" not in steps]
+    formulas = result.formulas.items()
+    shown = [name for name, text in formulas if text is None or f"d{name}" not in steps]
     if steps and shown:
         page.line()
     labels = {name: f"d{result.loss}/d{name}" for name in shown}
@@ -68,13 +69,19 @@ def _backward(result: DeriveResult) -> dict[str, str]:
     return steps | {f"d{name}": text for name, text in (result.short or {}).items()}
 
 
+def _missing(result: DeriveResult, name: str) -> str:
+    """Why there is no formula; a line of the backward pass may have the gradient nevertheless."""
+    alone = " in the inputs alone" if f"d{name}" in _backward(result) else ""
+    return f"no formula{alone} ({result.reasons[name]})"
+
+
 def _formula(
     page: Page, result: DeriveResult, name: str, label: str, known: set[str], style: Style
 ) -> None:
     """One formula with what it binds below it, except for the statements that are `known`."""
     text, head, hang = result.formulas[name], page.styled(label, "cyan"), " " * len(label)
     if text is None:
-        page.write(f"{head} : {page.styled(f'no formula ({result.reasons[name]})', 'yellow')}\n")
+        page.write(f"{head} : {page.styled(_missing(result, name), 'yellow')}\n")
         return
     *bound, last = _statements(text)
     width = None if style.width is None else style.width - len(label) - 3
@@ -103,6 +110,8 @@ def _remarks(result: DeriveResult) -> Iterator[str]:
         yield f"{', '.join(names)}: {'one number' if len(names) == 1 else 'one number each'}, by default"
     found = result.verified.values()
     if not found:
+        if _backward(result):
+            yield "each line was verified against autograd"
         return
     points, sizes = (min(int(each[key]) for each in found) for key in ("points", "sizes"))
     error = max(each["max_rel_error"] for each in found)
@@ -176,7 +185,7 @@ def _formulas(result: DeriveResult) -> Iterator[Formula | Prose]:
     """The formula of each input, or why there is none; then the backward pass."""
     for name, equation in result.latex.items():
         if equation is None:
-            yield Prose(f"{name}: no formula ({result.reasons[name]})")
+            yield Prose(f"{name}: {_missing(result, name)}")
         else:
             yield Formula(f"d{result.loss}/d{name} = {result.formulas[name]}", equation)
     if steps := _backward(result):
