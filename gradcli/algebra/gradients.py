@@ -46,9 +46,10 @@ def differentiated(
     for name, (own, value) in reversed(walk.steps.items()):
         adjoint = total(name) if name in adjoints else ZERO
         if adjoint is not ZERO:
-            found.append((name, adjoint))
-            if apart and adjoint.kind != "num":
-                adjoint = sym(f"d{name}", own.node.data[1])
+            if f"d{name}" not in values:  # otherwise that name is taken
+                found.append((name, adjoint))
+                if apart and adjoint.kind != "num":
+                    adjoint = sym(f"d{name}", own.node.data[1])
             spread(value.node, adjoint, own.varying, own.node)
     return Gradients({name: total(name) if name in adjoints else None for name in inputs}, found)
 

@@ -276,6 +276,15 @@ def test_a_gradient_that_has_only_a_line_of_the_backward_pass_is_named() -> None
     assert "% U: no formula in the inputs alone (took too long)\n" in latex
 
 
+def test_an_input_may_be_called_like_the_gradient_of_a_step() -> None:
+    expression = "out = P @ V; dh = out**2; h = dh*3; (h*dout).sum()"
+    words = (expression, "P=randn(3,3)", "V=randn(3,2)", "dout=randn(3,2)")
+    found = derive(*words, "--steps")
+    check(expression, found, drawn(P=(3, 3), V=(3, 2), dout=(3, 2)))
+    assert found["steps"] == [{"name": "ddh", "text": "3*dout"}]
+    assert "\ndV    = 2*P.T @ (ddh*out)\n" in run("derive", *words, "--steps").stdout
+
+
 def test_a_rebound_name_is_that_of_its_last_value_and_a_note_says_so() -> None:
     words = ("h = x*w; h = relu(h); h += b; h.sum()", "x=1,2", "w=3", "b=1")
     found = derive(*words, "--steps")

@@ -156,7 +156,8 @@ class Points:
                 kind = torch.promote_types(value.dtype, torch.float64)  # a count has no derivative
                 upstream = torch.randn(value.shape, dtype=kind, generator=self._chance)
             named = {n: step for n, step in steps.items() if step.requires_grad and n not in live}
-            by = {name: live[name] for name in run.by} | {f"d{n}": t for n, t in named.items()}
+            # An input may be called dNAME: it goes before the gradient of the step NAME.
+            by = {f"d{n}": t for n, t in named.items()} | {name: live[name] for name in run.by}
             if not value.requires_grad:
                 found: dict[str, Tensor | None] = dict.fromkeys(by)
             elif self._upstream:
