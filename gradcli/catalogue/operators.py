@@ -75,7 +75,9 @@ RANDOM_MODULES = frozenset(_DRAWING_MODULES.split())
 """Modules of torch.nn that may draw random numbers."""
 
 PYTHON = {name: Operator(f"python.{name}") for name in ("len", "float", "int")}
-"""Python's own functions that are allowed."""
+PYTHON["range"] = Operator("torch.arange")
+"""Python's own functions that are allowed. The bare `range` is one of them, not torch.range, whose end
+is included: arange gives the same whole numbers, as an index or a tensor."""
 
 TWINS = frozenset({"abs", "max", "min", "pow", "round", "sum"})
 """Functions of PyTorch with the name of one of Python's, which computes plain numbers and lists."""
@@ -123,11 +125,11 @@ def in_space(space: str, name: str) -> Operator | None:
 
 
 def find_function(name: str) -> Operator | None:
-    """The function of a bare name: the catalogue's, PyTorch's by its namespaces, or Python's."""
+    """The function of a bare name: the catalogue's, Python's, or PyTorch's by its namespaces."""
     if entry := CATALOGUE.get(name):
         return Operator(entry.path) if entry.code else in_space(*entry.torch.split("."))
     functions = (in_space(space, name) for space in FUNCTION_SPACES)
-    return next(filter(None, functions), PYTHON.get(name))
+    return PYTHON.get(name) or next(filter(None, functions), None)
 
 
 def function_names() -> set[str]:

@@ -193,6 +193,10 @@ FORMS: dict[str, Plain] = {
     "x[-1]": lambda x, **_: x[-1],
     "-x if 1 < 3 < 2 or 3 < 2 < 9 else x": lambda x, **_: x,
     "x if x.ndim == 1 else -x": lambda x, **_: x,
+    "-X[range(len(t)), t.long()].sum() + w*len(range(1, 4))": lambda X, t, w, **_: (
+        3 * w - X[list(range(len(t))), t.long()].sum()
+    ),
+    "x*range(1, 4)": lambda x, **_: x * torch.tensor([1, 2, 3]),
     "-x if len(x) > 3 and True or not 1 < 2 < 3 else x": lambda x, **_: x,
     "x*x.shape[0] + A.size(1)": lambda x, **_: x * 3 + 3,
     "x*ones((1,)*3).sum() + x*ones(3*[1][0])": lambda x, **_: x + x,

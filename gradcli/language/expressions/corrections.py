@@ -45,7 +45,7 @@ SYNONYMS = {
     "magnitude": "norm(x)", "length": "norm(x), or len(x)",
     "nll_softmax": "cross_entropy(logits, target)", "softmax_cross_entropy": "cross_entropy(logits, target)",
     "integrate": "trapezoid(y, x)", "derivative": "gradcli grad for a derivative",
-    "range": "arange(n)", "list": "[a, b]", "tuple": "(a, b)", "sorted": "sort(x).values",
+    "list": "[a, b]", "tuple": "(a, b)", "sorted": "sort(x).values",
     "true": "True", "false": "False", "none": "None", "null": "None", "j": "1j", "i": "1j",
     "np.random": "torch.rand(2, 3), torch.randn(2, 3) or torch.randint(0, 9, (2,))",
     "np.linalg.lstsq": "torch.linalg.lstsq(A, b).solution",
