@@ -694,6 +694,37 @@ CORRECTED: dict[str, Plain] = {
     "x**2, x=3": lambda x, **_: x**2,
     "2x at x=3": lambda x, **_: 2 * x,
     "softmax(x, dim=0": lambda x, **_: torch.softmax(x, 0),
+    "\u221a2*x": lambda x, **_: math.sqrt(2) * x,
+    "1/\u221ap * A@x": lambda A, p, x, **_: (1 / p.sqrt() * A) @ x,
+    "x\u221ap": lambda x, p, **_: x * p.sqrt(),
+    "\u221a\u03a3x\u00b2": lambda x, **_: (x**2).sum().sqrt(),
+    "\u03a3(x-y)\u00b2": lambda x, y, **_: ((x - y) ** 2).sum(),
+    "\u00bd\u03a3 (x-y)\u00b2 + w\u03a3x\u00b2": lambda x, y, w, **_: (
+        ((x - y) ** 2).sum() / 2 + w * (x**2).sum()
+    ),
+    "1/w \u03a3(x-y)**2": lambda x, y, w, **_: ((x - y) ** 2).sum() / w,
+    "-\u03a3 y log(p)": lambda y, p, **_: -(y * p.log()).sum(),
+    "-sum y log p": lambda y, p, **_: -(y * p.log()).sum(),
+    "-sum(y ln p)": lambda y, p, **_: -(y * p.log()).sum(),
+    "-y log p - (1-y) log(1-p)": lambda y, p, **_: -y * p.log() - (1 - y) * (1 - p).log(),
+    "-y*ln(p) - ln(1-p)": lambda y, p, **_: -y * p.log() - (1 - p).log(),
+    "ln x\u00b2 + log y^2": lambda x, y, **_: (x**2).log() + (y**2).log(),
+    "log det(A.T@A)": lambda A, **_: (A.T @ A).det().log(),
+    "A^-1 @ x": lambda A, x, **_: A.inverse() @ x,
+    "A^{-1} @ x": lambda A, x, **_: A.inverse() @ x,
+    "(X.T@X)\u207b\u00b9 @ X.T @ t": lambda X, t, **_: (X.T @ X).inverse() @ X.T @ t,
+    "(X^T X)^-1 X^T t": lambda X, t, **_: (X.T @ X).inverse() @ X.T @ t,
+    "x\u1d40A\u207b\u00b9x": lambda A, x, **_: x @ A.inverse() @ x,
+    "x^T A^-1 x": lambda A, x, **_: x @ A.inverse() @ x,
+    "x\u207b\u00b9": lambda x, **_: 1 / x,
+    "exp^(-x)": lambda x, **_: torch.exp(-x),
+    "e^{-x}": lambda x, **_: torch.exp(-x),
+    "\\frac{1}{2}(w*x-y)^2": lambda x, y, w, **_: (w * x - y) ** 2 / 2,
+    "tr(A A)": lambda A, **_: (A @ A).trace(),
+    "2*tr(A @ A)": lambda A, **_: 2 * (A @ A).trace(),
+    "\u03c3(x)(1-\u03c3(x))": lambda x, **_: x.sigmoid() * (1 - x.sigmoid()),
+    "\u2016x-y\u2016\u2082\u00b2": lambda x, y, **_: ((x - y) ** 2).sum(),
+    "||x||\u2081": lambda x, **_: x.abs().sum(),
     "(x > 0 && x < 1)*x": lambda x, **_: ((x > 0) & (x < 1)) * x,
 }
 """Slips, and what the correction that the error offers must compute."""
@@ -704,6 +735,28 @@ def test_a_correction_can_be_copied_and_computes_what_was_meant(text: str) -> No
     verb, _, corrected = error_of(text).hint.partition(" ")
     assert verb == "write"
     torch.testing.assert_close(computed(corrected).value, CORRECTED[text](**inputs()))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\u221a2x", "sqrt(2)*x, or sqrt(2*x)"),
+        ("\u221ax\u00b2", "sqrt(2)*x, or sqrt(2*x)"),
+        ("\u03a3 x - y", "sum(x + y), or sum(x) + y"),
+        ("\u03a3_i x", "sum(x + y), or sum(x) + y"),
+        ("A^-1 x", "the inverse of a matrix is written inv(A)"),
+        ("A x + b", "a product is written with *, of matrices with @"),
+        ("ln|A|", "an absolute value is written abs(...), a determinant det(...)"),
+        ("log x/2", "a function takes its argument in brackets"),
+        ("log 1-p", "a function takes its argument in brackets"),
+        ("\\frac{1}{2}(wx-y)^2", "LaTeX is not supported"),
+        ("2wx", "a product is written with *"),
+    ],
+)
+def test_what_may_mean_several_things_is_named_but_not_corrected(text: str, message: str) -> None:
+    error = error_of(text)
+    assert message in error.message
+    assert error.hint.startswith("use Python's syntax")
 
 
 def test_a_name_that_the_installed_pytorch_lacks_is_an_error_that_names_its_version(

@@ -1,7 +1,8 @@
 """The corrections that a syntax error suggests for what people type instead of Python.
 
-A correction is suggested only if the rewritten text parses. So a pattern may match generously, and
-every suggestion can be copied.
+A correction is suggested only if the rewritten text is an expression over the names at hand. So a
+pattern may match generously, and every suggestion can be copied. Where what was meant is not certain,
+a rule puts UNCLEAR into the text, and its message says how either is written.
 """
 
 import ast
@@ -21,9 +22,10 @@ FOREIGN = {
     **dict.fromkeys("\u00a0\u2007\u2009\u200a\u202f\u3000", " "),
     **dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff", ""),
     **{char: f"**{power}" for power, char in enumerate("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")},
+    **{char: f"_{index}" for index, char in enumerate("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089")},
     "\u207b\u00b9": "**-1", "\u00bd": "(1/2)", "\u00bc": "(1/4)", "\u00be": "(3/4)", "\u1d40": ".T", "\u22a4": ".T",
-    "\u2032": "'", "\u2016": "||", "\u221a": "sqrt ", "\u2211": "sum ", "\u03a3": "sum ", "\u220f": "prod ", "\u221e": "inf",
-    "\u03c0": "pi", "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2248": "==", "\u2202": "d", "\u2207": "grad ",
+    "\u2032": "'", "\u2016": "||", "\u221e": "inf",
+    "\u03c0": "pi", "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u2248": "==", "\u2202": "d",
     "\uff08": "(", "\uff09": ")", "\uff0c": ",",
 }  # fmt: skip
 """Characters of a formula on a page, and their spelling in Python."""
@@ -54,27 +56,53 @@ SYNONYMS = {
 }  # fmt: skip
 """Names from other books and programs, and what PyTorch has instead."""
 
+RENAMED = {
+    name: written.partition("(")[0]
+    for name, written in SYNONYMS.items()
+    if re.fullmatch(r"\w+\([xA]\)", written)
+}
+"""Functions that PyTorch has under another name: `ln` is log."""
+
+UNCLEAR = "\ufffd"
+"""What a rule leaves in the place of what may mean several things; no text with it is suggested."""
+
 _FOREIGN = "|".join(map(re.escape, sorted(FOREIGN, key=len, reverse=True)))
 _NUMBER = r"(?<![\w.])(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)"
 _CONDITION = r"\s*([^()&|\s](?:[^()&|]*[^()&|\s])?)\s*"
 _WORD = r"(?!(?:if|else|and|or|in|is|for|not)\b)[A-Za-z]"
 _BEFORE = r"(?:\b(?=\d|" + _WORD + r")(\w+)\s*)?"
-_FUNCTION_POWER = (
-    r"\b([A-Za-z]\w+)\s*((?:\^|\*\*)\s*-?\d+|\u207b\u00b9|[\u00b2\u00b3\u2074-\u2079])\s*"
-    r"(\((?:[^()]|\([^()]*\))*\)|" + _WORD + r"\w*)"
-)
+_BRACKETS = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
+_POWER_OF = r"(?:\s*(?:\^|\*\*)\s*-?\d+|\u207b\u00b9|[\u00b2\u00b3\u2074-\u2079])"
+_FUNCTION_POWER = r"\b([A-Za-z]\w+)(" + _POWER_OF + rf")\s*({_BRACKETS}|{_WORD}\w*)"
 _BARS = _BEFORE + r"\|\s*([^|]+?)\s*\|"
 _TRANSPOSED = (
     r"((?<!\w)(?!e\b)[A-Za-z]\w*|[)\]])\s*(?:\^\s*(?:T\b|\{T\})|[\u1d40\u22a4])(\s*(?="
     + _WORD
     + r"|[\d(]))?"
 )
-_OPERAND = r"(?:\d[\w.]*|[A-Za-z_][\w.]*(?:\([^()]*\))?)"
+_INVERSE = (
+    rf"((?a:(?<!\w)[A-Z]\w*)|(?a:(?<!\w)){_BRACKETS})\s*(?:\u207b\u00b9|\^\s*(?:-1\b|\{{-1\}}|\(-1\)))"
+    rf"(\s*(?={_WORD}|\())?"
+)
+_MATRICES = re.compile(r"@|\.T\b|\^\s*\{?T\b|[\u1d40\u22a4]|\b(?:trace|(?:log)?det|inv)\b")
+"""What shows that the capital letters of a text are matrices."""
+_RENAMED = rf"(?<![\w.])(?:{'|'.join(RENAMED)})(?=\s*[(|]|\s+[A-Za-z\d])"
+_SUM = r"(?:[\u03a3\u2211]|\bsum(?=\s+[\w|]))\s*"
+_TERM = rf"(?!_)(?:[^()\[\]{{}}+\-,;=<>\u03a3\u2211]|{_BRACKETS})+"
+_ROOT = rf"\u221a\s*((?>{_BRACKETS}|\d+(?:\.\d+)?|(?a:[A-Za-z_][\w.]*)(?:{_BRACKETS})?))(?!{_POWER_OF}|\w)"
+_OPERAND = rf"(?:\d[\w.]*|[A-Za-z_][\w.]*(?:{_BRACKETS})?)"
 
 
-def _apply_function(match: re.Match[str]) -> str:
-    """`sin x` as a call, if the first word is a function."""
-    return f"{match[1]}({match[2]})" if match[1] in function_names() else match[0]
+def _call_functions(match: re.Match[str]) -> str:
+    """`sin 2*x` and `log det A` as calls, the innermost first; unclear where it could end later."""
+    text, before = match[0], ""
+    names = "|".join(name for name in function_names() if len(name) > 1)
+    power = rf"(?: ?(?:\*\*|\^) ?-?{_OPERAND})*"
+    argument = rf"(?>(?!\d[\d.]* ?[-+])-?(?:\d[\d.]* ?\* ?(?=[A-Za-z]))?(?!(?:{names})\b(?!\()){_OPERAND}{power})"
+    after = rf"(?! ?[*/@\[]| +(?!(?:{names}|if|else|and|or)\b)[\w(])"
+    while text != before:
+        before, text = text, re.sub(rf"\b({names}) +({argument}){after}", r"\1(\2)", text)
+    return re.sub(rf"\b(?:{names}) +(?={_WORD}|\d)", UNCLEAR, text)
 
 
 def _without_definition(match: re.Match[str]) -> str:
@@ -100,7 +128,9 @@ def _after(word: str | None, call: str) -> str:
 
 
 def _absolute(match: re.Match[str]) -> str:
-    return _after(match[1], f"abs({match[2]})")
+    """`|x|` as a call; of a matrix it is the determinant."""
+    matrix = re.fullmatch(r"[A-Z]\w*", match[2])
+    return UNCLEAR if matrix else _after(match[1], f"abs({match[2]})")
 
 
 def _norm(match: re.Match[str]) -> str:
@@ -121,9 +151,37 @@ def _transpose(match: re.Match[str]) -> str:
     return match[1] + (".T" if match[2] is None else ".T @ ")
 
 
+def _inverse(match: re.Match[str]) -> str:
+    """`A^-1` among matrices as inv(A), and as a factor of what follows without an operator."""
+    if not _MATRICES.search(match.string):
+        return match[0] if match[2] is None else UNCLEAR
+    inside = match[1] if match[1].startswith("(") else f"({match[1]})"
+    return f"inv{inside}" + ("" if match[2] is None else " @ ")
+
+
+def _root(match: re.Match[str]) -> str:
+    """A root of one number, name, call or pair of brackets."""
+    return f"sqrt{match[1]}" if match[1].startswith("(") else f"sqrt({match[1]})"
+
+
+def _sum(match: re.Match[str]) -> str:
+    """The sum of a term: of one in brackets without a second pair."""
+    term = match[1].strip()
+    return f"sum{term}" if re.fullmatch(_BRACKETS, term) else f"sum({term})"
+
+
 def _juxtaposed(match: re.Match[str]) -> str:
-    """Two names side by side: a product, of matrices if one is transposed."""
-    return " @ " if ".T" in match.string else "*"
+    """Two names side by side: a product, of matrices if there are any."""
+    if _MATRICES.search(match.string):
+        return " @ "
+    capital = re.search(r"\b[A-Z]\w*\Z", match.string[: match.start()])
+    number = re.match(r"(?:sum|mean|norm)\(", match.string[match.end() :])
+    return UNCLEAR if capital and not number else "*"
+
+
+def renamed(text: str) -> str:
+    """`text` with functions called as PyTorch calls them: log(x) for ln(x)."""
+    return re.sub(_RENAMED, lambda match: RENAMED[match[0]], text)
 
 
 def _close(match: re.Match[str]) -> str:
@@ -138,6 +196,14 @@ def _close(match: re.Match[str]) -> str:
 
 
 _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] = (
+    (_RENAMED, lambda match: RENAMED[match[0]], "unknown function {found}"),
+    (r"([^\W_])(?=[\u221a\u03a3\u2211])", r"\1 ", "a product is written with *"),
+    (_SUM + rf"({_BRACKETS}{_POWER_OF}?)(?=\s*(?:[-+/),;\]]|\Z))", _sum, "a sum is written sum(...)"),
+    (_SUM + rf"({_TERM})(?=[),;\]]|\Z)", _sum, "a sum is written sum(...)"),
+    (_SUM, UNCLEAR, "a sum is written with brackets around what is added: sum(x + y), or sum(x) + y"),
+    (_ROOT, _root, "a root is written sqrt(...)"),
+    (r"\u221a", UNCLEAR, "a root is written with brackets: sqrt(2)*x, or sqrt(2*x)"),
+    (_INVERSE, _inverse, "the inverse of a matrix is written inv(A), as in inv(A) @ b"),
     (r"\u03c3(?=\s*\()", "sigmoid", "the logistic function is written sigmoid(...)"),
     (r"([^\W_])?\u03c0([^\W_]|\()?", lambda match: "*".join(filter(None, (match[1], "\u03c0", match[2]))),
      "a product is written with *"),
@@ -160,7 +226,7 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
     (r"\\([A-Za-z]+)", r"\1", "LaTeX is not supported"),
     (r"\^\s*\{([^{}]*)\}", r"**(\1)", "LaTeX is not supported: a power is written **"),
     (_BEFORE + r"(?:\|\||\\\|)\s*([^|]+?)\s*(?:\|\||\\\|)(?:_(?:\{?(\w+)\}?))?", _norm, "a norm is written norm(...)"),
-    (_BARS, _absolute, "an absolute value is written abs(...)"),
+    (_BARS, _absolute, "an absolute value is written abs(...), a determinant det(...)"),
     (_CONDITION + "&&" + _CONDITION, r"(\1) & (\2)", "a logical and is written &"),
     (_CONDITION + r"\|\|" + _CONDITION, r"(\1) | (\2)", "a logical or is written |"),
     (r"<>", "!=", "not equal is written !="),
@@ -172,10 +238,9 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
     (r"!(?!=)", "~", "a logical not is written ~"),
     (r"([\w)\]])'(?!\s*\()(\s*(?=" + _WORD + "))?", _transpose, "a transposed matrix is written A.T"),
     (_NUMBER + r"\s*(?=\(|" + _WORD + ")", r"\1*", "a product is written with *"),
-    (r"\b([A-Za-z_]\w*) +(-?" + _OPERAND + r"(?: ?\*\*? ?" + _OPERAND + r")*)", _apply_function,
-     "a function takes its argument in brackets"),
+    (r"(?s)\A.*\Z", _call_functions, "a function takes its argument in brackets, as in sin(2*x)"),
     (r"\)\s*(?=" + _WORD + r"|[\d(])", ")*", "a product is written with *"),
-    (r"(?<=\w)\s+(?=" + _WORD + ")", _juxtaposed, "a product is written with *"),
+    (r"(?<=\w)\s+(?=" + _WORD + ")", _juxtaposed, "a product is written with *, of matrices with @"),
     (r"(?s)\A.*\Z", _close, "a bracket was never closed"),
     (r"(?<![=!<>:*/%@&|^+-])=(?!=)", "==", "equal is written =="),
 )  # fmt: skip
@@ -199,9 +264,9 @@ def transposed(text: str) -> str:
 
 def powers(text: str) -> str:
     """`text` with every `^` as the power that was meant."""
+    text = re.sub(r"\^\s*\{([^{}]*)\}", r"^(\1)", re.sub(_INVERSE, _inverse, applied(text)))
     exponent = r"(?:\(([^()]*)\)|(-?[\w.]+(?:\([^()]*\))?|-\([^()]*\)))(?![\w.(]|\s*(?:\*\*|\^))"
-    text = re.sub(r"\be\s*\^\s*" + exponent, r"exp(\1\2)", applied(text))
-    return text.replace("^", "**")
+    return re.sub(r"\be(?:xp)?\s*\^\s*" + exponent, r"exp(\1\2)", text).replace("^", "**")
 
 
 _LONGEST = 500
@@ -218,19 +283,28 @@ def parses(text: str) -> bool:
     return True
 
 
-def correction(text: str) -> tuple[str, str]:
-    """What is wrong with `text`, and the corrected text; both empty if no correction parses."""
+def correction(text: str, reads: Callable[[str], bool]) -> tuple[str, str]:
+    """What is wrong with `text`, and the corrected text that `reads` accepts; without one, the
+    second is empty, and so is the first unless a rule knows what was typed.
+    """
     if len(text) > _LONGEST:
         return "", ""
-    message = ""
+    message = known = ""
     for pattern, replacement, sentence in _CORRECTIONS:
         match, before = re.search(pattern, text), text
         text = re.sub(pattern, replacement, text) if match else text
         if match and text != before:
-            message = message or sentence.format(name=_name(match[0]), inputs=_inputs(match[0]))
+            message = message or sentence.format(
+                name=_name(match[0]), inputs=_inputs(match[0]), found=match[0]
+            )
+            if UNCLEAR in text:
+                return sentence, ""
             if text.isascii() and parses(text):
-                return message, powers(text) if _POWER.search(text) else text
-    return "", ""
+                corrected = powers(text) if _POWER.search(text) else text
+                if reads(corrected):
+                    return message, corrected
+                known = message
+    return known, ""
 
 
 def ascii_name(name: str) -> str:

@@ -13,12 +13,12 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
 from gradcli.errors import ExpressionError, GradcliError, SizeError
-from gradcli.language.expressions.corrections import correction
+from gradcli.language.expressions.corrections import GREEK, SYNONYMS, correction, parses
 from gradcli.language.expressions.precedence import canonical_text
 from gradcli.language.expressions.program import Expression, Label, Step
 from gradcli.language.expressions.reader import Reader, with_paths
@@ -80,10 +80,10 @@ def statements(source: Source) -> list[Source]:
             lines = [*zip(text.split("\n"), (code or text).split("\n"), strict=True)]
             number = min(error.lineno or 1, len(lines))
             line = _placed(source, number, *lines[number - 1])
-            _syntax_tree(line, _text(line))
-            raise _syntax_error(line, line.text, error) from None
+            _syntax_tree(line, _text(line), parses)
+            raise _syntax_error(line, line.text, error, parses) from None
         except (RecursionError, MemoryError, ValueError, OverflowError):
-            _syntax_tree(source, text)
+            _syntax_tree(source, text, parses)
             raise
     position = _positions(code or text)
     found = []
@@ -120,15 +120,31 @@ def _placed(source: Source, line: int, text: str, code: str = "") -> Source:
 
 @lru_cache(maxsize=PROGRAMS)
 def _parse(source: Source, inputs: tuple[str, ...], free: bool) -> Expression:
+    return _read(source, inputs, free, partial(_reads, inputs, free or not inputs))
+
+
+def _reads(inputs: tuple[str, ...], free: bool, text: str) -> bool:
+    """Whether a correction is an expression over these inputs and the names that it introduces."""
+    introduced = {"lambda_", *GREEK.values()}
+    try:
+        found = _read(Source(text), (*inputs, *(introduced - {*inputs})), free, lambda _: False)
+    except GradcliError:
+        return False
+    return not SYNONYMS.keys() & {*found.names} - {*inputs} - introduced
+
+
+def _read(
+    source: Source, inputs: tuple[str, ...], free: bool, reads: Callable[[str], bool]
+) -> Expression:
     source = with_paths(source, inputs)
     _check_size(source)
     _check_formula(source)
     text = _text(source)
-    tree = _syntax_tree(source, text)
+    tree = _syntax_tree(source, text, reads)
     if not tree.body:
         hint = "for example 'mse(w*x, y)'"
         raise ExpressionError("the expression is empty", span=source.span(0), hint=hint)
-    reader = Reader(source, inputs, _positions(text), free=free)
+    reader = Reader(source, inputs, _positions(text), reads, free=free)
     parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
     typed = [node for node in reader.origins if node not in reader.made]
     title = canonical_text(text, tree, typed, reader.position)
@@ -167,13 +183,13 @@ def _check_formula(source: Source) -> None:
 _STEPS = "split it into steps: h = ...; ..."
 
 
-def _syntax_tree(source: Source, text: str) -> ast.Module:
+def _syntax_tree(source: Source, text: str, reads: Callable[[str], bool]) -> ast.Module:
     # "\d" would print a SyntaxWarning on the user's terminal.
     with warnings.catch_warnings(action="ignore"), deep_trees():
         try:
             return ast.parse(text)
         except SyntaxError as error:
-            raise _syntax_error(source, text, error) from None
+            raise _syntax_error(source, text, error, reads) from None
         except (RecursionError, MemoryError):
             message = "the expression is too long or nested too deep"
             raise SizeError(message, span=source.span(0), hint=_STEPS) from None
@@ -195,7 +211,9 @@ def deep_trees() -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
-def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError:
+def _syntax_error(
+    source: Source, text: str, error: SyntaxError, reads: Callable[[str], bool]
+) -> GradcliError:
     """The error with the text of `correction`, if there is one, else with Python's."""
     starts = _line_starts(text)
     line = min(error.lineno or 1, len(starts))
@@ -213,9 +231,11 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
         bracket = text[place.start]  # the one that closes it may belong on any line
         hint = f"write {dict(zip('([{', ')]}', strict=True))[bracket]} where it ends"
         return ExpressionError(f"the bracket {bracket} was never closed", span=place, hint=hint)
-    message, corrected = correction(source.text.lstrip("\n"))
-    if corrected:
-        return ExpressionError(message, span=place, hint=f"write {corrected}")
+    example = "use Python's syntax, for example 2*x**2 + sin(x)"
+    message, corrected = correction(source.text.lstrip("\n"), reads)
+    if message:
+        hint = f"write {corrected}" if corrected else example
+        return ExpressionError(message, span=place, hint=hint)
 
     def name(match: re.Match[str]) -> str:
         return unicodedata.name(match[1], "a character").lower()
@@ -223,8 +243,7 @@ def _syntax_error(source: Source, text: str, error: SyntaxError) -> GradcliError
     noise = r" \(<unknown>.*?\)$|\. (?:Did you mean|Maybe you|Perhaps you).*"
     message = re.sub(r"'([^\x00-\x7f])'", name, re.sub(noise, "", error.msg))
     message = message.encode("ascii", "replace").decode()
-    hint = "use Python's syntax, for example 2*x**2 + sin(x)"
-    return ExpressionError(message[:1].lower() + message[1:], span=place, hint=hint)
+    return ExpressionError(message[:1].lower() + message[1:], span=place, hint=example)
 
 
 def _expand(tree: ast.AST, held: dict[str, ast.expr], expanded: Mapping[ast.AST, ast.expr]) -> None:

@@ -11,7 +11,7 @@ from gradcli.catalogue import operators
 from gradcli.catalogue.operators import find_function
 from gradcli.errors import ExpressionError, quoted
 from gradcli.installed import torch_version
-from gradcli.language.expressions.corrections import SYNONYMS, correction
+from gradcli.language.expressions.corrections import SYNONYMS, correction, renamed
 from gradcli.language.expressions.program import Step, StepKind
 from gradcli.language.expressions.refused import KEYWORDS, NODES, Refusal, refusal
 from gradcli.language.limits import MODULE_DEPTH
@@ -68,15 +68,16 @@ class Reader:
     calls of NumPy's and Python's names and the trees of their meaning; `made` the nodes of those
     trees that the user did not type, and the place that errors show for each; `held` the arguments
     that such a tree reads by a name; `pythons` the calls that Python's own function of that name
-    computes for plain numbers.
+    computes for plain numbers; `reads` says whether a text is an expression over the same names.
     """
 
     def __init__(
-        self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int], *,
-        free: bool
+        self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int],
+        reads: Callable[[str], bool], *, free: bool
     ) -> None:  # fmt: skip
         self.source = source
         self.position = position
+        self.reads = reads
         self.scope = dict.fromkeys(inputs, False)
         self.has_paths = any("." in name for name in inputs)
         self.free = free
@@ -137,7 +138,7 @@ class Reader:
         """The error of a kind of syntax that is not allowed."""
         why, hint = NODES.get(type(node).__name__, Refusal(f"{type(node).__name__} is not allowed"))
         if isinstance(node, ast.Set):
-            message, corrected = correction(self.source.text)
+            message, corrected = correction(self.source.text, self.reads)
             why, hint = message or why, f"write {corrected}" if corrected else hint
         return self.error(why, node, hint)
 
@@ -164,14 +165,16 @@ class Reader:
         self, name: str, place: Span, kind: str, candidates: Iterable[str], prefix: str = ""
     ) -> ExpressionError:
         """The error of a name that does not exist; `prefix` is the namespace before it."""
+        text = self.source.text
         if synonym := SYNONYMS.get(prefix + name):
-            hint = f"write {synonym}"
+            whole = renamed(text)
+            hint = f"write {whole if whole != text and self.reads(whole) else synonym}"
         elif name.isascii():
             hint = did_you_mean(name, sorted(candidates), prefix)
             if kind == "name":
                 hint += f"{' or ' if hint else ''}give it a value: {quoted(name)}=1"
         else:
-            hint = f"write {correction(self.source.text)[1] or 'names in ASCII'}"
+            hint = f"write {correction(text, self.reads)[1] or 'names in ASCII'}"
         only_pytorch = not hint or kind == "method" or prefix.startswith(_PYTORCHS)
         if kind != "name" and name.isascii() and only_pytorch:
             version = f"PyTorch {torch_version()} is installed"

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from gradcli.catalogue import operators
 from gradcli.catalogue.operators import Operator, find_function, function_names
 from gradcli.errors import ExpressionError, SizeError
-from gradcli.language.expressions.corrections import SYNONYMS, applied, powers, transposed
+from gradcli.language.expressions.corrections import SYNONYMS, powers, transposed
 from gradcli.language.expressions.numpy_names import expand, method
 from gradcli.language.expressions.program import Label, Step, StepKind
 from gradcli.language.expressions.reader import Reader, is_not_false, starred
@@ -118,7 +118,9 @@ def _name(reader: Reader, node: ast.Name) -> list[Part]:
         raise _bare_namespace(reader, node.id, node, "value")
     if find_function(node.id) and not (reader.free and len(node.id) == 1):
         text = reader.source.text
-        hint = f"write {powers(text)}" if applied(text) != text else f"call it: {node.id}(x)"
+        whole = powers(text)
+        understood = whole != text and reader.reads(whole)
+        hint = f"write {whole}" if understood else f"call it: {node.id}(x)"
         raise reader.error(f"{node.id} is a function, not a value", node, hint)
     reader.check_name(node.id, reader.span(node))
     if reader.free and node.id.isascii() and SYNONYMS.get(node.id) not in _NOT_INPUTS:
@@ -405,10 +407,13 @@ def _binary(reader: Reader, node: ast.BinOp) -> list[Part]:
     place = reader.between(node.left, node.right, symbol)
     text = reader.source.text
     if symbol == "^" and "T" not in reader.scope and transposed(text) != text:
-        hint = f"write {powers(transposed(text))}"
+        whole = powers(transposed(text))
+        hint = f"write {whole if reader.reads(whole) else 'A.T, as in A.T @ x'}"
         raise reader.error("a transposed matrix is written A.T", place, hint)
     if symbol == "^" and (_is_number(node.left) or _is_number(node.right)):
-        raise reader.error("^ is not a power", place, f"write {powers(text)}")
+        whole = powers(text)
+        hint = f"write {whole if reader.reads(whole) else '**, as in x**2'}"
+        raise reader.error("^ is not a power", place, hint)
     return [node.left, node.right, reader.step("operator", place, take=2, name=symbol)]
 
 
