@@ -241,7 +241,7 @@ def test_files_and_single_values(tmp_path: Path) -> None:
         ["sigmoid", "--init", "xavier"],
         ["tanh", "leaky_relu(0.2)", "prelu", "--seed", "5", "--init", "kaiming"],
         ["relu", "--dtype", "float64", "--init", "normal"],
-        ["gelu", "rrelu"],
+        ['gelu(approximate="tanh")', "rrelu"],
     ],
     ids=" ".join,
 )

@@ -12,7 +12,7 @@ from gradcli.commands.flow.request import Flow
 from gradcli.commands.flow.result import FlowResult
 from gradcli.language.expressions.expression import statements
 from gradcli.language.source import Source
-from gradcli.show.program.script import Script
+from gradcli.show.program.script import Script, string_code
 
 
 def program(script: Script, request: Flow, result: FlowResult) -> None:
@@ -53,7 +53,7 @@ def _stack(script: Script, request: Flow, result: FlowResult) -> None:
             "    slope = torch.autograd.grad(h.sum(), z, retain_graph=True)[0]",
             f"    saturated = (slope.abs() <= {result.flat[call.text]!r}).double().mean()",
             "    h = h.double()",
-            f'    print(number, "{call.text}", norm.item(), h.mean().item(), h.std().item(), saturated.item())',
+            f"    print(number, {string_code(call.text)}, norm.item(), h.mean().item(), h.std().item(), saturated.item())",
         )
 
 

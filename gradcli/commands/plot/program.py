@@ -39,9 +39,9 @@ def program(script: Script, request: Plot, result: PlotResult | SurfaceResult) -
             script.add(f"x = {points}, requires_grad=True)")
             script.show("x", "x")
         script.add(f"y = {script.read(_applied(function), {X: result.x}).value}")
-        script.show(_quoted(curve.name), "y")
+        script.show(curve.name, "y")
         if curve.derivative is not None:
-            script.show(f"{_quoted(curve.name)}'", "torch.autograd.grad(y.sum(), x)[0]")
+            script.show(f"{curve.name}'", "torch.autograd.grad(y.sum(), x)[0]")
 
 
 def _is_elementwise(function: Call | GivenExpression) -> TypeGuard[Call]:
@@ -52,11 +52,6 @@ def _is_elementwise(function: Call | GivenExpression) -> TypeGuard[Call]:
 def _target(call: Call) -> str:
     assert isinstance(call.entry, Loss)
     return repr(target(call.entry))
-
-
-def _quoted(name: str) -> str:
-    """A name as it is written in a quoted label."""
-    return name.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _applied(call: Call) -> str:

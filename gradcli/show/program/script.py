@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -228,7 +229,7 @@ class Script:
 
     def show(self, label: str, value: str) -> None:
         """Append a print of a label and the numbers of the tensor `value` in all digits."""
-        self.add(f'print("{label}", {value}.tolist())')
+        self.add(f"print({string_code(label)}, {value}.tolist())")
 
     def text(self) -> str:
         """The whole program."""
@@ -258,6 +259,11 @@ def _unshadowed(code: str, modules: Set[str]) -> str:
             line, at = lines[name.lineno - 1], name.col_offset
             lines[name.lineno - 1] = line[:at] + b"builtins." + line[at:]
     return b"\n".join(lines).decode()
+
+
+def string_code(text: str) -> str:
+    """A text as a string of the program, in double quotes."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _draws(code: str) -> bool:
