@@ -274,6 +274,12 @@ def test_it_begins_with_the_words_of_the_command(tmp_path: Path) -> None:
     assert ran.status == 2
 
 
+def test_inputs_alone_keep_their_order() -> None:
+    ran = run("session", "x=randn(2)", "y=randn(2)", stdin="(x*y).sum()\n")
+    assert ran.stdout == run("grad", "(x*y).sum()", "x=randn(2)", "y=randn(2)").stdout
+    assert run("session", "z = x*y; z", "x=2", "y=3").stdout.startswith("z = x*y; z = 6\n")
+
+
 @pytest.mark.parametrize(
     ("lines", "status"),
     [

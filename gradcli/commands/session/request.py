@@ -1,10 +1,12 @@
 """`session`: what it begins with."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
+from gradcli.errors import GradcliError
 from gradcli.options.fields import argument
 from gradcli.options.formula import EXPRESSION, GivenExpression
-from gradcli.options.inputs import INPUTS, Input
+from gradcli.options.inputs import INPUTS, Input, read_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,12 @@ class Session:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The same as lines of the session: the inputs, then the expression."""
-        inputs = (f"{item.name} = {item.literal.source.text}" for item in self.inputs)
-        return (*inputs, *([self.expression.given.text] if self.expression else []))
+        """The same as lines of the session: the inputs in their order, then the expression. The first
+        word may also be an input.
+        """
+        first, inputs = self.expression, list(self.inputs)
+        with suppress(GradcliError):
+            if first:
+                inputs, first = [read_input(first.given), *inputs], None
+        lines = (f"{item.name} = {item.literal.source.text}" for item in inputs)
+        return (*lines, *([first.given.text] if first else []))
