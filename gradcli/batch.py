@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from gradcli.api.given import kept, written
-from gradcli.errors import ExitStatus, FileError, ToldFault
+from gradcli.errors import ExitStatus, FileError, ToldFault, UsageError
 from gradcli.process.pool import FRAME, IN_PIPE, PIECE, Splitter
 
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from gradcli.__main__ import run; run()"
@@ -27,8 +27,10 @@ def run(
     "error": {"kind": .., "message": ..}}`. Jobs are taken from an iterator as they are needed.
 
     They are computed by fresh processes: a fork of this one would hang if PyTorch had used its threads.
-    Raises FileError if PyTorch cannot be loaded there.
+    Raises UsageError for one job in the place of several, FileError if PyTorch cannot be loaded there.
     """
+    if isinstance(jobs, Mapping):
+        raise UsageError("expected a list of jobs, got one job", hint="batch.run([job])")
     words = ["batch", "-", "--jobs", str(processes), *(["--allow-files"] if allow_files else [])]
     with subprocess.Popen(
         [sys.executable, "-c", _PROGRAM.format(path=sys.path), *words], bufsize=0,
@@ -47,7 +49,10 @@ def run(
             raise ToldFault(told or f"gradcli batch ended with status {process.returncode}", "")
 
 
-def _line(job: Mapping[str, Any]) -> bytes:
+def _line(job: Any) -> bytes:
+    """A job as a line; what is not a mapping, too, for which the answer is an error."""
+    if not isinstance(job, Mapping):
+        return json.dumps(job, default=repr).encode() + b"\n"
     inputs = job.get("inputs")
     values = [*job.values(), *(inputs.values() if isinstance(inputs, Mapping) else ())]
     return json.dumps(written(kept(values) | dict(job)), default=repr).encode() + b"\n"

@@ -39,6 +39,8 @@ def written(value: Any) -> Any:
     """A value as JSON has it: a tensor of whole numbers is the literal that keeps its type."""
     if is_tensor(value) and not value.is_floating_point() and value.dtype.itemsize > 1:
         return f"tensor({value.tolist()}, dtype={value.dtype})"
+    if getattr(getattr(value, "dtype", None), "kind", "") == "c":  # NumPy's complex numbers
+        return str(value.tolist())  # a literal, whose error says what to do
     value = listed(value)
     if isinstance(value, dict):
         return {name: written(item) for name, item in value.items()}

@@ -37,6 +37,24 @@ def test_inputs_may_be_arrays_and_tensors() -> None:
     assert (sixth["id"], sixth["error"]["kind"]) == (6, "literal")
 
 
+def test_each_job_has_its_answer_whatever_it_is() -> None:
+    job = {"command": "grad", "expression": "x"}
+    jobs: list[Any] = [
+        "not a job",
+        {**job, "id": "\ud800", "inputs": {"x": [10**400]}},
+        {**job, "id": 10**400, "inputs": {"x": np.array([1j])}},
+        {**job, "id": 4, "inputs": {"x": 1}},
+    ]
+    answers = list(batch.run(jobs))
+    assert [answer["id"] for answer in answers] == [None, "\ud800", 10**400, 4]
+    told = [answer["error"]["message"] for answer in answers[:3]]
+    assert "is not a JSON object" in told[0]
+    assert told[1].startswith("x: the number is too large for 64 bits")
+    assert told[2].startswith("x: complex numbers are not supported")
+    with pytest.raises(GradcliError, match="a list of jobs"):
+        list(batch.run(job))  # type: ignore[arg-type]
+
+
 def test_it_does_not_hang_after_pytorch_has_used_its_threads() -> None:
     """Nor is any module of PyTorch deferred in a process that is not ours."""
     script = (
