@@ -167,6 +167,13 @@ def _check_header(literal: FromFile, stream: IO[bytes], size: int) -> None:
         raise _fault(literal, message, "copy or write it again")
 
 
+def is_foreign(literal: FromFile) -> bool:
+    """Whether the array in a file of NumPy is of a type or a byte order that PyTorch refuses."""
+    found = np.load(literal.path, mmap_mode="r")
+    dtype = (found[literal.key] if literal.key else found).dtype
+    return dtype == np.longdouble or not dtype.isnative
+
+
 def _tensor(array: "np.ndarray[Any, Any]") -> Tensor:
     """The array as a tensor, without a copy if PyTorch has its type."""
     if array.dtype == np.longdouble:

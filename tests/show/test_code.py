@@ -298,6 +298,31 @@ def test_an_array_from_a_file_is_loaded_by_the_program(tmp_path: Path) -> None:
     assert "np.load('x.npy')" in program
 
 
+def test_whatever_array_a_file_holds_is_loaded_without_a_warning(tmp_path: Path) -> None:
+    import numpy as np
+    import torch
+
+    save_file = pytest.importorskip("safetensors.torch", reason="an extra").save_file
+    array = np.arange(1.0, 4.0)
+    np.save(tmp_path / "big.npy", array.astype(">f8"))
+    np.save(tmp_path / "long.npy", array.astype(np.longdouble))
+    np.savez(tmp_path / "n.npz", a=array.astype(">i2"))
+    tensors = {"a": torch.tensor(array, requires_grad=True), "mask": torch.tensor([True, False])}
+    torch.save(tensors, tmp_path / "t.pt")
+    save_file(
+        {name: tensor.detach() for name, tensor in tensors.items()}, tmp_path / "s.safetensors"
+    )
+    files = ("big.npy", "long.npy", "n.npz:a", "t.pt:a", "s.safetensors:a")
+    inputs = [f"{name}=@{file}" for name, file in zip("abcde", files, strict=True)]
+    expression = "(a*b*c*d*e).sum() + x.masked_fill(m[0], 0)"
+    words = ["grad", expression, *inputs, "m=@t.pt:mask", "x=2"]
+    program = run(*words, "--code", cwd=str(tmp_path)).stdout
+    folder = f"import os, warnings\nos.chdir({str(tmp_path)!r})\nwarnings.simplefilter('error')\n"
+    found = run(*words, "--json", cwd=str(tmp_path)).json
+    slopes = [slope for slope in found["gradients"].values() if slope is not None]
+    assert printed(folder + program) == [*numbers([found["value"], slopes])]
+
+
 def test_code_is_a_form_of_its_own() -> None:
     for other in (["--json"], ["--csv"], ["--get", "value"], ["--out", "x.json"]):
         assert run("grad", "x**2", "x=3", "--code", *other).status == 2

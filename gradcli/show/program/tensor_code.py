@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradcli.evaluate.files import is_foreign
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.constructors import Made
 from gradcli.language.literals.literal import Literal
@@ -46,8 +47,13 @@ def tensor_code(
     flag = ", requires_grad=True" if leaf else ""
     suffix = literal.suffix if isinstance(literal, FromFile) else ""
     if isinstance(literal, FromFile) and suffix in _LOADERS and (literal.key or suffix == ".npy"):
+        code = loaded(literal)
+        if suffix not in (".npy", ".npz"):
+            place = "" if device == "cpu" else f'"{device}", '
+            return f"{code}.detach().to({place}{tensor.dtype}){'.requires_grad_()' * leaf}"
         dtype = "" if tensor.dtype == torch.bool else f", dtype={tensor.dtype}"
-        return f"torch.tensor({loaded(literal)}{dtype}{flag})"
+        converted = ".astype(float)" if is_foreign(literal) else ""
+        return f"torch.tensor({code}{converted}{dtype}{flag})"
     dtype = f", dtype={tensor.dtype}" if tensor.dtype in _UNUSUAL or not tensor.numel() else ""
     return f"torch.tensor({_values(tensor)}{dtype}{flag})"
 
