@@ -313,6 +313,8 @@ def _json(literal: FromFile) -> Numbers:
     except json.JSONDecodeError as error:
         message = f"line {error.lineno}, column {error.colno}: {error.msg.lower()}"
         raise _fault(literal, message, "the file must be one JSON number or list") from None
+    except ValueError as error:  # for a number: what is wrong, and what to do
+        raise _fault(literal, *error.args) from None
     except GradcliError as error:
         raise type(error)(error.message, span=literal.span, hint=error.hint) from None
 

@@ -190,7 +190,9 @@ def _finite(number: str | int) -> float:
     except OverflowError:
         value = math.inf
     if math.isinf(value):
-        raise ValueError("the number is too large for 64 bits", "write inf for an infinite number")
+        raise ValueError(
+            "the number is too large for 64 bits", 'write "inf" for an infinite number'
+        )
     return value
 
 
