@@ -197,7 +197,7 @@ class _Reader:
     def read(self, parameter: Parameter, argument: _Node) -> Value:
         """The value of an argument, checked against what the parameter takes."""
         node = argument.value if isinstance(argument, ast.keyword) else argument
-        value = self._value(node)
+        value = self._value(_content(node) if parameter.name in TENSOR_PARAMETERS else node)
         expected, types = _ACCEPTED[type(parameter.default)]
         if parameter.choices:
             expected = " or ".join(str(choice) for choice in parameter.choices)
@@ -243,6 +243,15 @@ class _Reader:
                 raise self.error("expected a number", node)
 
 
+def _content(node: ast.expr) -> ast.expr:
+    """The numbers in `tensor(..)`, as PyTorch has them; any other argument is itself."""
+    match node:
+        case ast.Call(args=[content], keywords=[]) if ast.unparse(node.func) in _TENSORS:
+            return content
+    return node
+
+
+_TENSORS = ("tensor", "torch.tensor")
 _ACCEPTED: dict[type, tuple[str, tuple[type, ...]]] = {
     bool: ("True or False", (bool,)),
     int: ("a whole number", (int,)),

@@ -48,6 +48,8 @@ def read(text: str, family: Family = None) -> Call:
         ),
         ("ce((1, -2.5), -1)", "cross_entropy", {"weight": (1, -2.5), "ignore_index": -1}),
         ("bce(weight=None)", "bce", {"weight": None}),
+        ("nll(weight=tensor([1., 2]))", "nll", {"weight": (1, 2)}),
+        ("bce_with_logits(pos_weight=torch.tensor(3.))", "bce_with_logits", {"pos_weight": 3}),
         ("multi_margin(2)", "multi_margin", {"p": 2}),
     ],
 )
@@ -134,6 +136,8 @@ def test_bound_has_defaults_in_order() -> None:
         ),
         ("ce(weight=[[1]])", None, "[1]", "expected a number", "its parameters"),
         ("ce(weight=[1, True])", None, "True", "expected a number", "its parameters"),
+        ("ce(weight=tensor([[1]]))", None, "[1]", "expected a number", "its parameters"),
+        ("huber(delta=tensor(2.))", None, "tensor(2.)", "expected a number", "its parameters"),
         (
             "kl(reduction=mode)",
             None,

@@ -134,7 +134,7 @@ COMMANDS = [
     "loss mse sse half_sse l2_norm --pred 1,2,3 --target 0,0,0",
     "loss mse huber --pred 1,2,3 --target 0,0,0 --reduction none",
     "loss ce nll --pred '2,1,0.1;1,2,3' --target 0,2",
-    "loss 'kl(reduction=\"batchmean\")' 'bce_with_logits(pos_weight=[2,2])' --pred 0.5,0.25 --target 0.5,0.5",
+    "loss 'kl(reduction=\"batchmean\")' 'bce_with_logits(pos_weight=tensor([2.,2.]))' --pred 0.5,0.25 --target 0.5,0.5",
     "softmax-jacobian 2,1,0.1",
     "softmax-jacobian 2,1,0.1 --row 1",
     "jacobian 'W @ x' 'W=1,2;3,4' x=1,1",
