@@ -152,18 +152,42 @@ def test_arguments_reach_the_optimiser(
         (("half_sse(2*x, y)",), "x and y move, and so does the target of half_sse (y)"),
         (("mse(w*x, y)", "--wrt", "w,x,y"), ""),
         (("mse(w*x, y)", "--steps", "0"), ""),
-        (("mse(w*x, y.detach())",), ""),
-        (("mse(w*x, 0*y)",), ""),  # its gradient is 0
-        (("mse(w*x, ones(2)) + y.square().sum()",), ""),
-        (("(w*x - y).square().mean()",), ""),  # nobody can tell which of them is data
+        (("mse(c*w, y.detach())",), ""),
+        (("mse(c*w, 0*y)",), ""),  # its gradient is 0
         (("mse(ones(2), y)",), ""),  # what else should move
+        (("x.square().sum() + y.square().sum()",), ""),  # a function of x and y
+        (("c*w.square() + c**2",), ""),
     ],
 )
 def test_a_target_that_moves_is_noted_and_only_then(words: tuple[str, ...], said: str) -> None:
-    inputs = [f"{name}={value}" for name, value in {"x": "1,2", "y": "0,3", "w": "0.5"}.items()]
+    values = {"x": "1,2", "y": "0,3", "w": "0.5", "c": "2"}
+    inputs = [f"{name}={value}" for name, value in values.items()]
     shown = descend(*words, *inputs, *(() if "--steps" in words else ("--steps", "2")))
     texts = [note["text"] for note in shown["notes"] if note["code"] == "moving-target"]
     assert texts == ([f"{said}; --wrt NAMES keeps all other inputs fixed"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        (
+            "(w*x - y).square().mean()",
+            "x, y and w move; if x and y are data, --wrt w,c keeps them fixed",
+        ),
+        ("mse(w*x, y.detach())", "x and w move; if x is data, --wrt w,c keeps it fixed"),
+        (
+            "net = nn.Linear(2, 1); (net(x) - c).square().sum()",
+            "x, c, net.weight and net.bias move; if x is data, --wrt w,c,net keeps it fixed",
+        ),
+    ],
+)
+def test_names_of_data_beside_names_of_parameters_are_noted(expression: str, said: str) -> None:
+    inputs = ("x=1,2", "y=0,3", "w=0.5", "c=2")
+    shown = descend(expression, *inputs, "--steps", "2")
+    texts = [note["text"] for note in shown["notes"] if note["code"] == "moving-target"]
+    assert texts == [said]
+    kept = descend(expression, *inputs, "--steps", "2", *said.partition("data, ")[2].split()[:2])
+    assert "moving-target" not in [note["code"] for note in kept["notes"]]
 
 
 def test_logistic_regression_is_that_of_numpy(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`descend`: the start, and the steps that an optimiser of torch.optim takes from it."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from itertools import islice
@@ -86,11 +87,14 @@ def _values_at(start: Run, job: Job) -> Callable[[Sequence[Sequence[float]]], li
 
 
 def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> None:
-    """Note which inputs moved if the target of a loss is made of one of them."""
+    """Note which inputs moved if the target of a loss is made of one of them, or if by their names
+    some are data and others parameters.
+    """
     first, last = steps[0].parameters, steps[-1].parameters
     moved = [name for name in start.by if not torch.equal(first[name], last[name])]
     if len(moved) < 2:
         return
+    names = f"{', '.join(moved[:-1])} and {moved[-1]}"
     trace = Trace(start.program, {**start.inputs, **start.by}, None, job.before)
     by = {name: start.by[name] for name in moved}
     targets = [target_of(operation.step, operation.sources) for operation in trace.operations]
@@ -99,12 +103,22 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
             continue
         slopes = core.gradients(target.sum(), by, keep=True)
         if made_of := [name for name, slope in slopes.items() if slope is not None]:
-            names = f"{', '.join(moved[:-1])} and {moved[-1]}"
             text = f"{names} move, and so does the target of {loss} ({', '.join(made_of)})"
             modules = dict.fromkeys(name.split(".")[0] for name in moved if "." in name)
             kept = f"--wrt {','.join(modules) or 'NAMES'} keeps all other inputs fixed"
             job.note("moving-target", f"{text}; {kept}")
             return
+    data = [name for name in moved if _DATA.fullmatch(name)]
+    if data and any("." in name or _PARAMETER.fullmatch(name) for name in moved):
+        others = dict.fromkeys(n.split(".")[0] for n in start.by if not _DATA.fullmatch(n))
+        are, them = ("are", "them") if len(data) > 1 else ("is", "it")
+        text = f"{names} move; if {' and '.join(data)} {are} data"
+        job.note("moving-target", f"{text}, --wrt {','.join(others)} keeps {them} fixed")
+
+
+_DATA = re.compile(r"[xXyYt]\d?|inputs?|data|targets?|labels?")
+_PARAMETER = re.compile(r"[wWb](_?\d|_\w+)?|weights?|bias|theta")
+"""Usual names of data and of parameters."""
 
 
 _QUANTITIES = 8
