@@ -323,6 +323,21 @@ def test_a_view_larger_than_its_numbers_is_refused() -> None:
     assert isinstance(refusal("@a.pt"), SizeError)
 
 
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("a.npy", "a file needs @ before its name", "@a.npy"),
+        ("a@b.npy", "a file needs @ before its name", "@a@b.npy"),
+        ("-@a.npy", "a file must be the whole literal", "write @a.npy, and compute"),
+        ("2 * @a.npz:w", "a file must be the whole literal", "write @a.npz:w, and compute"),
+    ],
+)
+def test_a_file_is_a_literal_of_its_own(text: str, message: str, hint: str) -> None:
+    error = refusal(text)
+    assert error.message == message
+    assert error.hint.startswith(hint)
+
+
 def test_keys() -> None:
     np.savez("a.npz", weights=np.ones(2), bias=np.zeros(1))
     torch.save({"weights": torch.ones(2), "bias": torch.zeros(1)}, "a.pt")

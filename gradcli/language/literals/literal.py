@@ -71,6 +71,10 @@ def parse(source: Source) -> Literal:
         if not is_named(text):
             raise
         message, hint = "a file needs @ before its name", f"@{quoted(text)}"
+        before, at, name = text.partition("@")
+        if at and before.rstrip().endswith(("-", "+", "*")):
+            message = "a file must be the whole literal"
+            hint = f"write @{quoted(name)}, and compute with it in the expression"
         raise LiteralError(message, span=source.whole, hint=hint) from None
 
 
