@@ -163,8 +163,9 @@ verification (1,350). 6,300 came with the user's own code: check and user_code (
 Markdown, LaTeX, HTML and SVG (1,000), pictures of descend and flow (350), the Python functions and the notebook (950), the
 session (1,050), older releases of PyTorch (100); 1,550 went: the catalogue in rows, shared helpers, the generator of the
 allow-list. 600 came with what four outside examiners found: cures that can be copied (220), watching (100), tables
-that break between numbers (40), programs of --code (50), backward passes with a module's parameters (30) and others. 800 came with what three more
-examiners found: kinks at ties and second derivatives (150), casts in float64 (80), watching (150) and others."""
+that break between numbers (40), programs of --code (50), backward passes with a module's parameters (30) and others. 800 came
+with what three more examiners found: kinks at ties and second derivatives (150), casts in float64 (80), watching (150),
+batches and programs (100) and others."""
 COMMANDS = ROOT / "gradcli" / "commands"
 
 

@@ -210,7 +210,7 @@ def _sides(text: str, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor, Tensor
         made: Tensor = eval(text, {}, {**names, "x": x})
         return made.sum().reshape(1) if text in APART else made.reshape(-1)
 
-    chosen = torch.autograd.functional.jacobian(value, x)
+    chosen: Tensor = torch.autograd.functional.jacobian(value, x)  # type: ignore[no-untyped-call]
     step = 1e-10  # far below the eps of pairwise_distance
     return [
         ((value(x) - value(x - step * e)) / step, by, (value(x + step * e) - value(x)) / step)

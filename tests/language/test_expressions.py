@@ -749,7 +749,6 @@ def test_a_correction_can_be_copied_and_computes_what_was_meant(text: str) -> No
         ("ln|A|", "an absolute value is written abs(...), a determinant det(...)"),
         ("log x/2", "a function takes its argument in brackets"),
         ("log 1-p", "a function takes its argument in brackets"),
-        ("\\frac{1}{2}(wx-y)^2", "LaTeX is not supported"),
         ("2wx", "a product is written with *"),
     ],
 )

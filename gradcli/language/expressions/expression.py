@@ -120,16 +120,20 @@ def _placed(source: Source, line: int, text: str, code: str = "") -> Source:
 
 @lru_cache(maxsize=PROGRAMS)
 def _parse(source: Source, inputs: tuple[str, ...], free: bool) -> Expression:
-    return _read(source, inputs, free, partial(_reads, inputs, free or not inputs))
+    return _read(source, inputs, free, partial(_reads, inputs, free or not inputs, source.text))
 
 
-def _reads(inputs: tuple[str, ...], free: bool, text: str) -> bool:
-    """Whether a correction is an expression over these inputs and the names that it introduces."""
+def _reads(inputs: tuple[str, ...], free: bool, typed: str, text: str) -> bool:
+    """Whether a correction of what was typed is an expression over these inputs and the names that it
+    introduces, but for words that were typed so: one that is unknown has an error of its own, later.
+    """
     introduced = {"lambda_", *GREEK.values()}
     try:
         found = _read(Source(text), (*inputs, *(introduced - {*inputs})), free, lambda _: False)
-    except GradcliError:
-        return False
+    except GradcliError as error:
+        word = re.match(r"unknown (?:name|function) '?(\w+)", error.message)
+        words = {*re.findall(r"\w+", typed)} - SYNONYMS.keys()
+        return word is not None and word[1] in words
     return not SYNONYMS.keys() & {*found.names} - {*inputs} - introduced
 
 
