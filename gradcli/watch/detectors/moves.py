@@ -2,7 +2,6 @@
 parameters that nothing moves, and parameters that no gradient reaches.
 """
 
-import ast
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,15 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradcli.watch.detector import Call, Detector, Tensors
+from gradcli.watch.detectors import training_lines
 from gradcli.watch.finding import Finding, Place, also_at
-from gradcli.watch.live_modules import Hidden, Modules
+from gradcli.watch.live_modules import Modules
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, leaves_of, parameters_of, storage_of
 
 _COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
-_MISSPELT = frozenset(
-    ["require_grad", "require_grads", "requires_grads", "required_grad", "requires_gradient"]
-)
 _MOST = 20_000
 """How many leaves are followed."""
 
@@ -290,7 +287,7 @@ class Updates(Detector):
         yield from self._reused()
         if error is not None:
             return
-        if self._leaves and (place := self._misspelt()) is not None:
+        if self._leaves and (place := training_lines.misspelt(self.watcher.places)) is not None:
             text = "this makes a new attribute: the flag is requires_grad, and is still False"
             yield Finding("flag-typo", place, text)
         if not self._optimizers:
@@ -329,7 +326,11 @@ class Updates(Detector):
                 continue
             mine = keys & given.shapes.keys()
             if given.steps == 0 and mine:
-                place = self._step_without_call() or self._last or given.place
+                place = (
+                    training_lines.step_without_call(self.watcher.places)
+                    or self._last
+                    or given.place
+                )
                 text = f"{said}: the optimizer's step() was never called"
                 yield Finding("never-updated", place, text, also_at(given.place, "it is made here"))
             elif given.steps and given.steps == given.zeroed and given.zeroed_at:
@@ -353,7 +354,11 @@ class Updates(Detector):
         """The move makes a new tensor, and the parameters stay as they were."""
         passes = max((leaf.passes + leaf.asked for leaf in self._leaves.values()), default=0)
         moved = any(leaf.moved for leaf in self._leaves.values())
-        if passes >= 2 and not moved and (place := self._rebound()) is not None:
+        if (
+            passes >= 2
+            and not moved
+            and (place := training_lines.rebound(self.watcher.places)) is not None
+        ):
             text = (
                 f"gradients came {passes} times, but nothing moved: this line binds the name to a "
                 "new tensor, and the parameter stays as it was"
@@ -380,7 +385,7 @@ class Updates(Detector):
         keys = [leaf.key for leaf in left]
         names = self._named({leaf.key: leaf.shape for leaf in left})
         for hidden in modules.hidden_by(keys):
-            place = self._assigned(hidden)
+            place = training_lines.assigned(self.watcher.places, hidden)
             if place is not None:
                 it = "it, because it is not an nn.Parameter"
                 text = (
@@ -403,7 +408,7 @@ class Updates(Detector):
         hidden = modules.tensors.get(leaf.key)
         if hidden is None or hidden.ref is not leaf.ref or leaf.idle or leaf.asked or leaf.taken:
             return False
-        return self._assigned(hidden) is not None
+        return training_lines.assigned(self.watcher.places, hidden) is not None
 
     def _unreached(self, modules: Modules) -> Iterator[Finding]:
         """Parameters of an optimizer that no gradient has ever reached."""
@@ -447,7 +452,10 @@ class Updates(Detector):
         if unused and where and not causes:
             names = self._named({key: shapes[key] for key in unused})
             copies = [leaf for leaf in self._leaves.values() if leaf.parameter and leaf.passes == 1]
-            if len(copies) >= 2 and (place := self._copied()) is not None:
+            if (
+                len(copies) >= 2
+                and (place := training_lines.copied(self.watcher.places)) is not None
+            ):
                 text = (
                     f"nn.Parameter makes a new leaf of what it is given, without its graph: no "
                     f"gradient ever reached {names}"
@@ -477,80 +485,6 @@ class Updates(Detector):
         names = list(dict.fromkeys(names))
         shown = names[:3] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
         return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
-
-    # --- lines of the source ----------------------------------------------------------------------
-
-    def _step_without_call(self) -> Place | None:
-        for file, node in self.watcher.places.nodes(ast.Expr):
-            value = node.value
-            if isinstance(value, ast.Attribute) and value.attr == Optimizer.step.__name__:
-                return Place(file, value.lineno)
-        return None
-
-    def _rebound(self) -> Place | None:
-        """The line `p = p - ...` in a loop over p."""
-        for file, loop in self.watcher.places.nodes(ast.For):
-            over = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
-            node = loop.body[-1]
-            if (
-                isinstance(node, ast.Assign)
-                and isinstance(target := node.targets[0], ast.Name)
-                and target.id in over
-                and isinstance(node.value, ast.BinOp)
-                and isinstance(node.value.left, ast.Name)
-                and node.value.left.id == target.id
-            ):
-                return Place(file, node.lineno)
-        return None
-
-    def _misspelt(self) -> Place | None:
-        """The line that sets a flag whose name PyTorch does not know."""
-        for file, node in self.watcher.places.nodes(ast.Assign):
-            target = node.targets[0]
-            if isinstance(target, ast.Attribute) and target.attr in _MISSPELT:
-                return Place(file, target.lineno)
-        return None
-
-    def _copied(self) -> Place | None:
-        """The line outside of `__init__` that makes a parameter of a tensor."""
-        for file, owner in self.watcher.places.nodes(ast.FunctionDef, ast.For, ast.While):
-            if isinstance(owner, ast.FunctionDef) and owner.name == "__init__":
-                continue
-            for node in ast.walk(owner):
-                if not isinstance(node, ast.Call) or not node.args:
-                    continue
-                called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-                called = node.func.id if isinstance(node.func, ast.Name) else called
-                if called == "Parameter" and isinstance(node.args[0], (ast.Name, ast.Attribute)):
-                    return Place(file, node.lineno)
-        return None
-
-    def _assigned(self, hidden: Hidden) -> Place | None:
-        """The line of a class that fills an attribute: an item of it first, then itself. None for
-        tensors that are not all made in __init__: one that is kept in forward may be data.
-        """
-        best: Place | None = None
-        names = {each.__name__ for each in hidden.owner.__mro__}
-        for file, owner in self.watcher.places.nodes(ast.ClassDef):
-            if owner.name not in names:
-                continue
-            inits = [each for each in owner.body if getattr(each, "name", "") == "__init__"]
-            first = [node for init in inits for node in ast.walk(init)]
-            for node in ast.walk(owner):
-                if not isinstance(node, ast.Assign | ast.AnnAssign):
-                    continue
-                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    if hidden.attribute not in [
-                        getattr(each, "attr", "") for each in ast.walk(target)
-                    ]:
-                        continue
-                    made = any(isinstance(each, ast.Call) for each in ast.walk(node))
-                    if hidden.ref and not (made and node in first):
-                        return None
-                    if isinstance(target, ast.Subscript):
-                        return Place(file, target.lineno)
-                    best = best or Place(file, target.lineno)
-        return best
 
 
 class _Same(weakref.ref[Tensor]):

@@ -1,0 +1,89 @@
+"""The lines of a training program's source that explain why its parameters do not move."""
+
+import ast
+
+from torch.optim import Optimizer
+
+from gradcli.watch.finding import Place
+from gradcli.watch.live_modules import Hidden
+from gradcli.watch.user_lines import Places
+
+_MISSPELT = frozenset(
+    ["require_grad", "require_grads", "requires_grads", "required_grad", "requires_gradient"]
+)
+
+
+def step_without_call(places: Places) -> Place | None:
+    """The line that names step, but does not call it."""
+    for file, node in places.nodes(ast.Expr):
+        value = node.value
+        if isinstance(value, ast.Attribute) and value.attr == Optimizer.step.__name__:
+            return Place(file, value.lineno)
+    return None
+
+
+def rebound(places: Places) -> Place | None:
+    """The line `p = p - ...` in a loop over p."""
+    for file, loop in places.nodes(ast.For):
+        over = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
+        node = loop.body[-1]
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(target := node.targets[0], ast.Name)
+            and target.id in over
+            and isinstance(node.value, ast.BinOp)
+            and isinstance(node.value.left, ast.Name)
+            and node.value.left.id == target.id
+        ):
+            return Place(file, node.lineno)
+    return None
+
+
+def misspelt(places: Places) -> Place | None:
+    """The line that sets a flag whose name PyTorch does not know."""
+    for file, node in places.nodes(ast.Assign):
+        target = node.targets[0]
+        if isinstance(target, ast.Attribute) and target.attr in _MISSPELT:
+            return Place(file, target.lineno)
+    return None
+
+
+def copied(places: Places) -> Place | None:
+    """The line outside of `__init__` that makes a parameter of a tensor."""
+    for file, owner in places.nodes(ast.FunctionDef, ast.For, ast.While):
+        if isinstance(owner, ast.FunctionDef) and owner.name == "__init__":
+            continue
+        for node in ast.walk(owner):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            called = node.func.id if isinstance(node.func, ast.Name) else called
+            if called == "Parameter" and isinstance(node.args[0], (ast.Name, ast.Attribute)):
+                return Place(file, node.lineno)
+    return None
+
+
+def assigned(places: Places, hidden: Hidden) -> Place | None:
+    """The line of a class that fills an attribute: an item of it first, then itself. None for
+    tensors that are not all made in __init__: one that is kept in forward may be data.
+    """
+    best: Place | None = None
+    names = {each.__name__ for each in hidden.owner.__mro__}
+    for file, owner in places.nodes(ast.ClassDef):
+        if owner.name not in names:
+            continue
+        inits = [each for each in owner.body if getattr(each, "name", "") == "__init__"]
+        first = [node for init in inits for node in ast.walk(init)]
+        for node in ast.walk(owner):
+            if not isinstance(node, ast.Assign | ast.AnnAssign):
+                continue
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if hidden.attribute not in [getattr(each, "attr", "") for each in ast.walk(target)]:
+                    continue
+                made = any(isinstance(each, ast.Call) for each in ast.walk(node))
+                if hidden.ref and not (made and node in first):
+                    return None
+                if isinstance(target, ast.Subscript):
+                    return Place(file, target.lineno)
+                best = best or Place(file, target.lineno)
+    return best
