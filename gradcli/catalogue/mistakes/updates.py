@@ -84,8 +84,8 @@ UPDATES = (
         related=("never-updated", "accumulate", "grad-none"),
         in_training="The loss does not fall at all, and every p.grad is None after the loop, although backward() ran. "
         "It often comes from moving lines when gradient accumulation is added.",
-        run_finds="gradcli why --run train.py names the zero_grad() between backward() and step(), if all steps "
-        "found no gradient.",
+        run_finds="gradcli why --run train.py names the zero_grad() between backward() and step(), or the step() "
+        "that comes before backward(), if all steps found no gradient.",
     ),
     Mistake(
         "not-in-optimizer",

@@ -66,9 +66,12 @@ class _Given:
     """Its steps without any gradient."""
     still: int = 0
     """Its steps at a learning rate of 0."""
+    first: Place | None = None
+    """Where it was first stepped, if there was no backward pass before."""
     zeroed: int = 0
-    """Its steps just after zero_grad."""
+    """Its steps just after zero_grad, and those before the first backward pass."""
     zeroed_at: Place | None = None
+    """The zero_grad before the last of these; the step itself where that is `first`."""
     step: Place | None = None
     """Where it was last stepped, if a scheduler changed its learning rate."""
     trained: set[int] = field(default_factory=set)
@@ -258,9 +261,12 @@ class Updates(Detector):
             given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)
             if not some:
                 given.empty += 1
-                if self._zeroed is not None and self._pending:
+                if not self._passes:
                     given.zeroed += 1
-                    given.zeroed_at = self._zeroed
+                    given.first = given.first or place
+                elif self._zeroed is not None and self._pending:
+                    given.zeroed += 1
+                    given.zeroed_at = place if place is given.first else self._zeroed
             if given.steps == 2 and self._modules is None:
                 self._modules = Modules()
 
@@ -334,10 +340,10 @@ class Updates(Detector):
                 text = f"{said}: the optimizer's step() was never called"
                 yield Finding("never-updated", place, text, also_at(given.place, "it is made here"))
             elif given.steps and given.steps == given.zeroed and given.zeroed_at:
-                text = (
-                    "the gradients are set to zero after backward() and before step(), so all "
-                    f"{given.steps} steps found none"
-                )
+                text = "the gradients are set to zero after backward() and before step(), so all "
+                if given.zeroed_at is given.first:
+                    text = "this comes before backward(), and just after zero_grad(): all "
+                text = f"{text}{given.steps} steps found no gradient"
                 yield Finding("zeroed-before-step", given.zeroed_at, text)
             elif given.steps and given.steps == given.still and mine:
                 text = f"{said}: the learning rate was 0 in all {given.steps} steps"
