@@ -74,6 +74,10 @@ class _Given:
     """The zero_grad before the last of these; the step itself where that is `first`."""
     step: Place | None = None
     """Where it was last stepped, if a scheduler changed its learning rate."""
+    wrote: bool = False
+    """Whether a step changed anything."""
+    cut: Cut | None = None
+    """The last place before a step without any gradient that cut what its parameters made."""
     trained: set[int] = field(default_factory=set)
     """Its parameters that required a gradient at its second step."""
 
@@ -261,6 +265,7 @@ class Updates(Detector):
             given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)
             if not some:
                 given.empty += 1
+                given.cut = max(self._cuts_of(given), key=lambda cut: cut.tick, default=None)
                 if not self._passes:
                     given.zeroed += 1
                     given.first = given.first or place
@@ -274,6 +279,9 @@ class Updates(Detector):
         """An optimizer has moved its parameters."""
         given = self._optimizers.get(id(optimizer))
         still = all(not group.get("lr", 1) for group in optimizer.param_groups)
+        writes, tick = self.watcher.record.writes, self.watcher.record.tick
+        if given is not None and writes and writes[-1].stepped and writes[-1].tick == tick:
+            given.wrote = True
         for parameter in parameters_of(optimizer):
             leaf = self._leaves.get(id(parameter))
             if leaf is not None and parameter.grad is not None:
@@ -423,18 +431,23 @@ class Updates(Detector):
         unused: list[int] = []
         where: Place | None = None
         shapes: dict[int, tuple[int, ...]] = {}
-        every = [cut for cut in self.watcher.record.cuts.values() if cut.place]
+        every = list(self._cuts())
         samples = [cut for cut in every if cut.place and ".sample(" in cut.place.text]
         for given in self._optimizers.values():
             if given.steps < 2:
                 continue
             if not reached & given.shapes.keys():
-                if given.steps == given.empty:
-                    yield from self._restart_of(given)
+                if given.steps == given.empty and not given.wrote:
+                    restarts = list(self._restart_of(given))
+                    yield from restarts
+                    if not restarts and given.cut is not None:
+                        shapes |= given.shapes
+                        cut = given.cut
+                        causes[id(cut.place)] = cut, [*given.trained & cut.leaves]
                 continue
             shapes |= given.shapes
             for key in given.trained - reached:
-                cuts = [c for c in every if key in c.leaves and not c.name.startswith(".grad")]
+                cuts = [c for c in every if key in c.leaves]
                 if all(cut.name in _COMPARISONS for cut in cuts):
                     cuts = samples or cuts
                 if cuts:
@@ -470,6 +483,22 @@ class Updates(Detector):
                 return
             text = f"no gradient ever reached {names}: the loss does not depend on it"
             yield Finding("grad-none", where, text)
+
+    def _cuts(self) -> Iterator[Cut]:
+        """Where the graph was cut, but not those of a grad."""
+        for cut in self.watcher.record.cuts.values():
+            if cut.place and not cut.name.startswith(".grad"):
+                yield cut
+
+    def _cuts_of(self, given: _Given) -> Iterator[Cut]:
+        """Where what an optimizer's parameters made was cut. A parameter by itself is cut by copies
+        of it, such as that of state_dict().
+        """
+        for cut in self._cuts():
+            own = cut.leaves & given.trained
+            itself = len(cut.leaves) == 1 and cut.shape in map(given.shapes.get, own)
+            if own and not itself and cut.name not in _COMPARISONS:
+                yield cut
 
     def _restart_of(self, given: _Given) -> Iterator[Finding]:
         """Why no gradient reached any parameter of an optimizer: backward ended at a new leaf."""
