@@ -3,7 +3,7 @@ parameters that nothing moves, and parameters that no gradient reaches.
 """
 
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -31,6 +31,8 @@ class _Leaf:
     shape: tuple[int, ...]
     parameter: bool
     passes: int = 0
+    first: int = 0
+    """The number of the backward pass that first reached it, among those that filled a grad."""
     place: Place | None = None
     """Where its last backward pass was."""
     asked: int = 0
@@ -74,6 +76,10 @@ class _Given:
     """The zero_grad before the last of these; the step itself where that is `first`."""
     step: Place | None = None
     """Where it was last stepped, if a scheduler changed its learning rate."""
+    fresh: int = 0
+    """How many backward passes there had been at its last step with a gradient not used before."""
+    idle: int = 0
+    """Its steps since then, while there were more backward passes."""
     wrote: bool = False
     """Whether a step changed anything."""
     cut: Cut | None = None
@@ -183,6 +189,7 @@ class Updates(Detector):
             if state is not None and state != leaf.held:
                 filled = True
                 leaf.passes += 1
+                leaf.first = leaf.first or self._passes + 1
                 leaf.place = place
                 leaf.read = False
                 leaf.held = state
@@ -249,12 +256,15 @@ class Updates(Detector):
     def stepping(self, optimizer: Optimizer, place: Place | None) -> None:
         """An optimizer is about to move its parameters."""
         given = self._optimizers.get(id(optimizer))
-        some = False
+        some = fresh = False
         for parameter in parameters_of(optimizer):
             if parameter.grad is not None:
                 leaf = self._leaves.get(id(parameter))
                 if leaf is not None and leaf.ref() is parameter:
+                    fresh = fresh or leaf.used != _state(parameter)
                     self._check(leaf, parameter, place)
+                else:
+                    fresh = True  # it was set by hand
                 some = some or self._zeroed is None or bool(parameter.grad.count_nonzero())
         if given is not None:
             given.steps += 1
@@ -272,8 +282,13 @@ class Updates(Detector):
                 elif self._zeroed is not None and self._pending:
                     given.zeroed += 1
                     given.zeroed_at = place if place is given.first else self._zeroed
+            given.idle = 0 if some and fresh else given.idle + (given.fresh < self._passes)
+            if some and fresh:
+                given.fresh = self._passes
             if given.steps == 2 and self._modules is None:
                 self._modules = Modules()
+            elif given.idle == 2 and self._modules is not None:
+                self._modules.names |= Modules().names  # a model in place of the first one
 
     def stepped(self, optimizer: Optimizer, place: Place | None) -> None:
         """An optimizer has moved its parameters."""
@@ -362,7 +377,10 @@ class Updates(Detector):
                 text = (
                     f"{said}: none of the {passes} gradients belongs to this optimizer's parameters"
                 )
-                yield Finding("never-updated", given.place, text)
+                if all(leaf.parameter for leaf in trained):
+                    yield from self._not_owned(trained, given)
+                else:
+                    yield Finding("never-updated", given.place, text)
 
     def _rebound_leaves(self) -> Iterator[Finding]:
         """The move makes a new tensor, and the parameters stay as they were."""
@@ -395,6 +413,7 @@ class Updates(Detector):
             if leaf.key in wanted or (leaf.key not in owned and self._is_hidden(leaf, modules))
         ]
         if not left or not active:
+            yield from self._replaced(trained, owned)
             return
         keys = [leaf.key for leaf in left]
         names = self._named({leaf.key: leaf.shape for leaf in left})
@@ -409,10 +428,22 @@ class Updates(Detector):
                 )
                 yield Finding("plain-list", place, text)
                 return
-        given = active[0]
+        yield from self._not_owned(left, active[0])
+
+    def _replaced(self, trained: Iterable[_Leaf], owned: set[int]) -> Iterator[Finding]:
+        """Parameters that get gradients in place of those of an optimizer, which is still stepped."""
+        for given in self._optimizers.values():
+            new = [it for it in trained if it.parameter and it.first > given.fresh]
+            new = [leaf for leaf in new if leaf.key not in owned]
+            if new and given.idle >= 2:
+                yield from self._not_owned(new, given)
+                return
+
+    def _not_owned(self, leaves: Sequence[_Leaf], given: _Given) -> Iterator[Finding]:
         if given.place is not None:
-            them = "it" if len(left) == 1 else "them"
-            text = f"{names} got {left[0].passes} gradients, but no optimizer has {them}"
+            names = self._named({leaf.key: leaf.shape for leaf in leaves})
+            them = "it" if len(leaves) == 1 else "them"
+            text = f"{names} got {leaves[0].passes} gradients, but no optimizer has {them}"
             yield Finding("not-in-optimizer", given.place, text)
 
     def _is_hidden(self, leaf: _Leaf, modules: Modules) -> bool:
