@@ -90,7 +90,10 @@ class Diagnosis:
 
 _NUMBER = r"'(float|int|numpy\.\w+|ndarray)' object has no attribute "
 _TENSORS = r"'(backward|detach|requires_grad_?|retain_grad|grad_fn|clone|item|grad)'"
-_TYPE = r"(scalar|floating point|result|target dtype|desired output) type|[Ee]xpected .*(dtype|type|Long|Float)|same dtype"
+_TYPE = (
+    r"(scalar|floating point|result|target dtype|desired output) type|[Ee]xpected .*(dtype|type|Long|Float)"
+    r"|same dtype|Input type \([\w:]+\) and"
+)
 _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"does not require grad and does not have a grad_fn", graph_causes.no_graph),
     (_NUMBER + _TENSORS, graph_causes.plain_number),

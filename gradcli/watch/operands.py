@@ -158,7 +158,8 @@ def odd_dtype(entry: str, operands: Sequence[Operand]) -> tuple[Place | None, st
     if not odd:
         return None, "the operands have types that do not fit"
     operand = odd[0]
-    place = operand.first(lambda made: made.dtype == operand.dtype)
+    labels = not operand.dtype.is_floating_point  # which were right until one_hot, for example
+    place = operand.first(lambda made: made.dtype == operand.dtype, same_dimensions=labels)
     return place, f"{operand.name} becomes {str(operand.dtype).removeprefix('torch.')} here"
 
 

@@ -33,6 +33,8 @@ class _Leaf:
     passes: int = 0
     first: int = 0
     """The number of the backward pass that first reached it, among those that filled a grad."""
+    last: int = 0
+    """The number of the one that last did."""
     place: Place | None = None
     """Where its last backward pass was."""
     asked: int = 0
@@ -189,7 +191,8 @@ class Updates(Detector):
             if state is not None and state != leaf.held:
                 filled = True
                 leaf.passes += 1
-                leaf.first = leaf.first or self._passes + 1
+                leaf.last = self._passes + 1
+                leaf.first = leaf.first or leaf.last
                 leaf.place = place
                 leaf.read = False
                 leaf.held = state
@@ -410,7 +413,9 @@ class Updates(Detector):
         left = [
             leaf
             for leaf in trained
-            if leaf.key in wanted or (leaf.key not in owned and self._is_hidden(leaf, modules))
+            # What gets no gradients any more may be a copy that was made for one step.
+            if 2 * leaf.last > self._passes
+            and (leaf.key in wanted or (leaf.key not in owned and self._is_hidden(leaf, modules)))
         ]
         if not left or not active:
             yield from self._replaced(trained, owned)
