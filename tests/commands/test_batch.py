@@ -263,7 +263,7 @@ def test_odd_lines_each_give_one_result_line() -> None:
         b"!9": "usage",
         good + b"\0": "usage",
         b'{"id": %b, "command": "grad", "fn": "mse", "x": 2}' % (b"[" * 300 + b"]" * 300): "usage",
-        b'{"id": "\\ud800", "command": "grad", "fn": "mse", "x": 2}': None,
+        b'{"id": "\\ud800", "command": "grad", "fn": "mse", "x": 2}': "usage",
         b'{"id": 1e999, "command": "grad", "fn": "mse", "x": 2}': "usage",
         b'{"command": "grad", "fn": "mse", "x": 2, "inputs": {"x": 1}, "id": 1}': "usage",
         b'{"command": "descend", "expression": "x*x", "inputs": {"x": 1}, "min_move": 1, "min-move": 2, "id": 1}': "usage",

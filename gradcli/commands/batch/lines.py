@@ -1,7 +1,6 @@
 """One line of a batch: a JSON job in, one JSON line out, whatever the job holds."""
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,41 +33,27 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
 
     Raises UsageError if the line is not one JSON object, or its id cannot be written.
     """
-    exact = None
     try:
         job = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         try:
-            job = exact = _READER.decode(line.decode())
+            line.decode()
         except UnicodeDecodeError as wrong:
             raise UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})") from None
-        except (ValueError, RecursionError):
-            place = f"character {error.pos + 1}: {error.msg}"
-            raise UsageError(f"line {number} is not JSON ({place})") from None
+        place = f"character {error.pos + 1}: {error.msg}"
+        raise UsageError(f"line {number} is not JSON ({place})") from None
     if not isinstance(job, dict):
         hint = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
         raise UsageError(f"line {number} is not a JSON object", hint=hint)
     try:
-        identity = b"" if exact else orjson.dumps(job.get("id"))
-        # orjson has no integers above 64 bits.
-        if exact or isinstance(job.get("id"), float | list | dict):
-            whole = (exact or json.loads(line)).get("id")
-            identity = json.dumps(whole, separators=(",", ":"), ensure_ascii=bool(exact)).encode()
+        identity = orjson.dumps(job.get("id"))
+        if isinstance(job.get("id"), float | list | dict):  # orjson has no integers above 64 bits
+            whole = json.loads(line)["id"]
+            identity = json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
         return job, identity
-    except (orjson.JSONEncodeError, RecursionError):
+    except orjson.JSONEncodeError:
         message = f"the id in line {number} is nested too deeply"
         raise UsageError(message, hint="use a number or a string") from None
-
-
-def _finite(text: str) -> float:
-    """A number of JSON. Raises ValueError if it is not finite, which JSON does not have."""
-    if math.isfinite(value := float(text)):
-        return value
-    raise ValueError(f"{text} is not a number of JSON")
-
-
-_READER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
-"""It reads what orjson refuses: whole numbers that are too large for a float, and lone surrogates."""
 
 
 def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
