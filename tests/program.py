@@ -295,6 +295,9 @@ def _forked(
     if pid == 0:
         if instead is None:
             sys.modules["torch"].set_num_threads(THREADS)
+            warnings.simplefilter(
+                "ignore", ResourceWarning
+            )  # as Python does; a server goes on with it
         child(*call, instead)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
