@@ -39,9 +39,8 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     try:
         words = [*_as_options(command, words, named, known)]
         guarded = list(_guarded(words, known, command))
-        kept = parser(command)
         # What Typer does after parsing, for each option that there is, is not needed.
-        given, _, _ = kept.make_parser(typer.Context(kept)).parse_args(guarded)
+        given, _, _ = parser(command).parse_args(guarded)
     except TyperException as error:
         hint = f"gradcli {command.name} --help lists the options"
         raise UsageError(_reworded(error), hint=hint) from None
@@ -104,7 +103,8 @@ def parser(command: Command) -> Any:
     declared.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(command.name, cls=TyperCommand, add_help_option=False)(declared)
-    return typer.main.get_command(app)
+    made = typer.main.get_command(app)
+    return made.make_parser(typer.Context(made))
 
 
 def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:

@@ -179,7 +179,7 @@ class Server:
         with contextlib.suppress(OSError):  # the worker has just died, and is reaped next
             child.inlet.sendmsg([b"!"], [wire.pack_descriptors(fd)])
             # The worker takes over the client's surroundings meanwhile.
-            unchanged = self._origin.is_unchanged()
+            unchanged = self._origin.files.unchanged()
             child.inlet.send(server_worker.UNCHANGED if unchanged else server_worker.OUTDATED)
             if not unchanged:
                 self._stop()
@@ -196,7 +196,7 @@ class Server:
         return {
             "running": True, "pid": os.getpid(), "version": __version__, "torch": self._origin.torch,
             "calls": accepted, "uptime": round(time.monotonic() - self._began, 1), "idle": self._idle, "memory": _memory(),
-            "fits": marshal.loads(environment) == self._origin.environment and self._origin.is_unchanged(),
+            "fits": marshal.loads(environment) == self._origin.environment and self._origin.files.unchanged(),
         }  # fmt: skip
 
     def _stop(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from gradcli.errors import ExitStatus, fault, traceback_of
 from gradcli.process import deferral, wire
 from gradcli.process.guards import loading_pytorch, release_memory
-from gradcli.process.sources import Files, states
+from gradcli.process.sources import Files, Watched, states
 from gradcli.process.worker import Progress
 
 ENOUGH_FILES = 256
@@ -57,17 +57,10 @@ class Origin:
     """
 
     environment: tuple[str, str, list[int], list[tuple[str, str]]]
-    files: Files
+    files: Watched
     bounds: Bounds
     torch: str
     threads: int
-
-    def is_unchanged(self) -> bool:
-        """Whether the files are the same as when the server loaded them."""
-        try:
-            return states(self.files) == self.files
-        except OSError:
-            return False
 
     def restore_threads(self) -> None:
         """Use as many threads as a cold call. The server has one: a pool does not survive a fork."""
@@ -87,7 +80,8 @@ def load(program: Program, files: Files) -> Origin:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     libraries = states(path for name in program.libraries if (path := sys.modules[name].__file__))
-    return Origin(environment, {**files, **libraries}, bounds_of(0), torch.__version__, threads)
+    watched = Watched({**files, **libraries})
+    return Origin(environment, watched, bounds_of(0), torch.__version__, threads)
 
 
 def prepare(program: Program) -> Iterator[None]:
