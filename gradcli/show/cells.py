@@ -14,6 +14,7 @@ from gradcli.show.table import (
     Cells,
     LineChart,
     Places,
+    Sparse,
     Table,
     chosen,
     on_screen,
@@ -95,6 +96,8 @@ def _has_names(cells: Cells) -> bool:
 
 
 def _is_numeric(cells: Cells) -> bool:
+    if isinstance(cells, Sparse):
+        cells = [*cells.filled.values()]
     return isinstance(cells, Tensor) or (
         isinstance(cells, list) and any(isinstance(cell, int | float) for cell in cells)
     )

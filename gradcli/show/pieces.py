@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gradcli.results import Result
 from gradcli.show import numbers
-from gradcli.show.table import Block, Cell, Cells, Column, Places, Table
+from gradcli.show.table import Block, Cells, Column, Places, Sparse, Table
 
 FilledColumn: TypeAlias = tuple[str | Column, Cells]
 """A column, or its heading alone, and its cells."""
@@ -51,24 +51,20 @@ def one_number(tensor: Tensor, digits: int) -> str:
     return numbers.significant(numbers.flat(tensor)[0], digits)
 
 
-def beside(values: Tensor, pred: Tensor) -> Tensor | list[Cell]:
-    """`values` as a column beside the elements of `pred`, both of any shape. A value per sample is
-    in the row of the sample's first class.
+def beside(values: Tensor, shape: Sequence[int], *, by_sample: bool = False) -> Cells:
+    """`values`, of a shape that broadcasts to `shape`, as a column beside the elements of `shape`:
+    each in the row of its first place. With `by_sample` they have no dimension of classes, and each
+    is in the row of its sample's first class.
     """
-    if values.shape == pred.shape:
+    if values.shape == tuple(shape):
         return values.reshape(-1)
-    if not 0 < values.numel() <= pred.numel():  # a loss that broadcasts has more values than rows
-        return [None] * pred.numel()
-    first = torch.zeros(pred.shape, dtype=torch.bool)
-    class_dim = 1 if pred.ndim > 1 else 0
-    first = first.movedim(class_dim, 0) if pred.ndim else first
-    if pred.ndim and values.shape == first.shape[1:]:
-        first[0] = True
-        first = first.movedim(0, class_dim)
-    else:
-        first = torch.arange(pred.numel()) < values.numel()
-    rest = iter(numbers.flat(values))
-    return [next(rest, None) if has_value else None for has_value in first.reshape(-1).tolist()]
+    if by_sample and values.ndim:
+        values = values.unsqueeze(min(1, len(shape) - 1))
+    first = torch.zeros(tuple(shape), dtype=torch.bool)
+    missing = len(shape) - values.ndim
+    first[(*[slice(1)] * missing, *map(slice, values.shape))] = True
+    rows = first.reshape(-1).nonzero().reshape(-1).tolist()
+    return Sparse(dict(zip(rows, numbers.flat(values), strict=False)), first.numel())
 
 
 def inputs_table(

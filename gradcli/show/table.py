@@ -1,9 +1,9 @@
 """A table before it is drawn or written as CSV: columns, blocks of rows, a title, a caption."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from torch import Tensor
 
@@ -62,6 +62,21 @@ Cells = Tensor | Sequence[Cell]
 
 
 @dataclass(frozen=True)
+class Sparse(Sequence[Cell]):
+    """`length` cells that are empty but for those in `filled`, by their rows."""
+
+    filled: Mapping[int, Cell]
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, position: Any) -> Any:
+        rows = range(self.length)[position]
+        return self.filled.get(rows) if isinstance(rows, int) else [*map(self.filled.get, rows)]
+
+
+@dataclass(frozen=True)
 class Column:
     """One column. An empty `heading` hides it on the screen, an empty `csv` in CSV; without `csv`
     the heading serves for both. With `code`, the cells are expressions, or hold some.
@@ -114,7 +129,7 @@ class Table:
     def elements(self) -> int:
         """The number of tensor elements in the table."""
         return sum(
-            block.rows * sum(isinstance(cells, Tensor) for cells in block.cells)
+            block.rows * sum(isinstance(cells, Tensor | Sparse) for cells in block.cells)
             for block in self.blocks
         )
 

@@ -2,6 +2,7 @@
 PyTorch.
 """
 
+import csv
 import math
 from collections.abc import Callable
 from typing import Any
@@ -163,7 +164,7 @@ def test_a_broadcast_is_pytorchs_own_and_gets_a_note() -> None:
     assert "3" in shown.json["notes"][0]["text"]
     shown = run("loss", "mse", "--pred", "1,2,3", "--target", "1;2;4")
     assert "Warning" not in shown.stderr
-    assert "│ 2,1   │   4 │" in shown.stdout  # (2 - 4)**2
+    assert "│ 2,1   │      │        │   4 │              │" in shown.stdout  # (2 - 4)**2
 
 
 def test_the_keys_of_the_json_are_these_and_no_others() -> None:
@@ -181,6 +182,24 @@ def test_csv_has_elements_and_gradients_of_each_loss() -> None:
         shown
         == "index,pred,target,mse,d_mse,l2_norm,d_l2_norm\n0,3.0,0.0,9.0,3.0,,0.6\n1,4.0,0.0,16.0,4.0,,0.8\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("pred", "target", "rows"),
+    [
+        ("1,2", "1;2", ["0,0 1 1 0 -0.5", "0,1 2 - 1 0.5", "1,0 - 2 1 -", "1,1 - - 0 -"]),
+        ("1,", "1;2", ["0,0 1 1 0 -1", "1,0 - 2 1 -"]),
+        ("1,2;3,4", "1;2", ["0,0 1 1 0 0", "0,1 2 - 1 0.5", "1,0 3 2 1 0.5", "1,1 4 - 4 1"]),
+        ("1,2;3,4", "1,2", ["0,0 1 1 0 0", "0,1 2 2 0 0", "1,0 3 - 4 1", "1,1 4 - 4 1"]),
+        ("zeros(0)", "1", []),
+    ],
+)
+def test_csv_of_a_pair_that_broadcasts_has_every_number_once(
+    pred: str, target: str, rows: list[str]
+) -> None:
+    shown = run("loss", "mse", "l2_norm", "--pred", pred, "--target", target, "--csv").stdout
+    found = [cells[:5] for cells in csv.reader(shown.splitlines()[1:])]
+    assert [" ".join(cell.removesuffix(".0") or "-" for cell in cells) for cells in found] == rows
 
 
 def test_csv_of_classes_lists_every_logit() -> None:

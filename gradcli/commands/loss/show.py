@@ -1,39 +1,36 @@
-"""The tables of `loss`: each loss as one number, and a row for each element of pred."""
+"""The tables of `loss`: each loss as one number, and a row for each element of pred, or of what pred
+and target broadcast to.
+"""
+
+import math
 
 from gradcli.commands.loss.result import LossResult, LossValue
+from gradcli.evaluate.job import together
 from gradcli.show.pieces import FilledColumn, beside, one_number, shapes_text, table_of
 from gradcli.show.table import Column, Places, Table
 
 
 def tables(result: LossResult, digits: int) -> list[Table]:
-    """Each loss as one number, and a row for each element of pred."""
+    """Each loss as one number, and a row for each element of pred, or of what pred and target
+    broadcast to.
+    """
     pred, target = result.inputs["pred"], result.inputs["target"]
+    by_sample = [
+        each.elements is not None and each.elements.ndim < pred.ndim for each in result.losses
+    ]
+    shape = pred.shape if all(by_sample) else together(pred.shape, target.shape)
     columns: list[FilledColumn] = [
-        (Column("" if pred.ndim == 0 else "index", "index"), Places(pred.shape)),
-        ("pred", pred.reshape(-1)),
-        ("target", beside(target, pred)),
+        (Column("index" if shape else "", "index"), Places(shape)),
+        ("pred", beside(pred, shape)),
+        ("target", beside(target, shape, by_sample=any(by_sample))),
     ]
     for loss in result.losses:
-        elements = "" if loss.elements is None else beside(loss.elements, pred)
+        elements = "" if loss.elements is None else beside(loss.elements, shape, by_sample=True)
         heading = Column(f"d {loss.name}/d pred", f"d_{loss.name}")
-        columns += [(loss.name, elements), (heading, loss.gradient.reshape(-1))]
+        columns += [(loss.name, elements), (heading, beside(loss.gradient, shape))]
     title, caption = "Elements and gradient", shapes_text(result)
-    rows = table_of(pred.numel(), columns, title, caption, keys=2)
-    return [_values(result.losses, digits), rows, *_broadcast(result.losses, pred.numel())]
-
-
-def _broadcast(losses: list[LossValue], count: int) -> list[Table]:
-    """The elements of each loss that has more of them than pred has, `count`."""
-    return [
-        table_of(
-            loss.elements.numel(),
-            [("index", Places(loss.elements.shape)), (loss.name, loss.elements.reshape(-1))],
-            "Elements of pred and target broadcast together",
-            csv=False,
-        )
-        for loss in losses
-        if loss.elements is not None and loss.elements.numel() > count
-    ]
+    rows = table_of(math.prod(shape), columns, title, caption, keys=2)
+    return [_values(result.losses, digits), rows]
 
 
 def _values(losses: list[LossValue], digits: int) -> Table:

@@ -32,7 +32,7 @@ def _layer(result: PerceptronResult, digits: int) -> list[Table]:
         ("output", Places(z.shape, "O")),
         ("z", z.reshape(-1)),
         ("O", result.output.reshape(-1)),
-        ("target", beside(result.inputs["target"], z)),
+        ("target", beside(result.inputs["target"], z.shape, by_sample=True)),
     ]
     title = f"{result.layer} = {one_number(result.loss, digits)}"
     inputs = {name: tensor for name, tensor in result.inputs.items() if name != "target"}
