@@ -8,7 +8,7 @@ import math
 import re
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -364,9 +364,12 @@ def recording(function: Any) -> list[Any]:
     return returned
 
 
-def walk(roots: Iterable[Any], most: float = math.inf) -> Iterator[tuple[Any, Any]]:
+def walk(
+    roots: Iterable[Any], most: float = math.inf, ends: Collection[str] = ()
+) -> Iterator[tuple[Any, Any]]:
     """The nodes of PyTorch's graph from `roots` on, breadth first, at most `most`; each with the node
-    that uses it, None for a root. Roots that are None are left out.
+    that uses it, None for a root. Roots that are None are left out, and so is what only nodes with
+    the names `ends` use.
     """
     seen: set[Any] = set()
     waiting = deque((root, None) for root in roots if root is not None)
@@ -376,7 +379,8 @@ def walk(roots: Iterable[Any], most: float = math.inf) -> Iterator[tuple[Any, An
             continue
         seen.add(node)
         yield node, user
-        waiting.extend((other, node) for other, _ in node.next_functions if other is not None)
+        if node.name() not in ends:
+            waiting.extend((other, node) for other, _ in node.next_functions if other is not None)
 
 
 def reached(output: Tensor, inputs: Mapping[str, Tensor]) -> set[str]:

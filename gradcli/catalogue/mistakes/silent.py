@@ -133,9 +133,11 @@ SILENT = (
             z.backward()
         """,
         cause="sample() draws under no_grad: the number that comes out has no history. rsample() computes mean + scale * "
-        "noise, so the gradient flows to mean and scale (the reparametrisation of variational autoencoders).",
-        cure="Use rsample(). Distributions over classes have none: use the loss -dist.log_prob(action) * reward "
-        "(policy gradient), or F.gumbel_softmax.",
+        "noise, so the gradient flows to mean and scale (the reparametrisation of variational autoencoders). The result of "
+        "torch.normal(mean, std) has a history, but its gradient by mean and std is 0.",
+        cure="Use rsample(), in place of torch.normal(mean, std) too, or mean + std * torch.randn_like(std) of a tensor std. "
+        "Distributions over classes have none: use the loss -dist.log_prob(action) * reward (policy gradient), or "
+        "F.gumbel_softmax.",
         cured="""
             mean = torch.tensor(1.0, requires_grad=True)
             z = torch.distributions.Normal(mean, 1.0).rsample()
@@ -147,14 +149,15 @@ SILENT = (
             "sample gradient",
             "sampling gradient",
             "normal sample grad none",
+            "torch.normal gradient zero",
             "採樣 梯度",
             "采样 梯度",
         ),
         related=("detached", "no-grad", "not-differentiable"),
         in_training="In a VAE the decoder learns and the encoder gets grad None, because the loss reaches the decoder "
         "by another path; alone, backward() stops.",
-        run_finds="gradcli why --run train.py names the line with sample(), if the loss has no graph, or no "
-        "gradient through it to the parameters of the distribution.",
+        run_finds="gradcli why --run train.py names the line with sample() or torch.normal(), if the loss has no graph, or "
+        "no gradient through it to the parameters of the distribution.",
     ),
     Mistake(
         "padded-mean",
