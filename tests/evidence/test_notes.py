@@ -289,6 +289,9 @@ def test_the_step_has_no_slope_to_choose() -> None:
         ["grad", "nll(softmax(a, -1), y)", "a=2,1,0.1", "y=0"],
         ["grad", "cross_entropy(softmax(a, 1), y)", "a=200,1;0,1", "y=0,1"],
         ["grad", "bce_with_logits(a.sigmoid(), y)", "a=4", "y=1"],
+        ["grad", "cross_entropy(exp(log_softmax(a, -1)), y)", "a=2,1,0.1", "y=0"],
+        ["grad", "p = a.log_softmax(1).exp(); nll(p.view(1, 3), y)", "a=2,1,0.1;", "y=0"],
+        ["value", "bce_with_logits(exp(F.logsigmoid(a)), y)", "a=4", "y=1"],
         [
             "perceptron",
             "--x",
@@ -305,6 +308,19 @@ def test_the_step_has_no_slope_to_choose() -> None:
 )
 def test_probabilities_where_logits_belong(words: list[str]) -> None:
     assert len(notes(*words)["double-softmax"]) == 1
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "cross_entropy(log_softmax(a, -1), y)",
+        "p = exp(log_softmax(a, -1)); cross_entropy(a, y) + 0*p.sum()",
+        "p = exp(log_softmax(a, 0)); softmax(p, 1)[0, 0] + 0*y",
+        "q = log_softmax(a, -1); cross_entropy(exp(a), y) + 0*q.sum()",
+    ],
+)
+def test_logits_beside_log_softmax(expression: str) -> None:
+    assert "double-softmax" not in notes("grad", expression, "a=2,1,0.1;", "y=0")
 
 
 def test_targets_that_are_no_probabilities() -> None:

@@ -1,6 +1,7 @@
 """Notes on losses: the contents and shapes of predictions and targets."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,11 +14,11 @@ from gradcli.results import Note
 
 def twice(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """A function that applies softmax or sigmoid itself, given the output of one."""
-    maker = _made_by(op, before)
+    maker, (function, advice) = _made_by(op, before), TWICE[op.name]
     # Softmax of rows and then of columns is not a mistake.
-    if maker and (op.name != maker.name or op.dimension == maker.dimension):
-        text = f"{op.name} is given the output of {maker.name}: {TWICE[op.name][1]}"
-        yield Note("double-softmax", text)
+    if maker and (op.name != function or op.dimension == maker.dimension):
+        given = function if maker.name == function else f"exp of {maker.name}, which is {function}"
+        yield Note("double-softmax", f"{op.name} is given the output of {given}: {advice}")
 
 
 TWICE: Mapping[str, tuple[str, str]] = {
@@ -27,14 +28,28 @@ TWICE: Mapping[str, tuple[str, str]] = {
     "softmax": ("softmax", "a second softmax evens out the probabilities; one is enough"),
 }
 """Functions that must not be given the output of another one: which, and what to do instead."""
+_LOGARITHM = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
+"""The function that computes the logarithm of another one."""
 
 
 def _made_by(op: WatchedOp, before: Sequence[WatchedOp]) -> WatchedOp | None:
-    """The operation that must not have made the first operand, or a view of it, if it did."""
-    x, maker = op.operands[0], TWICE[op.name][0]
+    """The operation that must not have made the first operand, or a view of it, if it did, or if exp
+    of its result did.
+    """
+    x, function = op.operands[0], TWICE[op.name][0]
     values = (x, x._base) if isinstance(x, Tensor) else (x,)
-    makers = (other for other in before if other.name == maker)
-    return next((op for op in makers if any(op.value is value for value in values)), None)
+
+    def made(maker: WatchedOp, value: Any) -> bool:
+        if maker.name == function:
+            return maker.value is value
+        return (  # exp is not watched
+            maker.name == _LOGARITHM[function]
+            and isinstance(value, Tensor)
+            and value.numel() > 0
+            and torch.equal(value, maker.value.exp())
+        )
+
+    return next((each for each in before if any(made(each, value) for value in values)), None)
 
 
 def improbable(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:

@@ -30,6 +30,11 @@ _TWICE = {
     ("nll_loss", "SoftmaxBackward0"): ("nll-of-probabilities", "log-probabilities, but was given the result of softmax"),
 }  # fmt: skip
 """What a loss takes and what it was given, by its name and the node that computed that."""
+_EXPONENTIAL = {
+    "LogSoftmaxBackward0": "SoftmaxBackward0",
+    "LogSigmoidBackward0": "SigmoidBackward0",
+}
+"""The node that a logarithm becomes by exp."""
 
 
 class Losses(Detector):
@@ -125,11 +130,12 @@ class Losses(Detector):
         given = call.args[0] if call.args else call.kwargs.get("input")
         if not isinstance(given, Tensor):
             return
-        node = node_of(given)
-        while node is not None and node.name() in VIEWS:
-            node = node.next_functions[0][0] if node.next_functions else None
-        made = made_by(node) if node is not None else None
-        found = _TWICE.get((call.name, node.name() if node is not None else ""))
+        node = _computed(node_of(given))
+        made, name = (made_by(node), node.name()) if node is not None else (None, "")
+        how = ""
+        if name == "ExpBackward0" and (before := _computed(node.next_functions[0][0])) is not None:
+            name, how = _EXPONENTIAL.get(before.name(), ""), ", computed as exp of its logarithm"
+        found = _TWICE.get((call.name, name))
         if (
             found is None
             and call.name == "nll_loss"
@@ -139,7 +145,7 @@ class Losses(Detector):
             found = "nll-of-probabilities", text
         if found:
             other = made.place if made and made.place != place else None
-            text = f"{call.name} takes {found[1]}"
+            text = f"{call.name} takes {found[1]}{how}"
             self._report(found[0], place, text, also_at(other, "it is computed here"))
 
     def _report(
@@ -151,6 +157,13 @@ class Losses(Detector):
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """What was found, in the order in which it happened."""
         return self._found.values()
+
+
+def _computed(node: Any) -> Any:
+    """The node that computed the numbers which this one passes on; None without one."""
+    while node is not None and node.name() in VIEWS:
+        node = node.next_functions[0][0] if node.next_functions else None
+    return node
 
 
 def _broadcasts(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
