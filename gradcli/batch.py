@@ -5,7 +5,9 @@ import os
 import select
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -31,6 +33,7 @@ def run(
     """
     if isinstance(jobs, Mapping):
         raise UsageError("expected a list of jobs, got one job", hint="batch.run([job])")
+    ids: deque[Any] = deque()  # of unanswered jobs: a line that is not strict JSON loses its id
     words = ["batch", "-", "--jobs", str(processes), *(["--allow-files"] if allow_files else [])]
     with subprocess.Popen(
         [sys.executable, "-c", _PROGRAM.format(path=sys.path), *words], bufsize=0,
@@ -38,7 +41,9 @@ def run(
         env={**os.environ, "GRADCLI_SERVER": "off"},
     ) as process:  # fmt: skip
         try:
-            yield from map(json.loads, _answers(map(_line, jobs), process))
+            for answer in map(json.loads, _answers(map(partial(_line, ids), jobs), process)):
+                given = ids.popleft()
+                yield {**answer, "id": given} if answer.get("id") is None else answer
         finally:
             process.terminate()
         assert process.stderr
@@ -49,8 +54,9 @@ def run(
             raise ToldFault(told or f"gradcli batch ended with status {process.returncode}", "")
 
 
-def _line(job: Any) -> bytes:
-    """A job as a line; what is not a mapping, too, for which the answer is an error."""
+def _line(ids: deque[Any], job: Any) -> bytes:
+    """A job as a line; what is not a mapping, too, for which the answer is an error. Appends its id."""
+    ids.append(job.get("id") if isinstance(job, Mapping) else None)
     if not isinstance(job, Mapping):
         return json.dumps(job, default=repr).encode() + b"\n"
     inputs = job.get("inputs")

@@ -43,9 +43,13 @@ def test_each_job_has_its_answer_whatever_it_is() -> None:
         "not a job",
         {**job, "id": 3, "inputs": {"x": np.array([1j])}},
         {**job, "id": 4, "inputs": {"x": 1}},
+        {**job, "id": "\ud800", "inputs": {"x": 1}},  # not JSON to a strict reader
+        {**job, "id": 10**400, "inputs": {"x": 1}},
+        {**job, "id": 7, "inputs": {"x": [10**400]}},
     ]
     answers = list(batch.run(jobs))
-    assert [answer["id"] for answer in answers] == [None, 3, 4]
+    assert [answer["id"] for answer in answers] == [None, 3, 4, "\ud800", 10**400, 7]
+    assert {answer["error"]["kind"] for answer in answers[3:]} == {"usage"}
     told = [answer["error"]["message"] for answer in answers[:2]]
     assert "is not a JSON object" in told[0]
     assert told[1].startswith("x: complex numbers are not supported")
