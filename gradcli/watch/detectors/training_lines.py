@@ -1,6 +1,7 @@
 """The lines of a training program's source that explain why its parameters do not move."""
 
 import ast
+from collections.abc import Iterable, Iterator
 
 from torch.optim import Optimizer
 
@@ -65,15 +66,15 @@ def copied(places: Places) -> Place | None:
 
 def assigned(places: Places, hidden: Hidden) -> Place | None:
     """The line of a class that fills an attribute: an item of it first, then itself. None for
-    tensors that are not all made in __init__: one that is kept in forward may be data.
+    tensors that are not all made in __init__ or a method that it calls: one that is kept in forward
+    may be data.
     """
     best: Place | None = None
     names = {each.__name__ for each in hidden.owner.__mro__}
-    for file, owner in places.nodes(ast.ClassDef):
-        if owner.name not in names:
-            continue
-        inits = [each for each in owner.body if getattr(each, "name", "") == "__init__"]
-        first = [node for init in inits for node in ast.walk(init)]
+    owners = [(file, node) for file, node in places.nodes(ast.ClassDef) if node.name in names]
+    first = [*_methods(owners, {"self.__init__"})]
+    first += _methods(owners, {ast.unparse(it.func) for it in first if isinstance(it, ast.Call)})
+    for file, owner in owners:
         for node in ast.walk(owner):
             if not isinstance(node, ast.Assign | ast.AnnAssign):
                 continue
@@ -87,3 +88,10 @@ def assigned(places: Places, hidden: Hidden) -> Place | None:
                     return Place(file, target.lineno)
                 best = best or Place(file, target.lineno)
     return best
+
+
+def _methods(owners: Iterable[tuple[str, ast.ClassDef]], names: set[str]) -> Iterator[ast.AST]:
+    """What the methods hold that are called as one of `names`, such as `self.build`."""
+    for each in [each for _, owner in owners for each in owner.body]:
+        if f"self.{getattr(each, 'name', '')}" in names:
+            yield from ast.walk(each)
