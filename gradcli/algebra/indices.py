@@ -145,13 +145,18 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
     made = [(_bound_as(order, body, names), order) for order in orders]
     inner, order = min(made, key=lambda it: it[0].number)
     bounds = tuple((name, over[index].root) for name, index in zip(names, order, strict=True))
-    # Tensors of three sides that only a sum needs are dear.
-    sums = [base for base, _ in products.powers(inner)[1] if base.kind == "add"]
-    crossed = any(len(base.free) > 2 for base in sums)
+    crossed = any(map(_is_crossed, [base for base, _ in products.powers(inner)[1]]))
     node = nodes.interned("sigma", (bounds, inner), (bounds, inner), [inner], 60 if crossed else 3)
     node.free = node.free.difference(names)
     node.depth = max(node.depth, body.depth + len(names))
     return node
+
+
+def _is_crossed(total: Node) -> bool:
+    """Whether this is a sum of terms that has three sides, but no tensor in it has: these are dear."""
+    own = total.data[1] if total.kind == "add" and len(total.free) > 2 else ()
+    factors = [base for term in own for base, _ in products.powers(term)[1]]
+    return factors != [] and all(b.free != total.free or b.kind == "add" for b in factors)
 
 
 def _by_occurrence(over: Mapping[int, Dim], body: Node) -> list[int]:
@@ -170,7 +175,7 @@ def call(
 ) -> Node:  # fmt: skip
     """An element of what a function of whole tensors returns, at the indices `outs`."""
     indices = tuple(index for index, _ in outs)
-    taken = _taken(name, arguments, indices, settings)
+    taken = _taken(name, arguments, indices, settings, [dim.root for _, dim in outs])
     if taken is not None:
         return taken
     closed = []
@@ -197,13 +202,17 @@ def along(name: str, body: Node, index: int, dim: Dim, out: Index | None = None)
 
 
 def _taken(
-    name: str, arguments: Sequence[Argument], outs: tuple[Index, ...], settings: tuple[Any, ...]
-) -> Node | None:
-    """The element at a fixed place of a function that only moves elements, and the determinant of a
-    power of a matrix; otherwise None.
+    name: str, arguments: Sequence[Argument], outs: tuple[Index, ...], settings: tuple[Any, ...],
+    sides: Sequence[Dim]
+) -> Node | None:  # fmt: skip
+    """The element at a fixed place of a function that only moves elements, what a second move makes
+    of the first, and the determinant of a power of a matrix; otherwise None.
     """
     if name == "det":
         return _det_of_product(*arguments[0])
+    moves = name in ("reshape", "slice")
+    if moves and (undone := _undone(name, *arguments[0], outs, settings, sides)):
+        return undone
     if not outs or not isinstance(outs[0], tuple):
         return None
     (place,) = outs[0]  # type: ignore[misc]
@@ -218,6 +227,31 @@ def _taken(
                 return rename(body, {index: (place,)})
             place -= dim.size
     return None
+
+
+def _undone(
+    name: str, axes: Bounds, body: Node, outs: tuple[Index, ...], settings: tuple[Any, ...],
+    sides: Sequence[Dim]
+) -> Node | None:  # fmt: skip
+    """f(x.reshape(2, 3)).reshape(6) and f(cat([x, h]))[:len(x)] as f(x) for an elementwise function f;
+    None for anything else.
+    """
+    names = tuple(index for index, _ in axes)
+    undoes = "cat" if name == "slice" else name
+    first = nodes.count_of(settings[0]) if settings else 0
+
+    def change(node: Node) -> Node:
+        if node.kind in ("add", "mul", "fn") and not node.free.isdisjoint(names):
+            return _rebuilt(node, change)
+        at = 0
+        for own, inner in node.data[1] if node.is_call(undoes) else ():
+            if node.data[2] == names and at == first and [dim.root for _, dim in own] == sides:
+                return rename(inner, dict(zip((index for index, _ in own), outs, strict=True)))
+            at += own[0][1].size
+        return node
+
+    found = change(body)
+    return found if found.free.isdisjoint(names) else None
 
 
 def _det_of_product(axes: Bounds, body: Node) -> Node | None:

@@ -1,9 +1,21 @@
 """Identities: what the terms of a sum, or the factors of a product, are together."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from gradcli.algebra import elementwise, indices, products, terms
-from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, Number, Power, is_num, num, whole
+from gradcli.algebra.nodes import (
+    ONE,
+    ZERO,
+    Dim,
+    Node,
+    Number,
+    Power,
+    count_of,
+    is_num,
+    num,
+    whole,
+)
 from gradcli.algebra.signs import is_negative
 
 _QUOTIENTS = {("sin", "cos"): "tan", ("sinh", "cosh"): "tanh"}
@@ -63,6 +75,38 @@ def _case(term: Node) -> Node | None:
     if term.kind != "mul":
         return term if term.is_fn("where") else None
     return next((b for b, e in term.data[1].items() if e is ONE and b.is_fn("where")), None)
+
+
+def joined_moves(found: Mapping[Node, Number]) -> Node | None:
+    """Tensors that are reshaped alike as their sum, reshaped, and the pieces of a side, with zeros
+    around each, as `cat` of the pieces; None if there is neither.
+    """
+    groups: dict[Any, dict[tuple[int, ...], list[Node]]] = {}
+    for term in found:
+        if term.is_call("reshape") or (term.is_call("pad") and term.data[3][2] == 1):
+            name, ((bounds, _),), outs, place, sides = term.data
+            alike = name == "reshape" and tuple(dim for _, dim in bounds)
+            group = groups.setdefault((outs, sides, alike), {})
+            group.setdefault(tuple(map(count_of, place[:2])), []).append(term)
+    for (outs, sides, alike), places in groups.items():
+        ends = [0, *(each for place in sorted(places) for each in place), sides[0].size]
+        whole = isinstance(outs[0], int) and ends[::2] == ends[1::2]
+        taken = [term for several in places.values() for term in several]
+        if len(taken) > 1 and (alike or whole):
+            arguments = [_summed(found, places[place]) for place in sorted(places)]
+            name = "reshape" if alike else "cat"
+            joined = indices.call(name, arguments, [*zip(outs, sides, strict=True)])
+            rest = [(each, term) for term, each in found.items() if term not in taken]
+            return terms.combine([*rest, (1, joined)])
+    return None
+
+
+def _summed(found: Mapping[Node, Number], calls: list[Node]) -> tuple[list[tuple[int, Dim]], Node]:
+    """The sum of the arguments of some calls, as an argument."""
+    (axes, _), *_ = opened = [indices.arguments_of(call)[0] for call in calls]
+    names = [{old: new for (old, _), (new, _) in zip(own, axes, strict=True)} for own, _ in opened]
+    bodies = [indices.rename(body, each) for (_, body), each in zip(opened, names, strict=True)]
+    return axes, terms.combine(zip(map(found.__getitem__, calls), bodies, strict=True))
 
 
 # --- products -----------------------------------------------------------------------------------

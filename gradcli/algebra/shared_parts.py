@@ -32,7 +32,7 @@ def _with_one(text: str, name: str) -> list[str]:
     for node in ast.walk(ast.parse(text, mode="eval")):
         if isinstance(node, ast.BinOp | ast.Call | ast.Attribute | ast.Subscript):
             start, end = node.col_offset, node.end_col_offset or 0
-            if end - start >= _SHORTEST:
+            if end - start >= _SHORTEST and text[end : end + 1] != "(":  # `x.sum` is not a value
                 places[text[start:end]].append((start, end))
     found = []
     for part, spans in places.items():

@@ -62,7 +62,7 @@ def combine(summands: Iterable[Term]) -> Node:
     found = {term: each for term, each in found.items() if each}
     if any(term.kind == "mul" for term in found):
         constant += recognised.squares_of_sine(found)
-    joined = recognised.joined_cases(found)
+    joined = recognised.joined_cases(found) or recognised.joined_moves(found)
     if joined is not None:
         return add(num(constant), joined)
     if constant or len(found) > 2:

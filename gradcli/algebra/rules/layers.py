@@ -5,13 +5,11 @@ from functools import partial
 from typing import Any
 
 from gradcli.algebra.nodes import NoRuleError, num, size
-from gradcli.algebra.products import divide, mul, neg, root
-from gradcli.algebra.rules.matrices import matmul
+from gradcli.algebra.products import divide, mul, neg
 from gradcli.algebra.rules.places import one_hot
-from gradcli.algebra.rules.reducing import Rule, count, keeping, mean, total, var
-from gradcli.algebra.rules.sides import swapped
-from gradcli.algebra.terms import add, sub
-from gradcli.algebra.walk import Value, elementwise, formula, length, tensor
+from gradcli.algebra.rules.reducing import Rule, count, total
+from gradcli.algebra.terms import add
+from gradcli.algebra.walk import Value, elementwise, formula, length
 
 
 def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings: Any) -> Value:
@@ -52,9 +50,8 @@ def _layer_norm(
     x: Value, shape: Any, weight: Any = None, bias: Any = None, eps: Any = 1e-5
 ) -> Value:
     sides = tuple(range(-len(shape), 0)) if isinstance(shape, tuple | list) else (-1,)
-    centred = elementwise(sub, x, mean(x, sides, keepdim=True))
-    spread = var(x, sides, correction=0, keepdim=True)
-    found = elementwise(divide, centred, elementwise(lambda v: root(add(v, num(eps))), spread))
+    names = {"x": x, "sides": sides, "eps": eps}
+    found = formula("(x - mean(x, sides, True))/sqrt(var(x, sides, False, True) + eps)", names)
     found = found if weight is None else elementwise(mul, found, weight)
     return found if bias is None else elementwise(add, found, bias)
 
@@ -67,24 +64,7 @@ def _rms_norm(x: Value, shape: Any, weight: Any = None, eps: Any = None) -> Valu
     return found if weight is None else elementwise(mul, found, weight)
 
 
-def _attention(
-    query: Value, key: Value, value: Value, attn_mask: Any = None, scale: Any = None, **more: Any
-) -> Value:
-    """scaled_dot_product_attention. Raises NoRuleError for its further arguments."""
-    if any(more.values()):
-        raise NoRuleError("no rule for scaled_dot_product_attention with these arguments")
-    scores = matmul(query, swapped(key, -1, -2))
-    if scale is None:
-        scores = elementwise(divide, scores, elementwise(root, length(query.sides[-1])))
-    else:
-        scores = elementwise(mul, scores, tensor(scale))
-    if attn_mask is not None:
-        scores = elementwise(add, scores, attn_mask)
-    weights: Value = keeping("softmax")(scores, -1)
-    return matmul(weights, value)
-
-
 RULES: Mapping[str, Rule] = {
     "cross_entropy": _cross_entropy, "nll": partial(_cross_entropy, logs=False), "layer_norm": _layer_norm,
-    "rms_norm": _rms_norm, "scaled_dot_product_attention": _attention,
+    "rms_norm": _rms_norm,
 }  # fmt: skip

@@ -90,6 +90,7 @@ _DEFINITIONS: Mapping[str, tuple[str, str]] = {
     "dot": ("input other", "sum(input*other)"), "outer": ("input vec2", "input[:, None]*vec2"),
     "trace": ("input", "sum(diagonal(input))"), "solve": ("A B", "inv(A) @ B"),
     "bilinear": ("input1 input2 weight", "einsum('bi,oij,bj->bo', input1, weight, input2)"),
+    "masked_fill": ("input mask value", "where(mask, value, input)"),
     "diff": ("input", "input[1:] - input[:-1]"), "embedding": ("input weight", "weight[input]"),
     "softmin": ("input dim=None", "softmax(-input, dim)"),
     "log_softmax": ("input dim=None", "log(softmax(input, dim))"), "logsigmoid": ("input", "log(sigmoid(input))"),
@@ -97,6 +98,10 @@ _DEFINITIONS: Mapping[str, tuple[str, str]] = {
     "cosine_similarity": ("x1 x2 dim=1 eps=0", "sum(x1*x2, dim)/(norm(x1, 2, dim)*norm(x2, 2, dim))"),
     "pairwise_distance": ("x1 x2 p=2 eps=1e-6", "norm(x1 - x2 + eps, p, -1)"),
     "cdist": ("x1 x2 p=2", "norm(x1[:, None] - x2, p, -1)"),
+    "scaled_dot_product_attention": ("query key value attn_mask=None dropout_p=0.0 is_causal=False scale=None",
+        "s = query @ key.mT/(sqrt(query.shape[-1]) if scale == None else 1/scale)"
+        "; s = s if attn_mask == None else s + attn_mask"
+        "; softmax(where(tril(ones(query.shape[-2], key.shape[-2])) > 0, s, -inf) if is_causal else s, -1) @ value"),
     "gaussian_nll_loss": ("input target var", "mean(log(var) + (input - target)**2/var)/2"),
     "margin_ranking_loss": ("input1 input2 target margin=0", "mean(relu(margin - target*(input1 - input2)))"),
 }  # fmt: skip

@@ -187,4 +187,8 @@ def _literal(value: Any) -> Value:
 RULES: Mapping[str, Rule] = {
     "index": _index, "unsqueeze": _unsqueeze, "select": _select, "gather": _gather, "arange": _arange, "one_hot": one_hot,
     "chunk": _chunk, "split": _split, "cat": _cat, "stack": _stack, "tensor": _literal,
+    "unbind": lambda value, dim=0: tuple(_select(value, dim, at) for at in range(size_of(value.sides[dim]))),
+    "narrow": lambda value, dim, start, length: _select(value, dim, slice(start, plain(start) + plain(length))),
+    "hstack": lambda values: _cat(values, min(len(values[0].sides), 2) - 1),
+    "vstack": lambda values: (_cat if len(values[0].sides) > 1 else _stack)(values),
 }  # fmt: skip

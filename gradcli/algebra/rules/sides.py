@@ -1,11 +1,11 @@
 """The sides of tensors: their order, new and dropped ones, reshape and expand."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gradcli.algebra.indices import along, call
-from gradcli.algebra.nodes import Dim, NoRuleError, fresh
+from gradcli.algebra.nodes import Dim, NoRuleError, UnequalError, fresh
 from gradcli.algebra.rules.reducing import Rule, dims
 from gradcli.algebra.walk import Axis, Value, broadcast, length, packed, plain, size_of, unpacked
 
@@ -58,12 +58,17 @@ def _moveaxis(value: Value, source: Any, destination: Any) -> Value:
 
 
 def _squeeze(value: Value, dim: Any = None) -> Value:
-    """squeeze, of sides that are always of size 1. Raises NoRuleError for others."""
-    if dim is None and any(side is not None and size_of(side) == 1 for side in value.sides):
-        raise NoRuleError("no rule for squeeze of an open side")
+    """squeeze. Raises UnequalError for an open side of size 1, which is then always of that size."""
     gone = dims(value, dim)
     node, axes = unpacked(value)
+    _always_one(axes[d] for d in gone)
     return packed(node, [axis for d, axis in enumerate(axes) if d not in gone or axis[1]])
+
+
+def _always_one(axes: Iterable[Axis]) -> None:
+    for _, side in axes:
+        if side is not None and size_of(side) == 1:
+            raise UnequalError(side, side)
 
 
 def _reshape(value: Value, *shape: Any) -> Value:
@@ -88,12 +93,20 @@ def _flatten(value: Value, start_dim: Any = 0, end_dim: Any = -1) -> Value:
     return _reshaped(value, counts, [*before, None, *after])
 
 
+def _unflatten(value: Value, dim: Any, sizes: Any) -> Value:
+    (at,) = dims(value, dim)
+    sides = [*map(length, value.sides)]
+    return _reshape(value, *sides[:at], *listed([sizes]), *sides[at + 1 :])
+
+
 def _reshaped(value: Value, counts: Sequence[int], given: Sequence[Dim | None]) -> Value:
     """A value with sides of these sizes, some of them given sides."""
     node, axes = unpacked(value)
     old = [(index, side) for index, side in axes if side is not None]
-    if [size_of(side) for _, side in old] == [c for c in counts if c != 1]:
+    longer = [size_of(side) for _, side in old if size_of(side) != 1]
+    if longer == [c for c in counts if c != 1]:
         # Only sides of size 1 come or go.
+        _always_one(old)
         left = iter(old)
         placed: list[Axis] = [(None, None) if c == 1 else next(left) for c in counts]
         for (_, known), side in zip(placed, given, strict=True):
@@ -106,6 +119,18 @@ def _reshaped(value: Value, counts: Sequence[int], given: Sequence[Dim | None]) 
         outs.append((None if own is None else fresh(), own))
     inner = [(index, side) for index, side in outs if index is not None and side is not None]
     return packed(call("reshape", [(old, node)], inner), outs)
+
+
+def _repeat(value: Value, *times: Any) -> Value:
+    """repeat, and tile: each side is joined with a new one before it."""
+    counts = [plain(n) for n in listed(times)]
+    value = value.but(sides=(None,) * (len(counts) - len(value.sides)) + value.sides)
+    for at, n in enumerate(counts, len(value.sides) - len(counts)):
+        node, axes = unpacked(value)
+        if n != 1:
+            apart = packed(node, [*axes[:at], (None, Dim(n, fixed=True)), *axes[at:]])
+            value = _flatten(apart, at, at + 1)
+    return value
 
 
 def _expand(value: Value, *shape: Any) -> Value:
@@ -147,5 +172,6 @@ RULES: Mapping[str, Rule] = {
     "transpose": swapped, "permute": _permute, "moveaxis": _moveaxis, "squeeze": _squeeze, "reshape": _reshape,
     "flatten": _flatten, "expand": _expand, "reshape_as": lambda value, other: _reshape(value, *_size(other)),
     "expand_as": lambda value, other: Value(value.node, broadcast(value.sides, other.sides)), "flip": _flip,
-    "roll": _roll, "size": _size, "len": lambda value: length(value.sides[0]), "ndim": lambda value: len(value.sides),
+    "roll": _roll, "unflatten": _unflatten, "repeat": _repeat, "tile": _repeat, "size": _size,
+    "len": lambda value: length(value.sides[0]), "ndim": lambda value: len(value.sides),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Sums of terms and elementwise functions as text."""
 
 from fractions import Fraction
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from gradcli.algebra.indices import opened, rename
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
 
 _INFIX = {**dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), COMPARE), "&": SUM, "|": SUM}
+_TURNED = (".T", ".mT", ".transpose(", ".permute(")
 _CONSTANTS = ("pi", "inf", "-inf", "nan")
 
 
@@ -39,10 +41,12 @@ def add(w: "Writer", node: Node, axes: Axes) -> Text:
         return Text(f"sigmoid({inner.text})", layout=inner.layout)
     plain = total(w, terms(node), axes)
     texts = [plain]
-    if len(axes) == 2 and plain.text.count(".T") > 1 and plain.layout == axes:
-        turned = total(w, terms(node), axes[::-1])
-        if turned.layout == axes[::-1]:
-            texts.append(Text(f"({turned.text}).T", layout=axes))
+    if sum(map(plain.text.count, _TURNED)) > 1 and plain.layout == axes:
+        for left, right in combinations(axes, 2):
+            order = tuple({left: right, right: left}.get(index, index) for index in axes)
+            turned = total(w, terms(node), order)
+            if turned.layout == order:
+                texts.append(w.laid(turned, order, axes))
     one = as_one_sum(node)
     if one is not None:
         texts += summing.reduced(w, *one, axes, "sum")

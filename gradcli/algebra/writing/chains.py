@@ -1,13 +1,13 @@
 """Sums of products as chains of `@`, and as traces."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
 from gradcli.algebra.indices import rename, sigma
-from gradcli.algebra.nodes import Dim, Node, NoRuleError, fresh, is_num
+from gradcli.algebra.nodes import ONE, Dim, Node, NoRuleError, fresh, is_num
 from gradcli.algebra.products import mul, power, powers
-from gradcli.algebra.writing.layouts import ATOM, POWER, PRODUCT, Axes, Text, as_floats
+from gradcli.algebra.writing.layouts import ATOM, POWER, PRODUCT, Axes, Text, as_floats, length
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -40,8 +40,13 @@ def chains(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> Iter
             found = row
     else:
         found = _matrices(w, over, items, own[-2], own[-1], own[:-2])
+        for left, right in permutations(own, 2) if len(own) > 2 and not found else ():
+            batch = tuple(index for index in own if index not in (left, right))
+            found = sorted([*found, *_matrices(w, over, items, left, right, batch)], key=length)[:1]
+    if not found and len(own) + len(over) > 3:
+        found = _einsum(w, items, own, tuple(over))
     for text in found:
-        yield w.laid(text, own, axes)
+        yield w.laid(text, text.layout, axes)
     if not own and len(items) > 1:
         yield from _traces(w, over, items)
 
@@ -74,8 +79,29 @@ def _matrices(
         layout = tuple(index for index in (*batch, left, right) if index is not None)
         text = f"{before} @ {y.within(POWER)}"
         late = 4 if before.startswith("(") and not y.text.startswith("(") else 0
-        found.append((len(text) + late, Text(text, PRODUCT, layout, chain=True)))
+        product = Text(text, PRODUCT, layout, chain=True)
+        found.append((length(product) + late, product))
     return [text for _, text in sorted(found, key=lambda it: it[0])[:1]]
+
+
+def _einsum(w: "Writer", items: Sequence[Node], own: Axes, over: Axes) -> list[Text]:
+    """The product as `einsum`, if no `@` writes it."""
+    alike: dict[frozenset[int], Node] = {}
+    for item in items:
+        alike[item.free] = mul(alike.get(item.free, ONE), item)
+    letters = dict(zip((*own, *over), "ijklmnopqrstuvwxyz", strict=False))
+    operands = []
+    for free, node in alike.items():
+        whole = node.kind == "sym" and free.issuperset(node.data[1])
+        order = node.data[1] if whole else tuple(i for i in (*over, *own) if i in free)
+        text = w.write(node, order)
+        if text.layout != order or len(alike) < 2:
+            return []
+        operands.append(as_floats(node, text))
+    layouts = [*(text.layout for text in operands), own]
+    *left, right = ("".join(letters[i] for i in axes if i is not None) for axes in layouts)
+    listed = ", ".join(text.text for text in operands)
+    return [Text(f"einsum('{','.join(left)}->{right}', {listed})", layout=own)]
 
 
 def _traces(w: "Writer", over: Mapping[int, Dim], items: Sequence[Node]) -> Iterator[Text]:

@@ -74,12 +74,13 @@ def reduced(
             listed = str(dims[0]) if len(dims) == 1 else f"({', '.join(map(str, dims))})"
             kept = keeps(over, order, axes)
             listed += KEPT * kept
+            left = tuple(index for index in order if index not in over)
             found = f"{reduction}({text.text}, {listed})"
             if not own and not kept:
                 found = f"{reduction}({text.text})"
             elif text.binds == ATOM and len(text.text) < 16:
                 found = f"{text.text}.{reduction}({listed})"
-            yield w.laid(Text(found), axes if kept else own, axes)
+            yield w.laid(Text(found), axes if kept else left, axes)
 
 
 def keeps(over: Collection[int], order: Axes, axes: Axes) -> bool:
@@ -118,7 +119,9 @@ def _nested(
             inner = w.stand_in(summed({index: dim}, product(1, having)))
             rest = [factor for factor in factors if factor not in having]
             left = {i: d for i, d in over.items() if i != index}
-            yield left, product(coefficient, [*rest, (inner, ONE)])
+            elements = product(coefficient, [*rest, (inner, ONE)])
+            yield left, elements
+            yield from _nested(w, left, elements)
 
 
 def _innermost(
@@ -153,7 +156,8 @@ def norm(w: "Writer", base: Node, axes: Axes) -> Text | None:
             found = f"norm({text.text}{dim})"
             if own and keeps(over, order, axes):
                 return Text(f"{found[:-1]}{KEPT})", layout=axes)
-            return w.laid(Text(found), own, axes)
+            left = tuple(index for index in order if index not in over)
+            return w.laid(Text(found), left, axes)
     return None
 
 
@@ -191,6 +195,8 @@ def _rows(w: "Writer", table: Node, out: int, places: Node) -> Node | None:
     name, indices = in_expression(table.data[0]), table.data[1]
     at = indices.index(out)
     rows = tuple(sorted(places.free, reverse=True))
+    if places.kind == "sym" and places.free.issuperset(places.data[1]):
+        rows = places.data[1]
     written = w.write(places, rows)
     if written.layout != rows:
         return None

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradcli.algebra.indices import arguments_of
 from gradcli.algebra.nodes import Bounds, Dim, Node, NoRuleError, count_of
 from gradcli.algebra.writing.layouts import KEPT, Axes, Text
 
@@ -25,7 +24,7 @@ def call(w: "Writer", node: Node, axes: Axes) -> Text:
         return _joined(w, node, axes)
     if name == "arange":
         return w.laid(Text(f"arange({w.size(sides[0])})"), outs, axes)
-    ((bounds, body),) = arguments_of(node)
+    ((bounds, body),) = w.open(node)
     if name == "one_hot":
         own = tuple(index for index in axes if index in body.free)
         text = f"one_hot({w.write(body, own).text}, {w.size(sides[0])})"
@@ -34,11 +33,9 @@ def call(w: "Writer", node: Node, axes: Axes) -> Text:
     fixed = any(isinstance(out, tuple) for out in outs)
     order: Axes = tuple(places[0] if index is None else index for index in axes)
     kept = not outs and len(places) == axes.count(None) == 1 and body.free.issuperset(order)
-    if kept:
-        pass
-    elif len(places) > 1 or not outs or fixed or name == "reshape":
+    if not kept and (len(places) > 1 or not outs or fixed or name == "reshape"):
         order = (*(index for index in axes if index in body.free), *places)
-    else:
+    elif not kept:
         moved = [index for index in axes if index in outs or index in body.free]
         order = tuple(places[outs.index(index)] if index in outs else index for index in moved)
     whole = _full(w, w.write(body, order), order, dict(bounds))
@@ -76,8 +73,9 @@ def _full(w: "Writer", text: Text, order: Axes, dims: Mapping[int | None, Dim]) 
     if any(own is None and index not in dims for own, index in zip(layout, order, strict=True)):
         raise NoRuleError("no short text for a tensor of equal rows")
     if not text.layout:
-        sizes = "".join(f"{w.size(dims[index])}, " for index in order)
-        return Text(f"full(({sizes}), {text.text})", layout=order)
+        sizes = ", ".join(w.size(dims[index]) for index in order)
+        made = f"ones({sizes})" if text.text == "1" else f"full([{sizes}], {text.text})"
+        return Text(made, layout=order)
     pairs = zip(layout, order, strict=True)
     listed = [w.size(dims[index]) if own is None else "-1" for own, index in pairs]
     return Text(f"{text.atom}.expand({', '.join(listed)})", layout=order)
@@ -117,7 +115,7 @@ def _pad(
 def _joined(w: "Writer", node: Node, axes: Axes) -> Text:
     """cat and stack; a stack of numbers is a tensor of them."""
     name, _, (out,), *_ = node.data
-    arguments: list[tuple[Bounds, Node]] = [*arguments_of(node)]
+    arguments: list[tuple[Bounds, Node]] = [*w.open(node)]
     if all(body.kind == "num" for _, body in arguments) and out in axes:
         numbers = ", ".join(repr(float(body.data)) for _, body in arguments)
         return w.laid(Text(f"tensor([{numbers}])"), (out,), axes)
@@ -127,7 +125,7 @@ def _joined(w: "Writer", node: Node, axes: Axes) -> Text:
         own: Axes = tuple(index for index in order if index != out)
         if bounds:
             own = tuple(bounds[0][0] if index == out else index for index in order)
-        texts.append(_full(w, w.write(body, own), own, {}).text)
+        texts.append(_full(w, w.write(body, own), own, dict(bounds)).text)
     at = order.index(out)
     dim = f", {at}" if at else ""
     return w.laid(Text(f"{name}([{', '.join(texts)}]{dim})"), order, axes)

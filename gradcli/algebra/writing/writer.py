@@ -1,8 +1,9 @@
 """The writer of formulas: whole formulas, the leaves of them, and the layout of tensors."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from gradcli.algebra.indices import opened, rename
+from gradcli.algebra.indices import arguments_of, opened, rename
 from gradcli.algebra.nodes import Dim, Node, NoRuleError, number, sym
 from gradcli.algebra.writing import additive, factors, summing, tensorwise
 from gradcli.algebra.writing.layouts import COMPARE, PRODUCT, Axes, Text, decimal, spelled
@@ -22,7 +23,7 @@ class Writer:
         self.like = ""
         self.like_axes: Axes = ()
         self._done: dict[tuple[Node, Axes], Text] = {}
-        self._opened: dict[Node, tuple[dict[int, Dim], Node]] = {}
+        self._opened: dict[Node, Any] = {}
         self._inner: dict[str, tuple[tuple[int, ...], Node]] = {}
         self._given: dict[str, Text] = {}
 
@@ -80,15 +81,15 @@ class Writer:
                 return summing.sigma(self, node, axes)
         return tensorwise.call(self, node, axes)
 
-    def open(self, node: Node) -> tuple[dict[int, Dim], Node]:
-        """A sum opened, always in the same way, so that its parts are written once."""
+    def open(self, node: Node) -> Any:
+        """A sum opened, or the arguments of a call, always in the same way: its parts are written once."""
         if node not in self._opened:
-            self._opened[node] = opened(node)
+            self._opened[node] = opened(node) if node.kind == "sigma" else arguments_of(node)
         return self._opened[node]
 
     def stand_in(self, inner: Node) -> Node:
         """A tensor that is written as `inner`, and not taken apart by what is around it."""
-        name = f"inner {len(self._inner)}"
+        name = f"inner {inner.number}"
         own = tuple(sorted(inner.free))
         self._inner[name] = own, inner
         return sym(name, own)
@@ -144,14 +145,10 @@ class Writer:
         if layout == own:
             return text._replace(layout=layout)
         turned = text.atom
-        if order == own:
-            pass
-        elif len(own) == 2:
+        if order != own and len(own) == 2:
             turned = turned[:-2] if turned.endswith(".T") else f"{turned}.T"
-        elif order[:-2] == own[:-2]:
-            turned += ".mT"
-        else:
-            turned += f".permute({', '.join(str(own.index(index)) for index in order)})"
+        elif order != own:
+            turned += _permuted([own.index(index) for index in order])
         if None in layout:
             turned += f"[{', '.join('None' if i is None else ':' for i in layout)}]"
         return Text(turned, layout=layout)
@@ -163,6 +160,16 @@ class Writer:
             index, (place,) = (right, left) if isinstance(left, tuple) else (left, right)
             return self.laid(Text(f"{text.text}[{place}]"), (index,), axes)
         return self.laid(text, tuple(index for index in axes if index in (left, right)), axes)
+
+
+def _permuted(places: Sequence[int]) -> str:
+    """The method that brings axes from these places: one exchange or two where they do it."""
+    for order, after in ((places, ""), ([*places[:-2], *places[:-3:-1]], ".mT")):
+        moved = [place for place, was in enumerate(order) if place != was]
+        if len(moved) == 2:
+            one, two = moved
+            return f".transpose({one}, {two}){after}" if one < len(order) - 2 else ".mT"
+    return f".permute({', '.join(map(str, places))})"
 
 
 def _begins_with_one(node: Node) -> bool:
