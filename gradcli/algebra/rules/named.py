@@ -90,6 +90,8 @@ _DEFINITIONS: Mapping[str, tuple[str, str]] = {
     "dot": ("input other", "sum(input*other)"), "outer": ("input vec2", "input[:, None]*vec2"),
     "trace": ("input", "sum(diagonal(input))"), "solve": ("A B", "inv(A) @ B"),
     "bilinear": ("input1 input2 weight", "einsum('bi,oij,bj->bo', input1, weight, input2)"),
+    "clamp": ("input min=None max=None",
+              "x = input if min == None else maximum(input, min); x if max == None else minimum(x, max)"),
     "masked_fill": ("input mask value", "where(mask, value, input)"),
     "diff": ("input", "input[1:] - input[:-1]"), "embedding": ("input weight", "weight[input]"),
     "softmin": ("input dim=None", "softmax(-input, dim)"),
@@ -113,14 +115,6 @@ def _of(name: str) -> Rule:
     return lambda *values: elementwise(partial(fn, name), *map(tensor, values))
 
 
-def _clamp(value: Any, min: Any = None, max: Any = None) -> Value:
-    found = tensor(value)
-    for name, bound in (("maximum", min), ("minimum", max)):
-        if bound is not None:
-            found = elementwise(partial(fn, name), found, tensor(bound))
-    return found
-
-
 def _full(number: Node, *shape: Any) -> Value:
     counts = sides.listed(shape)
     return Value(number, tuple(None if plain(n) == 1 else sides.side_of(n) for n in counts))
@@ -129,7 +123,7 @@ def _full(number: Node, *shape: Any) -> Value:
 _RULES: Mapping[str, Rule] = {
     **reducing.RULES, **matrices.RULES, **sides.RULES, **places.RULES, **layers.RULES,
     **{name: _of(name) for name in ("where", "maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu")},
-    "sqrt": lambda v: elementwise(root, tensor(v)), "clamp": _clamp,
+    "sqrt": lambda v: elementwise(root, tensor(v)),
     "zeros": partial(_full, ZERO), "ones": partial(_full, ONE),
     "zeros_like": lambda v: Value(ZERO, v.sides), "ones_like": lambda v: Value(ONE, v.sides),
     **dict.fromkeys(("clone", "contiguous", "float", "double", "to", "type_as", "positive", "identity"),
