@@ -364,6 +364,7 @@ def test_the_backward_pass_that_derive_prints_for_a_network(backward: Any) -> No
     [
         ("dz2 = z2\ndnet.5.bias = dz2", ["no parameter 'net.5.bias'", "line 2", "did you mean"]),
         ("dnet.0.bias = dz1", ["unknown name dz1", "dnet.0.bias = dz1\n                ^^^"]),
+        ("dnet.0.bias = nett", ["did you mean net or ne or nextafter?"]),
         (
             "dz2 = z2 @ net.2.weight + net.5.bias",
             ["no parameter 'net.5.bias'", f"\n{' ' * 28}^^^^^^^^^^\n"],

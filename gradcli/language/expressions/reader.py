@@ -170,7 +170,8 @@ class Reader:
             whole = renamed(text)
             hint = f"write {whole if whole != text and self.reads(whole) else synonym}"
         elif name.isascii():
-            hint = did_you_mean(name, sorted(candidates), prefix)
+            names = (each for each in candidates if each[-1] != ".")  # `net.` begins parameters
+            hint = did_you_mean(name, sorted(names), prefix)
             if kind == "name":
                 hint += f"{' or ' if hint else ''}give it a value: {quoted(name)}=1"
         else:
