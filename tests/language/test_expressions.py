@@ -469,6 +469,8 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("not x", ExpressionError, "not", "", "write ~"),
     ("x > 0 and y > 0 and w", ExpressionError, "and", "'and' needs a single true/false value", "write &"),
     ("a, c = x", ExpressionError, "a, c", "2 names for 3 values", ""),
+    ("\u03a3(x - y)\u00b2", ExpressionError, "\u03a3", "a sum is written sum(...)", "write sum((x - y)**2)"),
+    ("# \u03a3\nh = '\u00e9'; \u03a3x + y\u00b2", ExpressionError, "\u03a3", "a sum is written", ""),
     ("x**2\n+ sinn(y)", ExpressionError, "sinn", "unknown function sinn", "did you mean sin"),
     ("lr*x", ExpressionError, "lr", "unknown name lr", "give it a value: lr=1"),
     ("torch.sofmax(x, 0)", ExpressionError, "sofmax", "unknown function torch.sofmax", "did you mean torch.softmax"),

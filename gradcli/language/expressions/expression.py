@@ -185,6 +185,7 @@ def _check_formula(source: Source) -> None:
 
 
 _STEPS = "split it into steps: h = ...; ..."
+_UP_TO_FOREIGN = re.compile(r"""(?:'[^']*'|"[^"]*"|[\0-\x7f])*+[^\0-\x7f]""")
 
 
 def _syntax_tree(source: Source, text: str, reads: Callable[[str], bool]) -> ast.Module:
@@ -220,8 +221,11 @@ def _syntax_error(
 ) -> GradcliError:
     """The error with the text of `correction`, if there is one, else with Python's."""
     starts = _line_starts(text)
-    line = min(error.lineno or 1, len(starts))
-    place = source.span(min(max(starts[line - 1] + (error.offset or 1) - 1, 0), len(text)))
+    begin = starts[min(error.lineno or 1, len(starts)) - 1]
+    at = min(max(begin + (error.offset or 1) - 1, 0), len(text))
+    # Python takes some letters for names, such as the sign of a sum, and stops at a later character.
+    foreign = None if text[at : at + 1].isascii() else _UP_TO_FOREIGN.match(text, begin, at)
+    place = source.span(foreign.end() - 1 if foreign else at)
     if "integer string conversion" in error.msg:
         hint = "write a float, such as 1e30"
         return SizeError("a whole number has at most 64 bits", span=place, hint=hint)
