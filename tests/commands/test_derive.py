@@ -299,6 +299,9 @@ def test_the_page_says_what_its_names_mean_and_how_it_was_verified() -> None:
     assert shown.startswith("p = softmax(a, 0)\n\ndL/da = ")
     assert "g = dL/dp, the upstream gradient of the result, in its shape [3]" in shown
     assert re.search(r"verified against autograd at \d+ points and \d+ other sizes, ", shown)
+    steps = "q = x.view(2, 3).T; p = tanh(q @ w); sum(p**2*q[:, 0])"  # the formula has reshape
+    again = run("derive", steps, "x=randn(6)", "w=1,2", "--wrt", "w").stdout
+    assert "dL/dw = 2*q.T @ (q[:, 0]*p*(1 - p**2))\n\nshapes" in again
     numbers = run("derive", "L*x").stdout
     assert numbers.startswith("J = L*x\n\ndJ/dL = x\ndJ/dx = L\n")
     assert "L, x: one number each, by default" in numbers

@@ -46,7 +46,7 @@ def page(result: DeriveResult, style: Style, window: Window) -> str:
     labels = {name: f"d{result.loss}/d{name}" for name in shown}
     indent = max(map(len, labels.values()), default=0)
     for name, label in labels.items():
-        _formula(page, result, name, label.ljust(indent), {*statements}, style)
+        _formula(page, result, name, label.ljust(indent), style)
     if result.formulas or steps:
         page.line()
     page.lines((line for text in _remarks(result) for line in _wrapped(text, style)), "dim")
@@ -75,10 +75,8 @@ def _missing(result: DeriveResult, name: str) -> str:
     return f"no formula{alone} ({result.reasons[name]})"
 
 
-def _formula(
-    page: Page, result: DeriveResult, name: str, label: str, known: set[str], style: Style
-) -> None:
-    """One formula with what it binds below it, except for the statements that are `known`."""
+def _formula(page: Page, result: DeriveResult, name: str, label: str, style: Style) -> None:
+    """One formula with what it binds below it, except for the steps, which stand above."""
     text, head, hang = result.formulas[name], page.styled(label, "cyan"), " " * len(label)
     if text is None:
         page.write(f"{head} : {page.styled(_missing(result, name), 'yellow')}\n")
@@ -90,7 +88,7 @@ def _formula(
     page.lines(f"{hang}     {line}" for line in more)
     lead = _WHERE
     for statement in bound:
-        if statement in known:
+        if statement.partition(" = ")[0] in result.ranks:
             continue
         first, *more = broken(statement, width and width - len(_WHERE))
         page.write(f"{hang}   {page.styled(lead, 'dim')}{first}\n")
