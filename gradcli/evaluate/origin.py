@@ -63,19 +63,24 @@ def origin(subject: Subject, job: Job) -> str:
     """What made the first number that is not finite, in words; empty if nothing did."""
     live = core.require_grad(subject.inputs, subject.by)
     trace = _traced(subject, live, job)
-    operations, value = trace.operations, trace.value
-    if finite(value):
-        if subject.kind == "jvp":
-            return _forward(subject, job)
-        return _backward(subject, live, trace) or _second(subject, live, job)
-    names = {id(tensor): name for name, tensor in live.items()}
+    if not finite(trace.value):
+        return _made(trace.value, subject, trace, job)
+    forward = subject.kind == "jvp"
+    found = _forward(subject, job) if forward else _backward(subject, live, trace)
+    found = found or _second(subject, live, job)
+    step = next((step for step in trace.steps.values() if not finite(step)), None)
+    return found if found or step is None else _made(step, subject, trace, job)
+
+
+def _made(bad: Tensor, subject: Subject, trace: Trace, job: Job) -> str:
+    """The operation that made the first non-finite number on the way to `bad`."""
+    operations = trace.operations
+    names = {id(tensor): name for name, tensor in trace.inputs.items()}
     made: dict[int, int] = {}
     for number, op in enumerate(operations):
         for tensor in op.results:
             made.setdefault(id(tensor), number)
-    # Go back from the value over what is not finite: a mask of -inf that softmax turned into 0 is
-    # not a cause.
-    bad = value
+    # Go back over what is not finite: a mask of -inf that softmax turned into 0 is not a cause.
     while (number := made.get(id(bad), -1)) >= 0:
         sources = [tensor for tensor in tensors(operations[number].sources) if not finite(tensor)]
         if not sources:
@@ -196,14 +201,16 @@ def _second(subject: Subject, live: dict[str, Tensor], job: Job) -> str:
     reached = trace.reached((), None, keep=True)
     leaves = {name: live[name] for name in subject.by}
     for op in trace.followed[::-1]:
-        for use in op.uses:
-            leaf = use.tensor.detach().requires_grad_()
-            made = zip(tensors(op.again(use, leaf)), op.results, strict=True)
-            parts = [(r * reached[id(old)]).sum() for r, old in made if id(old) in reached]
-            total, along = sum(parts, leaf.new_zeros(())), {"": torch.ones_like(leaf)}
-            if not total.requires_grad:
-                continue
-            second = core.hessian_product(total, {"": leaf}, along)[1][""]
+        own = {use.place: use.tensor.detach().requires_grad_() for use in op.uses}
+        made = zip(tensors(op.again(own)), op.results, strict=True)
+        parts = [(r * reached[id(old)]).sum() for r, old in made if id(old) in reached]
+        total = sum(parts, torch.zeros(()))
+        if not total.requires_grad:
+            continue
+        named = {str(place): leaf for place, leaf in own.items()}
+        along = {name: torch.ones_like(leaf) for name, leaf in named.items()}
+        products = core.hessian_product(total, named, along)[1]
+        for use, second in zip(op.uses, products.values(), strict=True):
             if second is None or finite(second):
                 continue
             back = core.gradients(use.tensor, leaves, upstream=second, keep=True)

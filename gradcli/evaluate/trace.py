@@ -115,11 +115,10 @@ class ExecutedOp:
         """The operands given by name."""
         return self.step.split(self.operands)[1]
 
-    def again(self, use: Use, leaf: Tensor) -> Any:
-        """The same operation with the same random numbers, and `leaf`, of the same shape, in the place
-        of one use.
+    def again(self, leaves: Mapping[Place, Tensor]) -> Any:
+        """The same operation with the same random numbers, and `leaves`, of the same shapes, in the
+        places of some uses.
         """
-        leaves = {use.place: leaf}
         operands = [_mapped(operand, (i,), leaves) for i, operand in enumerate(self.operands)]
         now = torch.get_rng_state()
         if self.state is not None:

@@ -394,6 +394,9 @@ def test_the_cause_of_the_first_broken_row_is_named() -> None:
         ),
         ("stack([x, log(y)]).sum()", ["x=1", "y=0"], "log(0) = -inf"),
         ("linalg.inv(A).sum() * (1/(s - 1))", ["A=eye(2)", "s=1"], "1 / 0 = inf"),
+        # What is not finite is the value of a step alone.
+        ("h = log(x); where(x > 0, x, 0).sum()", ["x=0,1"], "intermediates.h.value: log(0) = -inf"),
+        ("h = sqrt(x); k = 2*h; x**2", ["x=-1"], "intermediates.k.value: sqrt(-1) = nan"),
     ],
 )
 def test_the_operation_that_made_it_first(expression: str, inputs: list[str], cause: str) -> None:
@@ -416,6 +419,7 @@ def test_it_is_told_where_nan_ended_up() -> None:
         (["where(x > 0, x**1.5, 0).sum()", "x=0,1"], "** at 0 gives nan"),
         (["torch.norm(W @ x)", "W=1,2;3,4", "x=0,0", "--hvp", "x=1,1"], "norm at 0 gives nan"),
         (["broadcast_tensors(x, y)[1].sum()**1.5 + cos(x)", "x=0", "y=0,0"], "** at 0 gives inf"),
+        (["x/y", "x=0", "y=1e-25"], "/ at 0 gives -inf"),  # by both operands
         # What comes from the other power is dropped by where, so it is not the cause.
         (["z.pow(1.5) + abs(where(x > 0, x, 0))**1.5", "z=0", "x=-1"], "pow at 0 gives inf"),
     ],

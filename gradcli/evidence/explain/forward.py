@@ -211,7 +211,7 @@ class _Forward:
     def _result(self, operation: ExecutedOp, use: Use, result: Tensor, operand: Tensor) -> Tensor:
         """One result of the operation with another operand in the place of one use."""
         place = next(i for i, each in enumerate(operation.results) if each is result)
-        return list(tensors(operation.again(use, operand)))[place]
+        return list(tensors(operation.again({use.place: operand})))[place]
 
 
 def _moved(name: str) -> str:

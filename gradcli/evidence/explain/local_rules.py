@@ -258,7 +258,7 @@ def slope(
         return None
     try:
         leaf = operand.expand(shape).clone().requires_grad_()
-        value = operation.again(use, leaf)
+        value = operation.again({use.place: leaf})
         if not isinstance(value, Tensor) or value.shape != result.shape:
             return None
         value = value.sum() if upstream is None else value
