@@ -15,10 +15,13 @@ from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Expression, Step, once
 
 OTHERS = frozenset(
-    {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "norm", "dist",
-     "cdist", "hypot"}
+    {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "hypot"}
 )  # fmt: skip
 """Functions besides the catalogue's that notes examine."""
+NORMS = frozenset(
+    {"norm", "linalg.norm", "matrix_norm", "dist", "cdist", "pdist", "pairwise_distance"}
+)
+"""Others: norms of vectors and matrices, and distances, which are norms of differences."""
 ORDERING = frozenset(
     {"sort", "msort", "topk", "kthvalue", "median", "nanmedian", "quantile", "nanquantile", "cummax", "cummin", "aminmax",
      *(f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))}
@@ -31,7 +34,7 @@ LABEL = 40
 
 
 class WatchedOp(NamedTuple):
-    """One operation of a run. `name` is the catalogue's or one of OTHERS and ORDERING.
+    """One operation of a run. `name` is the catalogue's or one of OTHERS, NORMS and ORDERING.
 
     `settings` are its parameters; `again` computes it from other tensors in the places of
     `operands`; `label` returns the name of the first of them.
@@ -173,6 +176,8 @@ def target_of(step: Step, operands: Sequence[Any]) -> tuple[str, Any] | None:
 
 def canonical(path: str) -> str:
     """A function's name for notes, from `Tensor.sigmoid` or `CrossEntropyLoss`; empty if none."""
+    if path.endswith("linalg.norm"):  # of a matrix it is another one than torch.norm
+        return "linalg.norm"
     return _CANONICAL.get(_squeezed(path.rpartition(".")[2]), "")
 
 
@@ -186,7 +191,7 @@ _LOSSES = {_squeezed(name): entry.name for name, entry in LOSSES.items()}
 _SMOOTH = {name for name, loss in LOSSES.items() if not loss.kinks and loss.target == "real"}
 _CANONICAL = {
     **{_squeezed(name): entry.name for name, entry in CATALOGUE.items() if name not in _SMOOTH},
-    **{_squeezed(name): name for name in OTHERS | ORDERING},
+    **{_squeezed(name): name for name in OTHERS | NORMS | ORDERING},
     "vectornorm": "norm",
     "gaussiannll": "gaussian_nll_loss",
 }

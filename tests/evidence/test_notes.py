@@ -207,6 +207,7 @@ def slopes(text: str) -> tuple[float, float, float]:
         ("l1(x, y)", "5", -1, 1, "x = 5"),
         ("smooth_l1(x, y, beta=0)", "5", -1, 1, "x = 5"),
         ("multi_margin(x, t)", "2,1,0.3", 0, 1 / 3, "x[1] = 1"),
+        ("F.multi_margin_loss(x, t, 1, 1.0, ones(3))", "2,1,0.3", 0, 1 / 3, "x[1] = 1"),
         ("hinge_embedding(x, -y/y)", "1", -1, 0, "x = 1"),
     ],
 )

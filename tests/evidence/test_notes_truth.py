@@ -191,9 +191,16 @@ CHOOSING = [
 APART = [
     "torch.dist(x, y)", "torch.dist(x, y, 1)", "F.pairwise_distance(x, y)", "torch.cdist(x[:, None], y[:, None])",
     "torch.cdist(x.view(2, 2), y.view(2, 2))", "torch.cdist(y.view(2, 2), x.view(2, 2), 1.0)",
-    "torch.hypot(x, y)",
+    "torch.hypot(x, y)", "torch.dist(x, y, torch.inf)", "torch.cdist(x.view(2, 2), y.view(2, 2), torch.inf)",
+    "F.pairwise_distance(x.view(2, 2), y.view(2, 2), torch.inf)", "F.pairwise_distance(x, y, eps=0)",
+    "F.pdist(x[:, None])", "F.pdist(x.view(2, 2), torch.inf)", "torch.norm(x.view(2, 2), 1)",
+    "torch.norm(x.view(2, 2), torch.inf)", "torch.norm(x.view(2, 2), 'nuc')",
+    *(f"torch.linalg.norm(x.view(2, 2), {order})"
+      for order in ("'nuc'", "'fro'", "2", "-2", "1", "-1", "torch.inf", "-torch.inf")),
+    "torch.linalg.matrix_norm(x.view(2, 2), 2)", "torch.linalg.matrix_norm(x.view(1, 2, 2), 'nuc', (1, 0)).sum()",
+    "torch.linalg.norm(x.view(4, 1), -2)",
 ]  # fmt: skip
-"""Functions of two tensors with a kink where these are equal, or both 0."""
+"""Norms and functions of two tensors with a kink where these are equal, or both 0."""
 
 
 def _sides(text: str, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -255,7 +262,7 @@ def test_a_tie_is_told_where_the_slopes_beside_it_differ(text: str, dtype: str) 
             text, x, y, found, every,
         )  # fmt: skip
     assert misses > 3
-    assert (hits > 5) is (text != "F.pairwise_distance(x, y)")  # whose eps makes it smooth
+    assert (hits > 4) is (text != "F.pairwise_distance(x, y)")  # whose eps makes it smooth
 
 
 def test_a_tie_is_equality_and_not_nearness() -> None:
@@ -271,7 +278,26 @@ def test_a_tie_is_equality_and_not_nearness() -> None:
 def test_a_distance_from_itself_moves_with_both() -> None:
     x = {"x": torch.tensor([[1.0], [2.0]])}
     assert "kink" not in told("torch.cdist(x, x).sum() + torch.dist(x, x)", x)
+    assert "kink" not in told("maximum(x, x).sum() + F.pairwise_distance(x, x, eps=0).sum()", x)
     assert "kink" in told("torch.cdist(x, x.detach()).sum()", x)
+    (text,) = told("torch.cdist(x, x).sum()", {"x": torch.tensor([[1.0], [2.0], [1.0]])})["kink"]
+    assert text == (
+        "cdist has a kink at x[0,0] = 1: PyTorch takes the slope -2 (left -4, right 0); "
+        "2 elements are at a kink"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("mode", ["", ", 2.0, 'use_mm_for_euclid_dist'"])
+def test_a_distance_by_a_matrix_product_has_the_kinks_of_the_distance(
+    mode: str, dtype: str
+) -> None:
+    x, y = torch.randn(30, 3), torch.randn(30, 3)
+    y[4] = x[7]
+    (text,) = told(f"torch.cdist(x, y{mode})[7, 4]", {"x": x, "y": y}, dtype, wrt="x")["kink"]
+    assert text.startswith("cdist has a kink at x[7,0]")
+    assert text.endswith("; 3 elements are at a kink")
+    assert "kink" not in told(f"torch.cdist(x, y{mode}).sum()", {"x": x, "y": x + 1}, dtype)
 
 
 def test_an_element_that_a_relu_keeps_at_zero_is_at_no_kink() -> None:

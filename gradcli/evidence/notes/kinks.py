@@ -12,6 +12,7 @@ from gradcli import core
 from gradcli.catalogue.functions import CATALOGUE, LOSSES, Loss
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.origin import FEW
+from gradcli.evaluate.watched import NORMS
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 
@@ -19,8 +20,11 @@ SAME = 1e-3
 """Slopes on two sides of a point that differ by less than this part of them count as equal."""
 WORK = 2**20
 """Elements that are read, at most, to find the kinks at ties."""
-ROWS = 25
-"""Rows up to which `cdist` is computed as it is defined, not by a matrix product that rounds."""
+MATRIX = 2**16
+"""Elements of a matrix whose singular values are computed again, at most."""
+STEP = 2.0**-30
+"""The step to the points beside a kink of a norm in float64, as a part of the largest number: far
+above the rounding of singular values, far below what float32 tells apart."""
 
 INFINITE = (math.inf, -math.inf)
 
@@ -33,18 +37,22 @@ class Slopes(NamedTuple):
     right: Tensor
 
 
-def slopes(function: Callable[[Tensor], Tensor], x: Tensor, points: Tensor) -> Slopes:
+def slopes(
+    function: Callable[[Tensor], Tensor], x: Tensor, points: Tensor, *, wide: bool = False
+) -> Slopes:
     """The slopes of the sum of `function(x)` along the elements of `x` in the mask `points`.
 
-    Computed at the points and beside them, each of shape [marked]. All elements are moved together,
-    so for several of them each must have outputs of its own. Raises MathError if PyTorch has no
-    derivative.
+    Computed at the points and beside them, there in float64 if `wide`, each of shape [marked]. All
+    elements are moved together, so for several of them each must have outputs of its own. Raises
+    MathError if PyTorch has no derivative.
     """
     x = x.detach()
     distance = 8 * torch.finfo(x.dtype).eps * x[points].abs().clamp(min=1)
+    if wide:
+        distance = distance.double().fill_(STEP * (float(x.abs().max()) or 1))
     sides = []
     for side in (-1, 0, 1):
-        leaf = x.clone()
+        leaf = (x.double() if wide and side else x).clone()
         leaf[points] += side * distance
         leaf.requires_grad_()
         slope = core.gradients(function(leaf).sum(), {"x": leaf})["x"]
@@ -116,12 +124,10 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
     if name in ("clamp", "clip"):
         bounds = [*rest, *settings.values()] if place == 0 else []
         return _union(x, [x == bound for bound in bounds if _is_value(bound)])
-    if name == "norm":
-        return _at_zero(x, *order_and_dim(x, rest, settings))
+    if name in NORMS:
+        return _of_norm(name, operands, settings, place)
     if name == "hypot":
         return _union(x, [(x == 0) & (torch.as_tensor(other) == 0) for other in rest])
-    if name in ("dist", "cdist"):
-        return _of_distance(name, operands, settings, place)
     if place or compares(name, rest):
         return _union(x, [x == other for other in rest if _is_value(other)])
     dim = next((d for d in [*rest, settings.get("dim")] if d is not None), None)
@@ -129,33 +135,93 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
     return _alike(x, x == best(_dims(dim), keepdim=True), dim, lambda same, size: same > 1)
 
 
-def order_and_dim(x: Tensor, rest: Sequence[Any], settings: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The order of a norm, 2 for one that may be of a matrix, and its dimension."""
+def _of_norm(name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
+    """Where a norm or a distance has a kink by the operand `place`: a mask in its shape."""
+    if not operands[place].numel() or not bool(operands[place].isfinite().all()):
+        return torch.zeros_like(operands[place], dtype=torch.bool)
+    if "dist" in name:
+        return _of_distance(name, operands, settings, place)
+    x, *rest = operands
     order = rest[0] if rest else settings.get("p", settings.get("ord"))
-    dim = rest[1] if len(rest) > 1 else settings.get("dim")
-    return order if x.ndim == 1 or isinstance(dim, int) else 2, dim
+    dim: Any = rest[1] if len(rest) > 1 else settings.get("dim")
+    if dim is None and (name == "matrix_norm" or x.ndim == 2):
+        dim = (-2, -1)
+    pair = name != "norm" and isinstance(dim, tuple | list) and len(dim) == 2
+    if order == "nuc" or (pair and order not in (None, "fro")):
+        matrices = x.detach().double().movedim(tuple(dim), (-2, -1))
+        return _of_matrix(matrices, order).movedim((-2, -1), tuple(dim))
+    return _of_vector(x.detach(), order, dim)
 
 
-def _at_zero(x: Tensor, order: Any, dim: Any) -> Tensor:
-    """Where a norm along `dim` has a kink at 0, apart from ties: a mask in the shape of `x`."""
+def _of_vector(x: Tensor, order: Any, dim: Any) -> Tensor:
+    """Where the norm of the numbers along `dim` has a kink: a mask in the shape of `x`."""
     zero = x == 0
-    if order == 1 or order in INFINITE:
-        return zero & bool(order == 1)
-    return _alike(x, zero, dim, lambda same, size: same == size)
+    if order in INFINITE:
+        return _at_extreme(x.abs(), zero, order, dim)
+    return zero if order == 1 else _alike(x, zero, dim, lambda same, size: same == size)
+
+
+def _at_extreme(sizes: Tensor, zero: Tensor, order: float, dim: Any) -> Tensor:
+    """Where the largest of `sizes` along `dim`, the smallest if `order` is negative, has a kink by a
+    number that adds its own size to one of them: a mask in the shape of `zero`, the numbers at 0.
+    """
+    tied = sizes == (sizes.amax if order > 0 else sizes.amin)(_dims(dim), keepdim=True)
+    several = tied.sum(_dims(dim), keepdim=True) > 1
+    return tied & ((several | zero) if order > 0 else (several ^ zero))
+
+
+def _of_matrix(x: Tensor, order: Any) -> Tensor:
+    """Where a norm of the matrices in the last two dimensions has a kink: a mask in the shape of `x`.
+
+    Singular values are equal if they agree to the rounding of float64. Where several of them, or
+    zeros, make the norm, its derivative in a direction E is an eigenvalue or a norm of U^T E V, with
+    their singular vectors U and V. By one element that differs on two sides if its row of U and its
+    row of V are not 0.
+    """
+    if order not in ("nuc", 2, -2):
+        rows = x if order in INFINITE else x.mT
+        bent = _at_extreme(rows.abs().sum(-1, keepdim=True), rows == 0, order, -2)
+        return bent if order in INFINITE else bent.mT
+    if x.numel() > MATRIX:
+        return torch.zeros_like(x, dtype=torch.bool)
+    u, s, vh = torch.linalg.svd(x)
+    close = 4 * max(x.shape[-2:]) * torch.finfo(s.dtype).eps * s[..., :1]
+    null = s <= close
+    tied = null
+    if order != "nuc":
+        best = s[..., :1] if order > 0 else s[..., -1:]
+        tied = (s - best).abs() <= close
+    zero, several = (tied & null).any(-1, keepdim=True), tied.sum(-1, keepdim=True) > 1
+    two_sided: Tensor = zero if order == "nuc" else several | zero if order > 0 else several ^ zero
+
+    def sizes(vectors: Tensor) -> Tensor:
+        """The squared length of each row of these singular vectors; those without a value go with 0."""
+        rest = zero.expand(*zero.shape[:-1], vectors.shape[-1] - s.shape[-1])
+        return (vectors.square() * torch.cat([tied, rest], -1).unsqueeze(-2)).sum(-1)
+
+    product = sizes(u).unsqueeze(-1) * sizes(vh.mT).unsqueeze(-2)
+    return two_sided.unsqueeze(-1) & (product > SAME**2)
 
 
 def _of_distance(
     name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int
 ) -> Tensor:
-    """Where the distance of two tensors, not one twice, has a kink by one: a mask in its shape."""
-    one, other, *rest = (*operands, settings.get("other", settings.get("x2")))
-    order = rest[0] if len(operands) > 2 else settings.get("p", 2)
-    x, rows = operands[place], 0 if name == "dist" else max(one.shape[-2], other.shape[-2])
-    if one is other or rows > ROWS or rows * max(one.numel(), other.numel()) > WORK:
-        return torch.zeros_like(x, dtype=torch.bool)
+    """Where a distance has a kink by one of two tensors, or by one given twice: a mask in its shape."""
+    x, (one, *rest) = operands[place], operands
+    given = settings.get("other", settings.get("x2"))
+    other, *rest = [one, *rest] if name == "pdist" else rest or [given]
+    order = rest[0] if rest else settings.get("p", settings.get("norm", 2))
     if name == "dist":
-        return _like(x, _at_zero(one - other, order, None))
-    pairs = _at_zero(one.unsqueeze(-2) - other.unsqueeze(-3), order, -1)
+        return _like(x, _of_vector(one.double() - other, order, None))
+    if name == "pairwise_distance":
+        eps = rest[1] if len(rest) > 1 else settings.get("eps", 1e-6)
+        return _like(x, _of_vector(one.double() - other + eps, order, -1))
+    rows = max(one.shape[-2], other.shape[-2])
+    if rows * max(one.numel(), other.numel()) > WORK:
+        return torch.zeros_like(x, dtype=torch.bool)
+    pairs = _of_vector(one.double().unsqueeze(-2) - other.unsqueeze(-3), order, -1)
+    if one is other:  # whose distance from itself is always 0
+        pairs &= ~torch.eye(rows, dtype=torch.bool, device=x.device).unsqueeze(-1)
     return _like(x, pairs.any(-3 if place else -2))
 
 

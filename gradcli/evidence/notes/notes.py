@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from gradcli import core, result_paths
-from gradcli.catalogue.functions import ACTIVATIONS, LOSSES
+from gradcli.catalogue.functions import ACTIVATIONS, CATALOGUE, LOSSES
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.origin import FEW, ends, finite, listed, origin
-from gradcli.evaluate.watched import ORDERING, OTHERS, UNNAMED, WatchedOp
+from gradcli.evaluate.watched import NORMS, ORDERING, OTHERS, UNNAMED, WatchedOp
 from gradcli.evidence.notes import kinks, loss_notes
 from gradcli.results import Note, Result, indexed
 
@@ -230,8 +230,7 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     for place, operand in enumerate(op.operands):
         if _differentiated(operand):
             rest = [other for number, other in enumerate(op.operands) if number != place]
-            apart = place > 0 or kinks.compares(op.name, rest)
-            apart = apart and op.name not in ("norm", "dist", "cdist")
+            apart = op.name not in NORMS and (place > 0 or kinks.compares(op.name, rest))
             hits = kinks.of_other(op.name, op.operands, op.settings, place)
             yield from _at_kink(op, place, hits, apart=apart)
             return
@@ -239,10 +238,8 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 
 def _tie(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Functions that choose by order, at elements that are equal: the slopes of one output each."""
-    x, *rest = op.operands
+    x = op.operands[0]
     if not _differentiated(x) or x.numel() > kinks.WORK:
-        return
-    if op.name == "norm" and kinks.order_and_dim(x, rest, op.settings)[0] not in kinks.INFINITE:
         return
     found, complete = kinks.at_ties(_outputs(op), x.detach(), _moving(x))
     if found:
@@ -261,7 +258,8 @@ def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> 
     places = hits.reshape(-1).nonzero().view(-1)
     measured = places if apart else places[:1]
     mask = torch.zeros_like(hits.reshape(-1)).index_fill(0, measured, value=True).view(hits.shape)
-    left, chosen, right = kinks.slopes(_of_operand(op, place), x, mask)
+    wide = op.name in NORMS
+    left, chosen, right = kinks.slopes(_of_operand(op, place), x, mask, wide=wide)
     bent = (left - right).abs() > kinks.SAME * torch.maximum(left.abs(), right.abs())
     if not bool(bent.any()):
         return
@@ -297,10 +295,11 @@ def _differentiated(x: Any) -> bool:
 
 
 def _of_operand(op: WatchedOp, place: int) -> Callable[[Tensor], Tensor]:
-    """The operation as a function of one of its operands, the others as they were."""
+    """An operation as a function of one of its operands, wherever that is used, in any dtype."""
+    own = op.operands[place]
 
     def function(x: Tensor) -> Tensor:
-        value = op.again(*op.operands[:place], x, *op.operands[place + 1 :])
+        value = _again(op, own, x)
         result: Tensor = value[0] if isinstance(value, tuple) else value
         return result
 
@@ -311,15 +310,34 @@ def _outputs(op: WatchedOp) -> Callable[[Tensor], Tensor]:
     """All real outputs of an operation, [outputs], as a function of its first operand in any dtype."""
 
     def function(x: Tensor) -> Tensor:
-        def cast(v: Any) -> Any:
-            return v.to(x.dtype) if isinstance(v, Tensor) and v.is_floating_point() else v
-
-        keywords = {name: cast(v) for name, v in op.settings.items() if isinstance(v, Tensor)}
-        value = op.again(x, *map(cast, op.operands[1:]), **keywords)
+        value = _again(op, op.operands[0], x)
         values = value if isinstance(value, tuple) else (value,)
         return torch.cat([each.reshape(-1) for each in values if each.is_floating_point()])
 
     return function
+
+
+def _again(op: WatchedOp, own: Tensor, x: Tensor) -> Any:
+    """What an operation makes of `x` for one of its operands, and the others in the dtype of `x` if
+    that is another than its own.
+    """
+
+    def replaced(value: Any) -> Any:
+        if value is own:
+            return x
+        floating = isinstance(value, Tensor) and value.is_floating_point()
+        return value.to(x.dtype) if floating and x.dtype != own.dtype else value
+
+    # A parameter of the catalogue's functions may be an operand as well.
+    settings = {} if op.name in CATALOGUE else op.settings
+    keywords: dict[str, Any] = {
+        name: replaced(v) for name, v in settings.items() if isinstance(v, Tensor)
+    }
+    operands = op.operands
+    if op.name == "cdist":  # as it is defined, not by a matrix product that rounds
+        operands = operands[:3]
+        keywords["compute_mode"] = "donot_use_mm_for_euclid_dist"
+    return op.again(*map(replaced, operands), **keywords)
 
 
 def _place(op: WatchedOp, at: tuple[int, ...], operand: int = 0) -> str:
@@ -336,8 +354,8 @@ _RULED: Sequence[tuple[Rule, str, Iterable[str]]] = (
     (_dead, "dead-relu", ("relu",)),
     (_kink, "kink", [name for name, entry in ACTIVATIONS.items() if entry.kinks and entry.derivative]),
     (_loss_kink, "kink", [name for name, entry in LOSSES.items() if entry.kinks]),
-    (_other_kink, "kink", OTHERS),
-    (_tie, "kink", (*ORDERING, "norm")),
+    (_other_kink, "kink", OTHERS | NORMS),
+    (_tie, "kink", ORDERING),
     (loss_notes.twice, "double-softmax", loss_notes.TWICE),
     (loss_notes.no_logarithms, "probabilities", ("nll", "kl_div")),
     (loss_notes.improbable, "probabilities",
