@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
@@ -130,6 +131,28 @@ def gradients(
     except RuntimeError as error:
         raise _refusal(error) from None
     return dict(zip(inputs, map(materialize_zeros, computed), strict=True))
+
+
+def upstream_of(tensor: Tensor) -> list[Tensor]:
+    """A list that holds what reaches a tensor that records, in its shape, once backward passes ran.
+
+    Of several passes, such as those of a Jacobian's rows, it holds a sum in which they do not
+    cancel; vectorised ones, and those of a second derivative, add nothing.
+    """
+    found: list[Tensor] = []
+    passes = count()
+
+    def add(gradient: Tensor | None) -> None:
+        if gradient is None:  # only another output of the operation is used
+            return
+        batched = _batches is not None and _batches.is_batchedtensor(gradient)
+        part = gradient.detach() * (1 + next(passes) * 0.618033988749895 % 1)
+        found[:] = found if batched else [found[0] + part if found else part]
+        if batched or torch.is_grad_enabled():  # the next passes differentiate the gradient
+            hook.remove()
+
+    hook: Any = tensor.register_hook(add)  # type: ignore[no-untyped-call]
+    return found
 
 
 def materialize_zeros(gradient: Tensor | None) -> Tensor | None:

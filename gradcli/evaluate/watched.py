@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from gradcli import core
 from gradcli.catalogue.functions import CATALOGUE, LOSSES, Loss
 from gradcli.evaluate import implementations, library
 from gradcli.evaluate.machine import After, Before
@@ -23,8 +24,8 @@ NORMS = frozenset(
 )
 """Others: norms of vectors and matrices, and distances, which are norms of differences."""
 ORDERING = frozenset(
-    {"sort", "msort", "topk", "kthvalue", "median", "nanmedian", "quantile", "nanquantile", "cummax", "cummin", "aminmax",
-     *(f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))}
+    {"sort", "msort", "topk", "kthvalue", "mode", "median", "nanmedian", "quantile", "nanquantile", "cummax", "cummin",
+     "aminmax", *(f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))}
 )  # fmt: skip
 """Others, which choose among the elements of a tensor by their order."""
 
@@ -37,7 +38,8 @@ class WatchedOp(NamedTuple):
     """One operation of a run. `name` is the catalogue's or one of OTHERS, NORMS and ORDERING.
 
     `settings` are its parameters; `again` computes it from other tensors in the places of
-    `operands`; `label` returns the name of the first of them.
+    `operands`; `label` returns the name of the first of them. `upstream` holds what a backward pass
+    brought to each real output of a function of ORDERING, as `core.upstream_of` does.
     """
 
     name: str
@@ -46,6 +48,7 @@ class WatchedOp(NamedTuple):
     value: Any
     again: Callable[..., Any]
     label: Callable[[], str]
+    upstream: Sequence[list[Tensor]] = ()
 
     @property
     def dimension(self) -> int:
@@ -120,7 +123,15 @@ def _of_plain_call(
 ) -> Callable[[tuple[Any, ...], Any], WatchedOp]:
     """A call that leaves every parameter at its default, so that they are computed once."""
     settings, again = _settings(name, (), {}), library.function(step.name)
-    return lambda operands, value: WatchedOp(name, operands, settings, value, again, label)
+    return lambda operands, value: _hooked(WatchedOp(name, operands, settings, value, again, label))
+
+
+def _hooked(op: WatchedOp) -> WatchedOp:
+    """The operation, with what will reach its outputs if it is one of ORDERING."""
+    if op.name not in ORDERING:
+        return op
+    outputs = op.value if isinstance(op.value, tuple) else (op.value,)
+    return op._replace(upstream=[core.upstream_of(each) for each in outputs if each.requires_grad])
 
 
 def _of_function(
@@ -129,7 +140,7 @@ def _of_function(
     arguments, keywords = library.split(step, operands)
     settings = _settings(name, arguments[_tensors(name) :], keywords, step.name)
     again = partial(library.function(step.name), **keywords)
-    return WatchedOp(name, tuple(arguments), settings, value, again, label)
+    return _hooked(WatchedOp(name, tuple(arguments), settings, value, again, label))
 
 
 def _of_module(
@@ -140,7 +151,8 @@ def _of_module(
     again = partial(library.apply, module, **keywords)
     name = canonical(type(module).__name__)
     attributes = {key: v for key, v in vars(module).items() if not key.startswith("_")}
-    return WatchedOp(name, tuple(arguments), _settings(name, (), attributes), value, again, label)
+    settings = _settings(name, (), attributes)
+    return _hooked(WatchedOp(name, tuple(arguments), settings, value, again, label))
 
 
 def _settings(

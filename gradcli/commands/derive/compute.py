@@ -1,6 +1,7 @@
 """`derive`: the formulas of the gradients, and one number for each input that was not given."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -45,6 +46,8 @@ def compute(request: Derive, job: Job) -> DeriveResult:
         run = run_expression(request, job, assumed)
     if not run.value.is_floating_point():  # a constant has zeros, but an index has no gradient
         core.check_recorded(run.value)
+    with suppress(GradcliError):  # which a result of more than one number raises
+        core.gradients(run.value, run.by, keep=True)  # what reaches each operation, for its notes
     derived = derive(run, job, steps=request.steps)
     lines = dict(derived.steps or ())
     note_steps(run.program, {n: t for n, t in run.steps.items() if f"d{n}" in lines}, job)

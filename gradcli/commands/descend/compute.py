@@ -43,6 +43,8 @@ def compute(request: Descend, job: Job) -> DescendResult:
     ELEMENTS.check(total, "the parameters of all steps", hint="use fewer --steps")
     total = size * _QUANTITIES * request.told
     ELEMENTS.check(total, "the updates", hint="use fewer --steps, or leave out --full or --explain")
+    with suppress(GradcliError):  # which the first step raises too, if there is one
+        core.gradients(start.value, start.by)  # what reaches each operation, for its notes
     collect_notes(job, ())
     torch.set_rng_state(start.state)  # the first step draws the numbers that this run has drawn
     steps, stopped, updates = _steps(request, optimizer, start, job)

@@ -19,12 +19,10 @@ from gradcli.language.source import Source
 SAME = 1e-3
 """Slopes on two sides of a point that differ by less than this part of them count as equal."""
 WORK = 2**20
-"""Elements that are read, at most, to find the kinks at ties."""
-MATRIX = 2**16
-"""Elements of a matrix whose singular values are computed again, at most."""
+"""Elements that are read, at most, to find kinks at ties; a 16th of them for singular values."""
 STEP = 2.0**-30
-"""The step to the points beside a kink of a norm in float64, as a part of the largest number: far
-above the rounding of singular values, far below what float32 tells apart."""
+"""The step beside a kink of a norm in float64, as a part of the largest number: far above the
+rounding of singular values, far below that of float32."""
 
 INFINITE = (math.inf, -math.inf)
 
@@ -173,24 +171,21 @@ def _at_extreme(sizes: Tensor, zero: Tensor, order: float, dim: Any) -> Tensor:
 def _of_matrix(x: Tensor, order: Any) -> Tensor:
     """Where a norm of the matrices in the last two dimensions has a kink: a mask in the shape of `x`.
 
-    Singular values are equal if they agree to the rounding of float64. Where several of them, or
-    zeros, make the norm, its derivative in a direction E is an eigenvalue or a norm of U^T E V, with
-    their singular vectors U and V. By one element that differs on two sides if its row of U and its
-    row of V are not 0.
+    Singular values are equal if they agree to the rounding of float64. Where several, or zeros, make
+    the norm, its derivative in a direction E is an eigenvalue or a norm of U^T E V, with their
+    singular vectors U and V. By one element it has two sides if neither has zeros in its row.
     """
     if order not in ("nuc", 2, -2):
         rows = x if order in INFINITE else x.mT
         bent = _at_extreme(rows.abs().sum(-1, keepdim=True), rows == 0, order, -2)
         return bent if order in INFINITE else bent.mT
-    if x.numel() > MATRIX:
+    if x.numel() > WORK // 16:
         return torch.zeros_like(x, dtype=torch.bool)
     u, s, vh = torch.linalg.svd(x)
     close = 4 * max(x.shape[-2:]) * torch.finfo(s.dtype).eps * s[..., :1]
     null = s <= close
-    tied = null
-    if order != "nuc":
-        best = s[..., :1] if order > 0 else s[..., -1:]
-        tied = (s - best).abs() <= close
+    best = s[..., :1] if order == 2 else s[..., -1:]
+    tied = null if order == "nuc" else (s - best).abs() <= close
     zero, several = (tied & null).any(-1, keepdim=True), tied.sum(-1, keepdim=True) > 1
     two_sided: Tensor = zero if order == "nuc" else several | zero if order > 0 else several ^ zero
 
@@ -211,11 +206,10 @@ def _of_distance(
     given = settings.get("other", settings.get("x2"))
     other, *rest = [one, *rest] if name == "pdist" else rest or [given]
     order = rest[0] if rest else settings.get("p", settings.get("norm", 2))
-    if name == "dist":
-        return _like(x, _of_vector(one.double() - other, order, None))
-    if name == "pairwise_distance":
-        eps = rest[1] if len(rest) > 1 else settings.get("eps", 1e-6)
-        return _like(x, _of_vector(one.double() - other + eps, order, -1))
+    if name in ("dist", "pairwise_distance"):
+        dim, eps = (None, 0) if name == "dist" else (-1, settings.get("eps", 1e-6))
+        added = rest[1] if len(rest) > 1 else eps
+        return _like(x, _of_vector(one.double() - other + added, order, dim))
     rows = max(one.shape[-2], other.shape[-2])
     if rows * max(one.numel(), other.numel()) > WORK:
         return torch.zeros_like(x, dtype=torch.bool)
@@ -259,41 +253,59 @@ def _like(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def at_ties(
-    function: Callable[[Tensor], Tensor], x: Tensor, moving: Tensor
-) -> tuple[list[tuple[int, int, float, float]], bool]:
-    """The elements of `x` in the mask `moving` at which a function of it, [outputs], has a kink, if it
-    chooses among them, or mixes them, by their order or by that of their sizes: the place of each,
-    an output, and its slopes on the left and the right; and whether these are all that have one.
+    function: Callable[[Tensor], Tensor], x: Tensor, moving: Tensor, upstream: Tensor | None, *,
+    counts: bool
+) -> tuple[list[int], bool, int, list[float]] | None:  # fmt: skip
+    """The elements of `x` in the mask `moving` at which a function that chooses among equal ones by
+    their order, or that `counts` them, has a kink in the sum of its outputs times `upstream`, both
+    [outputs], or without that in any output; None if there are none.
+
+    Returns their places; whether these are all; and for the first an output, and its slopes on the
+    left and the right, infinite at a jump.
 
     The elements are replaced by whole numbers in the same order, so that a step of 1/4 never passes
-    from one to another that is almost equal.
+    from one to another that is almost equal. Elements of all numbers are moved together, one of
+    each: they stay in order. Where a function counts, each is moved alone.
     """
+    _, rank, sizes = torch.unique(x.reshape(-1), return_inverse=True, return_counts=True)
+    places = (moving.reshape(-1) & (sizes[rank] > 1)).nonzero().view(-1)
+    if not (len(places) and len(function(x))) or bool(x.isinf().any()):
+        return None
+    ranks = torch.where(x.isnan(), x.double(), rank.view(x.shape).double())
+    outputs = function(ranks)
+    weights = 1 + _spread(outputs) if upstream is None else upstream
 
-    def weighted(x: Tensor) -> Tensor:
-        return (made := function(x)) * (1 + _spread(made))
+    def weighted(x: Tensor) -> tuple[Tensor, Tensor]:
+        return core.slopes(lambda x: function(x) * weights, x)
 
-    sizes = torch.cat([x.new_zeros(1), x.reshape(-1)]).double().abs()  # 0 is a kink of |x|
-    _, rank, counts = torch.unique(sizes, return_inverse=True, return_counts=True)
-    alike = moving.reshape(-1) & (counts[rank[1:]] > 1)
-    places = alike.nonzero().view(-1)
-    if not len(places) or bool(x.isinf().any()):
-        return [], True
-    ranks = torch.where(x.isnan(), x, rank[1:].view(x.shape) * x.double().sign())
-    room = min(FEW, WORK // x.numel())
-    complete = len(places) <= room
-    if not complete:  # some of those whose slopes differ on two sides along a line
-        sides = [core.slopes(weighted, ranks + sign * _spread(ranks))[1] for sign in (-1, 1)]
-        places = (alike & (sides[0] != sides[1]).reshape(-1)).nonzero().view(-1)
-    base, found = function(ranks), []
-    for place in places[:room].tolist():
-        step = torch.zeros_like(ranks)
-        step.view(-1)[place] = 0.25
-        left, right = (base - function(ranks - step)) * 4, (function(ranks + step) - base) * 4
-        bends = (left - right).abs()
-        output = int(bends.argmax())
-        if bool(bends[output] > SAME * torch.maximum(left.abs(), right.abs())[output]):
-            found.append((place, output, float(left[output]), float(right[output])))
-    return found, complete
+    def step(moved: Tensor) -> Tensor:
+        return torch.zeros_like(ranks).view(-1).index_fill(0, moved, 0.25).view(ranks.shape)
+
+    base, slope = weighted(ranks)
+    chosen = slope.reshape(-1)[places] != 0  # which come first: if not all fit, they are likely
+    places = places[chosen.sort(descending=True, stable=True).indices]
+    rounds = torch.arange(len(places), device=x.device)
+    if not counts:
+        places = places[rank[places].sort(stable=True).indices]
+        rounds -= torch.searchsorted(rank[places], rank[places])
+    room, needed = max(1, min(FEW, WORK // x.numel())), int(rounds.max()) + 1
+    noise = 8 * torch.finfo(x.dtype).eps * weights.abs().max()
+    found: list[Tensor] = []
+    for number in range(min(room, needed)):
+        moved = places[rounds == number]
+        (down, left), (up, right) = (weighted(ranks + sign * step(moved)) for sign in (-1, 1))
+        left, right = left.view(-1)[moved], right.view(-1)[moved]
+        if counts:
+            left, right = ((base - down).sum() * 4).view(1), ((up - base).sum() * 4).view(1)
+        same = (SAME * torch.maximum(left.abs(), right.abs())).maximum(noise)
+        found.append(moved[(left - right).abs() > same])
+    if not len(bent := torch.cat(found).sort().values):
+        return None
+    sides = [sign * 4 * (function(ranks + sign * step(bent[:1])) - outputs) for sign in (-1, 1)]
+    output = int(((sides[0] - sides[1]) * weights).abs().nan_to_num(0).argmax())
+    slopes = (float(side[output]) + 0 for side in sides)  # -0 becomes 0
+    beside = [math.copysign(math.inf, s) if abs(s) > 2 else s for s in slopes]
+    return bent.tolist(), needed <= room, output, beside
 
 
 def _spread(like: Tensor) -> Tensor:

@@ -156,7 +156,7 @@ def _flat_slopes(op: WatchedOp, x: Tensor, reach: float) -> Iterator[tuple[int, 
     bends = kinks.of_activation(op.name, op.settings)
     for start in range(0, x.numel(), PIECE):
         piece = x[start : start + PIECE]
-        slope = core.slopes(_of_operand(op, 0), piece)[1].abs()
+        slope = core.slopes(_outputs(op), piece)[1].abs()
         flat = (slope < FLAT) & (piece.abs() > reach)
         for place in bends:
             flat &= piece != place
@@ -229,24 +229,33 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Functions besides the catalogue's: the differentiated operand, at 0, a bound or a tie."""
     for place, operand in enumerate(op.operands):
         if _differentiated(operand):
-            rest = [other for number, other in enumerate(op.operands) if number != place]
-            apart = op.name not in NORMS and (place > 0 or kinks.compares(op.name, rest))
+            elementwise = place > 0 or kinks.compares(op.name, op.operands[1:])
+            apart = elementwise and op.name not in NORMS
             hits = kinks.of_other(op.name, op.operands, op.settings, place)
             yield from _at_kink(op, place, hits, apart=apart)
             return
 
 
 def _tie(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    """Functions that choose by order, at elements that are equal: the slopes of one output each."""
+    """Functions that choose by order, at elements that are equal, by what reaches their outputs."""
     x = op.operands[0]
     if not _differentiated(x) or x.numel() > kinks.WORK:
         return
-    found, complete = kinks.at_ties(_outputs(op), x.detach(), _moving(x))
-    if found:
-        place, output, left, right = found[0]
-        slopes = core.slopes(lambda x: _outputs(op)(x)[output], x)[1].reshape(-1)
-        count = f"{'' if complete else 'at least '}{len(found)}" if len(found) > 1 else ""
-        yield _kink_note(op, 0, place, (left, float(slopes[place]), right), count)
+    function, counts = _outputs(op), op.name == "mode"
+    if found := kinks.at_ties(function, x.detach(), _moving(x), _upstream(op), counts=counts):
+        places, complete, output, (left, right) = found
+        slopes = core.slopes(lambda x: function(x)[output], x)[1].reshape(-1)
+        count = f"{'' if complete else 'at least '}{len(places)}" if len(places) > 1 else ""
+        yield _kink_note(op, 0, places[0], (left, float(slopes[places[0]]), right), count)
+
+
+def _upstream(op: WatchedOp) -> Tensor | None:
+    """What reached the real outputs of an operation, [outputs]; None if that is not known."""
+    values = op.value if isinstance(op.value, tuple) else (op.value,)
+    outputs = [value for value in values if value.requires_grad]
+    held = zip(op.upstream, outputs, strict=True) if any(op.upstream) else ()
+    parts = [(one[0] if one else torch.zeros_like(output)).reshape(-1) for one, output in held]
+    return torch.cat(parts).detach().double() if parts else None
 
 
 def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> Iterator[Note]:
@@ -258,8 +267,7 @@ def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> 
     places = hits.reshape(-1).nonzero().view(-1)
     measured = places if apart else places[:1]
     mask = torch.zeros_like(hits.reshape(-1)).index_fill(0, measured, value=True).view(hits.shape)
-    wide = op.name in NORMS
-    left, chosen, right = kinks.slopes(_of_operand(op, place), x, mask, wide=wide)
+    left, chosen, right = kinks.slopes(_outputs(op, place), x, mask, wide=op.name in NORMS)
     bent = (left - right).abs() > kinks.SAME * torch.maximum(left.abs(), right.abs())
     if not bool(bent.any()):
         return
@@ -294,50 +302,30 @@ def _differentiated(x: Any) -> bool:
     return isinstance(x, Tensor) and x.requires_grad and not x.is_complex()
 
 
-def _of_operand(op: WatchedOp, place: int) -> Callable[[Tensor], Tensor]:
-    """An operation as a function of one of its operands, wherever that is used, in any dtype."""
+def _outputs(op: WatchedOp, place: int = 0) -> Callable[[Tensor], Tensor]:
+    """All real outputs of an operation, [outputs], as a function of one of its operands, wherever
+    that is used, in any dtype: the others are cast to it, if that is another than its own.
+    """
     own = op.operands[place]
+    # A parameter of the catalogue's functions may be an operand as well.
+    settings = {} if op.name in CATALOGUE else op.settings
 
     def function(x: Tensor) -> Tensor:
-        value = _again(op, own, x)
-        result: Tensor = value[0] if isinstance(value, tuple) else value
-        return result
+        def replaced(v: Any) -> Any:
+            if v is own:
+                return x
+            cast = isinstance(v, Tensor) and v.is_floating_point() and x.dtype != own.dtype
+            return v.to(x.dtype) if cast else v
 
-    return function
-
-
-def _outputs(op: WatchedOp) -> Callable[[Tensor], Tensor]:
-    """All real outputs of an operation, [outputs], as a function of its first operand in any dtype."""
-
-    def function(x: Tensor) -> Tensor:
-        value = _again(op, op.operands[0], x)
+        operands = op.operands
+        keywords = {n: replaced(v) for n, v in settings.items() if isinstance(v, Tensor)}
+        if op.name == "cdist" and x.dtype == torch.float64:  # not by a matrix product, which rounds
+            operands, keywords["compute_mode"] = operands[:3], "donot_use_mm_for_euclid_dist"
+        value = op.again(*map(replaced, operands), **keywords)
         values = value if isinstance(value, tuple) else (value,)
         return torch.cat([each.reshape(-1) for each in values if each.is_floating_point()])
 
     return function
-
-
-def _again(op: WatchedOp, own: Tensor, x: Tensor) -> Any:
-    """What an operation makes of `x` for one of its operands, and the others in the dtype of `x` if
-    that is another than its own.
-    """
-
-    def replaced(value: Any) -> Any:
-        if value is own:
-            return x
-        floating = isinstance(value, Tensor) and value.is_floating_point()
-        return value.to(x.dtype) if floating and x.dtype != own.dtype else value
-
-    # A parameter of the catalogue's functions may be an operand as well.
-    settings = {} if op.name in CATALOGUE else op.settings
-    keywords: dict[str, Any] = {
-        name: replaced(v) for name, v in settings.items() if isinstance(v, Tensor)
-    }
-    operands = op.operands
-    if op.name == "cdist":  # as it is defined, not by a matrix product that rounds
-        operands = operands[:3]
-        keywords["compute_mode"] = "donot_use_mm_for_euclid_dist"
-    return op.again(*map(replaced, operands), **keywords)
 
 
 def _place(op: WatchedOp, at: tuple[int, ...], operand: int = 0) -> str:
