@@ -27,7 +27,8 @@ class Modules:
 
     def __init__(self) -> None:
         self.names: dict[int, str] = {}
-        self.parameters: set[int] = set()
+        self.parameters: dict[int, weakref.ref[Tensor]] = {}
+        """By their ids, which other tensors may have once these are gone."""
         self.evaluated: set[int] = set()
         """Parameters of modules in evaluation mode."""
         self.listed: set[int] = set()
@@ -45,7 +46,7 @@ class Modules:
             return  # __init__ was not called
         for name, parameter in module.named_parameters():
             key = id(parameter)
-            self.parameters.add(key)
+            self.parameters[key] = weakref.ref(parameter)
             if len(name) > len(self.names.get(key, "")):
                 self.names[key] = name
             if isinstance(module, (nn.ModuleList, nn.ModuleDict)):

@@ -406,16 +406,17 @@ class Updates(Detector):
         active = [
             given
             for given in self._optimizers.values()
-            if given.steps > max(1, given.empty) and modules.parameters & given.shapes.keys()
+            if given.steps > max(1, given.empty) and modules.parameters.keys() & given.shapes.keys()
         ]
-        wanted = modules.parameters - modules.evaluated - owned
+        wanted = {it: ref for it, ref in modules.parameters.items() if it not in modules.evaluated}
         trained = [leaf for leaf in self._leaves.values() if leaf.passes >= 2 and not leaf.moved]
         left = [
             leaf
             for leaf in trained
             # What gets no gradients any more may be a copy that was made for one step.
             if 2 * leaf.last > self._passes
-            and (leaf.key in wanted or (leaf.key not in owned and self._is_hidden(leaf, modules)))
+            and leaf.key not in owned
+            and (wanted.get(leaf.key) is leaf.ref or self._is_hidden(leaf, modules))
         ]
         if not left or not active:
             yield from self._replaced(trained, owned)
