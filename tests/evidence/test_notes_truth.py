@@ -15,6 +15,7 @@ from gradcli.commands.dispatch import compute
 from gradcli.commands.grad.request import Grad
 from gradcli.options.check import check
 from gradcli.options.fill import from_words
+from tests.choice import first_usual, in_rows, rare
 from tests.program import run
 
 DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "float16", "bfloat16")}
@@ -235,8 +236,8 @@ def _sides(text: str, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor, Tensor
     ]
 
 
-@pytest.mark.parametrize("text", CHOOSING + APART)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("text", first_usual(CHOOSING + APART, in_rows(4, CHOOSING + APART)))
+@pytest.mark.parametrize("dtype", ["float64", rare("float32")])
 def test_a_tie_is_told_where_the_slopes_beside_it_differ(text: str, dtype: str) -> None:
     """The note is about the operation as it is used, by one element alone: `sort` has no kink at a tie
     in the sum of its outputs, and the median of 3, 3, 3 has none. Its slopes are those of one output.
