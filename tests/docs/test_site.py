@@ -68,7 +68,7 @@ def test_the_strict_build_passes_and_can_fail(tmp_path: Path) -> None:
         assert not re.search(r"<p>[^<]*(?:```|\n- |\n\|)", html)
         assert html.count('<div class="language-console highlight"') == html.count(" data-copy=")
         assert "javascripts/iframe-worker.js" in html
-    assert not list((tmp_path / "site").rglob("*.py"))
+    assert not list((tmp_path / "site").rglob("*.py*"))
     # The index also lies there as a script, which a page from the disk can load.
     index = (tmp_path / "site" / "search" / "search_index.js").read_text(encoding="utf-8")
     search = json.loads(index.removeprefix("var __index = "))
