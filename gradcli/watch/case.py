@@ -3,6 +3,7 @@
 import re
 import traceback
 from dataclasses import dataclass
+from types import FrameType
 
 from torch import Tensor, nn
 
@@ -34,17 +35,19 @@ class Case:
         return str(self.error)
 
     @property
+    def frames(self) -> list[FrameType]:
+        """The frames that the error passed, the one that raised it last."""
+        return [frame for frame, _ in traceback.walk_tb(self.error.__traceback__)]
+
+    @property
     def modules(self) -> list[nn.Module]:
         """The modules that a variable of the user's holds where the error was raised."""
-        entry = self.error.__traceback__
         found = {}
-        while entry is not None:
-            frame = entry.tb_frame
+        for frame in self.frames:
             if self.watcher.places.users(frame.f_code.co_filename):
                 for value in (*frame.f_globals.values(), *frame.f_locals.values()):
                     if isinstance(value, nn.Module):
                         found[id(value)] = value
-            entry = entry.tb_next
         return list(found.values())
 
     @property
@@ -54,18 +57,15 @@ class Case:
         """
         if self.failure:
             return self.failure.operands
-        entry = self.error.__traceback__
-        while entry is not None and entry.tb_next is not None:
-            entry = entry.tb_next
-        if entry is None or "torch" not in entry.tb_frame.f_globals.get("__name__", "").split("."):
+        frame = self.frames[-1]
+        if "torch" not in frame.f_globals.get("__name__", "").split("."):
             return []
-        values = list(entry.tb_frame.f_locals.values())
+        values = list(frame.f_locals.values())
         given = [value for value in values if isinstance(value, Tensor)]
         for module in values:
             if isinstance(module, nn.Module):
                 given += list(module.parameters(recurse=False))[:1]
-        places = self.watcher.places
-        return described(given, self.watcher.origin, entry.tb_frame, places)
+        return described(given, self.watcher.origin, frame, self.watcher.places)
 
     @property
     def made(self) -> Made | None:

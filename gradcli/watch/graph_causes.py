@@ -11,6 +11,7 @@ from gradcli.watch.case import Case
 from gradcli.watch.finding import Also, Finding, Place, also_at
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, Left, Made
+from gradcli.watch.torch_functions import FACTORIES
 from gradcli.watch.user_lines import syntax_tree
 
 # --- the loss has no graph ------------------------------------------------------------------------
@@ -85,7 +86,7 @@ def _cut(case: Case, cut: Cut) -> Finding:
 def _numbers(case: Case, root: Made) -> Finding | None:
     """The loss was made from a number or an array that had left the graph."""
     for made in root.ancestors():
-        if made.name not in ("tensor", "as_tensor", "asarray", "from_numpy", "scalar_tensor"):
+        if made.name not in FACTORIES:
             continue
         left = [each for each in case.record.left if each.tick < made.tick]
         same = [each for each in left if each.number is not None and each.number == made.number]

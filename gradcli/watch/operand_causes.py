@@ -131,10 +131,7 @@ def expanded(case: Case) -> Finding | None:
 
 def non_leaf_parameter(case: Case) -> Finding | None:
     """An optimizer was given the result of an operation."""
-    entry = case.error.__traceback__
-    while entry is not None and entry.tb_next is not None:
-        entry = entry.tb_next
-    tensor = entry.tb_frame.f_locals.get("param") if entry else None
+    tensor = case.frames[-1].f_locals.get("param")
     made = case.watcher.origin(tensor) if isinstance(tensor, Tensor) else None
     if made is None:
         return None

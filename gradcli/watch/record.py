@@ -234,17 +234,17 @@ def version_of(tensor: Tensor) -> int:
         return 0
 
 
-def leaves_of(tensor: Tensor, most: int = 2_000) -> Iterator[Tensor]:
+def leaves_of(tensor: Tensor) -> Iterator[Tensor]:
     """The leaves that a tensor was computed from."""
     if tensor.requires_grad and tensor.is_leaf:
         yield tensor
     else:
-        yield from leaves_under(node_of(tensor), most)
+        yield from leaves_under(node_of(tensor))
 
 
-def leaves_under(node: Any, most: int = 2_000) -> Iterator[Tensor]:
+def leaves_under(node: Any) -> Iterator[Tensor]:
     """The leaves that the tensor of a node was computed from."""
-    for each, _ in walk([node], most):
+    for each, _ in walk([node], 2_000):
         variable = getattr(each, "variable", None)
         if isinstance(variable, torch.Tensor):
             yield variable

@@ -2,7 +2,6 @@
 
 import ast
 import os
-import sys
 from collections.abc import Iterator
 from functools import cache
 from types import CodeType, FrameType, TracebackType
@@ -65,10 +64,6 @@ class Places:
                 return place or self._new(code, frame.f_lasti, frame.f_lineno)
             frame = frame.f_back
         return None
-
-    def current(self) -> Place | None:
-        """The innermost place that is running."""
-        return self.here(sys._getframe(1))
 
     def raised(self, traceback: TracebackType | None) -> list[Place]:
         """The places that an exception passed, the outermost first."""

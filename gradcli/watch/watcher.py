@@ -9,7 +9,7 @@ global hooks. Nothing is computed differently, and no tensor is kept alive.
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
 from types import FrameType
@@ -297,15 +297,11 @@ class Watcher(TorchFunctionMode):
         leaves = [leaf for leaf in inputs if isinstance(leaf, Tensor)]
         self._tell("before_backward", tensors, leaves, place)
         try:
-            with ExitStack() as stack:
-                if not self._is_active():
-                    stack.enter_context(self)
+            with nullcontext() if self._is_active() else self:
                 result = run()
         except Exception as error:
             with torch._C.DisableTorchFunction():
-                inner = self.failure
-                if inner is None or inner.error != id(error):
-                    self._failed(error, "backward", place, tensors)
+                self._failed(error, "backward", place, tensors)
                 assert self.failure
                 if self.failed_backward:
                     self.failed_backward(tensors, self.failure)
@@ -353,9 +349,7 @@ class Watcher(TorchFunctionMode):
 
         @wraps(argument)
         def closure(*args: Any, **kwargs: Any) -> Any:
-            with ExitStack() as stack:
-                if not self._is_active():
-                    stack.enter_context(self)
+            with nullcontext() if self._is_active() else self:
                 return argument(*args, **kwargs)
 
         return closure
@@ -471,7 +465,7 @@ class Watcher(TorchFunctionMode):
         def showwarning(
             message: Any, category: Any, filename: str, lineno: int, *rest: Any, **more: Any
         ) -> None:
-            if filename == __file__ and (place := self.places.current()) is not None:
+            if filename == __file__ and (place := self.places.here(sys._getframe())):
                 filename, lineno = place.address
             show(message, category, filename, lineno, *rest, **more)
 
