@@ -68,6 +68,11 @@ class Probe:
         """
         return self.rerun.operands(frozenset(HELD))
 
+    @cached_property
+    def whole(self) -> Tensor:
+        """The value of the expression at its own inputs, in its own shape."""
+        return self.rerun.value(self.rerun.inputs)
+
     method = "autograd"
     """What computes the slopes."""
     scale = 1.0
@@ -85,13 +90,20 @@ class Probe:
         """The vector, flat: shape [n]."""
         return self.rerun.value(inputs, held).detach().reshape(-1).double()
 
+    def rows(self, name: str) -> Sequence[int | None]:
+        """The rows of the slopes by the input `name`."""
+        return (None,)
+
     def pairs(self, name: str) -> list[Pair]:
-        """The slopes to check by the input `name`."""
-        return [(None, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
+        """The slopes to check by the input `name`: rows and places, both chosen evenly."""
+        rows, columns, room = self.rows(name), self.inputs[name].numel(), self.affordable
+        chosen = evenly(len(rows), max(int(room**0.5), room // max(1, columns)))
+        places = evenly(columns, max(1, room // max(1, len(chosen))))
+        return [(rows[row], place) for row, place in product(chosen, places)]
 
     def total(self, name: str) -> int:
         """The number of slopes by the input `name`."""
-        return self.inputs[name].numel()
+        return len(self.rows(name)) * self.inputs[name].numel()
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
         """Autograd's slopes for the pairs at `inputs`, [pairs]; None if `name` is off the path."""
@@ -135,22 +147,15 @@ class JacobianProbe(Probe):
     def __init__(self, subject: Subject, job: Job) -> None:
         super().__init__(subject, job)
         self._output, self._only = subject.output, subject.row
-        self._shape = self.rerun.value(self.rerun.inputs)
 
-    def pairs(self, name: str) -> list[Pair]:
-        """Rows and places of the whole Jacobian, or of the chosen row."""
-        rows = self.base.numel() if self._only is None else 1
-        pairs = _spread(rows, self.inputs[name].numel(), self.affordable)
-        return pairs if self._only is None else [(self._only, place) for _, place in pairs]
-
-    def total(self, name: str) -> int:
-        """The number of slopes by the input `name`."""
-        return self.inputs[name].numel() * (self.base.numel() if self._only is None else 1)
+    def rows(self, name: str) -> Sequence[int | None]:
+        """All rows of the Jacobian, or the chosen one."""
+        return range(self.base.numel()) if self._only is None else (self._only,)
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
         """Autograd's slopes for the pairs at `inputs`, [pairs], by a vjp for each row."""
         rows = sorted({row for row, _ in pairs if row is not None})
-        upstreams = [one_hot(self._shape, row) for row in rows]
+        upstreams = [one_hot(self.whole, row) for row in rows]
         gradients = [by_name[name] for by_name in self.rerun.rows(inputs, upstreams)]
         if all(gradient is None for gradient in gradients):
             return None
@@ -161,7 +166,7 @@ class JacobianProbe(Probe):
     def label(self, name: str, pair: Pair) -> str:
         """The name of a slope, such as `y[0] / x[1]`."""
         assert pair[0] is not None
-        return f"{element(self._output, pair[0], self._shape)} / {Probe.label(self, name, pair)}"
+        return f"{element(self._output, pair[0], self.whole)} / {Probe.label(self, name, pair)}"
 
 
 class DiagonalProbe(JacobianProbe):
@@ -171,7 +176,10 @@ class DiagonalProbe(JacobianProbe):
         """The diagonal, chosen evenly."""
         return [(place, place) for place in evenly(self.inputs[name].numel(), self.affordable)]
 
-    total = Probe.total
+    def total(self, name: str) -> int:
+        """The number of elements of the input `name`."""
+        return self.inputs[name].numel()
+
     label = Probe.label
 
 
@@ -182,13 +190,9 @@ class HessianProbe(Probe):
         """The gradient for all inputs, flat, one after the other: shape [n]."""
         return _gradient(self.rerun, inputs, held)
 
-    def pairs(self, name: str) -> list[Pair]:
-        """Rows are the elements of all inputs; otherwise as for a Jacobian."""
-        return _spread(self.base.numel(), self.inputs[name].numel(), self.affordable)
-
-    def total(self, name: str) -> int:
-        """The number of second derivatives by the input `name` and any other."""
-        return self.inputs[name].numel() * self.base.numel()
+    def rows(self, name: str) -> Sequence[int | None]:
+        """The elements of all inputs."""
+        return range(self.base.numel())
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
         """The second derivatives for the pairs at `inputs`, [pairs]."""
@@ -243,18 +247,9 @@ class JvpProbe(Probe):
         given = self.rerun.inputs
         return {**given, **{name: given[name] + step * t for name, t in self._along.items()}}
 
-    def pairs(self, name: str) -> list[Pair]:
-        """A slope for each row, chosen evenly."""
-        rows = self._rows(name)
-        return [(rows[place], 0) for place in evenly(len(rows), self.affordable)]
-
-    def _rows(self, name: str) -> range:
+    def rows(self, name: str) -> Sequence[int | None]:
         """The rows of a name of slopes."""
         return range(self.base.numel())
-
-    def total(self, name: str) -> int:
-        """The number of slopes of a name."""
-        return len(self._rows(name))
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:
         """PyTorch's slopes for the pairs at a place on the line, [pairs]."""
@@ -266,12 +261,7 @@ class JvpProbe(Probe):
 
     def label(self, name: str, pair: Pair) -> str:
         """The name of a slope, such as `jvp[1]`."""
-        return element(name, pair[0] or 0, self._whole)
-
-    @cached_property
-    def _whole(self) -> Tensor:
-        """The vector in its own shape."""
-        return self.rerun.value(self.rerun.inputs)
+        return element(name, pair[0] or 0, self.whole)
 
 
 class HvpProbe(JvpProbe):
@@ -288,7 +278,7 @@ class HvpProbe(JvpProbe):
         """The gradient at a place on the line by all inputs, flat: shape [n]."""
         return _gradient(self.rerun, self._at(inputs), held)
 
-    def _rows(self, name: str) -> range:
+    def rows(self, name: str) -> range:
         """The rows of the gradient for one input."""
         return _ranges(self.rerun)[name]
 
@@ -297,7 +287,7 @@ class HvpProbe(JvpProbe):
 
     def label(self, name: str, pair: Pair) -> str:
         """The element of the input."""
-        return element(name, (pair[0] or 0) - self._rows(name).start, self.rerun.inputs[name])
+        return element(name, (pair[0] or 0) - self.rows(name).start, self.rerun.inputs[name])
 
 
 def _gradient(rerun: Rerun, inputs: Inputs, held: Held) -> Tensor:
@@ -329,12 +319,6 @@ _PROBES: Mapping[str, type[Probe]] = {
 def probe(subject: Subject, job: Job) -> Probe:
     """The probe of a subject."""
     return _PROBES[subject.kind](subject, job)
-
-
-def _spread(rows: int, columns: int, room: int) -> list[Pair]:
-    """Rows and places, both chosen evenly, about `room` pairs in all."""
-    chosen = evenly(rows, max(int(room**0.5), room // max(1, columns)))
-    return list(product(chosen, evenly(columns, max(1, room // max(1, len(chosen))))))
 
 
 def evenly(size: int, count: int) -> list[int]:
