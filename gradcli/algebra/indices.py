@@ -28,13 +28,8 @@ def arguments_of(node: Node) -> list[tuple[list[tuple[int, Dim]], Node]]:
 
 
 def _opened(bounds: Bounds, body: Node) -> tuple[list[tuple[int, Dim]], Node]:
-    axes = [(nodes.fresh(), dim) for _, dim in bounds]
-    return axes, _bound_as([name for name, _ in bounds], body, [index for index, _ in axes])
-
-
-def _bound_as(names: Sequence[int], body: Node, to: Sequence[int]) -> Node:
-    """A body with other names of its bound indices."""
-    return rename(body, dict(zip(names, to, strict=True)))
+    names = {bound: nodes.fresh() for bound, _ in bounds}
+    return [(names[bound], dim) for bound, dim in bounds], rename(body, names)
 
 
 def _closed_names(body: Node, count: int) -> list[int]:
@@ -54,7 +49,7 @@ def sigma(bounds: Mapping[int, Dim], body: Node) -> Node:
         body = simpler
     coefficient, factors = products.powers(body)
     outside: list[Node] = [nodes.num(coefficient)]
-    live = free_of(factors)
+    live = frozenset[int]().union(*(base.free | by.free for base, by in factors))
     for index in [index for index in over if index not in live]:
         outside.append(nodes.size(over.pop(index)))
     inside = []
@@ -66,11 +61,6 @@ def sigma(bounds: Mapping[int, Dim], body: Node) -> Node:
     for some, own in _components(over, inside):
         outside.append(_one_sum(some, products.product(1, own)))
     return products.mul(*outside)
-
-
-def free_of(factors: Sequence[Power]) -> frozenset[int]:
-    """The free indices of some factors."""
-    return frozenset[int]().union(*(base.free | by.free for base, by in factors))
 
 
 def _contracted(over: dict[int, Dim], body: Node) -> Node | None:
@@ -142,7 +132,7 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
     names = _closed_names(body, len(over))
     orders = permutations(over) if len(over) < 4 else [_by_occurrence(over, body)]
     # Of the bodies that differ by the order of names, the one that was made first stands for all.
-    made = [(_bound_as(order, body, names), order) for order in orders]
+    made = [(rename(body, dict(zip(order, names, strict=True))), order) for order in orders]
     inner, order = min(made, key=lambda it: it[0].number)
     bounds = tuple((name, over[index].root) for name, index in zip(names, order, strict=True))
     crossed = any(map(_is_crossed, [base for base, _ in products.powers(inner)[1]]))
@@ -181,7 +171,7 @@ def call(
     closed = []
     for axes, body in arguments:
         names = _closed_names(body, len(axes))
-        inner = _bound_as([index for index, _ in axes], body, names)
+        inner = rename(body, dict(zip((index for index, _ in axes), names, strict=True)))
         bounds = tuple((new, dim.root) for new, (_, dim) in zip(names, axes, strict=True))
         closed.append((bounds, inner))
     if name == "inv":

@@ -162,7 +162,9 @@ class _State:
         self.numbers: dict[float | Fraction, Node] = {node.data: node for node in (ZERO, ONE)}
         self.signs: set[Any] = set()
         self.shares: dict[str, int] = {}
+        """The tensors whose elements add up to 1, and along which of their indices."""
         self.positive: dict[Node, bool] = {}
+        """Whether nodes are known to be positive."""
         self.indices = count(1000)
         self.work = 0
 
@@ -186,19 +188,9 @@ def state() -> _State:
     return _state
 
 
-def sums_to_one(name: str, place: int) -> None:
-    """The elements of the tensor `name` add up to 1 along this of its indices."""
-    _state.shares[name] = place
-
-
 def spent() -> bool:
     """Whether so much work was done that a shorter form is not looked for any more."""
     return _state.work > WORK // 2
-
-
-def known_signs() -> dict[Node, bool]:
-    """Which nodes of this derivation are known to be positive."""
-    return _state.positive
 
 
 def fresh() -> int:

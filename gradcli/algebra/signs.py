@@ -1,6 +1,6 @@
 """What is known of the sign of a node, whatever the values of its tensors."""
 
-from gradcli.algebra.nodes import Node, known_signs, whole
+from gradcli.algebra.nodes import Node, state, whole
 
 
 def is_negative(by: Node) -> bool:
@@ -16,7 +16,7 @@ def is_even(by: Node) -> bool:
 
 def is_positive(node: Node) -> bool:
     """Whether a node is known to be positive."""
-    known = known_signs()
+    known = state().positive
     if node not in known:
         known[node] = _is_positive(node)
     return known[node]

@@ -151,7 +151,7 @@ def _named(name: str, value: Value, done: Walk) -> Value:
     value = value.but(node=in_steps(value.node, done))
     node = value.node
     if node.is_call("softmax", "one_hot") and node.data[2][0] in own.node.data[1]:
-        nodes.sums_to_one(name, own.node.data[1].index(node.data[2][0]))
+        nodes.state().shares[name] = own.node.data[1].index(node.data[2][0])
     done.steps[name] = (own, value)
     return own
 

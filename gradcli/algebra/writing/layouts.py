@@ -8,7 +8,6 @@ from typing import NamedTuple
 from gradcli.algebra.nodes import Node, Number
 
 Axes = tuple[int | None, ...]
-Layout = tuple[int | None, ...]
 
 KEPT = ", keepdim=True"
 """The argument of a reduction that keeps the reduced sides."""
@@ -22,7 +21,7 @@ class Text(NamedTuple):
 
     text: str
     binds: int = ATOM
-    layout: Layout = ()
+    layout: Axes = ()
     chain: bool = False
 
     def within(self, binds: int) -> str:
@@ -61,7 +60,7 @@ def length(text: Text) -> int:
     return len(text.text.replace(KEPT, "")) + 6 * text.text.count(".permute(")
 
 
-def broadcast(layouts: Sequence[Layout]) -> Layout:
+def broadcast(layouts: Sequence[Axes]) -> Axes:
     """The layout of texts that broadcast together."""
     columns = zip_longest(*(reversed(layout) for layout in layouts))
     return tuple(next((i for i in column if i is not None), None) for column in columns)[::-1]
