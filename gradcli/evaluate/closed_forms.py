@@ -9,10 +9,8 @@ from torch import Tensor
 from gradcli.catalogue.functions import Loss
 from gradcli.evaluate import implementations
 from gradcli.evaluate.job import together
-from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.machine import evaluated
 from gradcli.language.calls import TENSOR_PARAMETERS, Call
-from gradcli.language.expressions import expression
-from gradcli.language.source import Source
 from gradcli.results import Inputs
 
 MEAN_BY_WEIGHT = frozenset({"mse", "l1", "cross_entropy", "nll"})
@@ -55,7 +53,7 @@ def derivative(call: Call, operands: Inputs, like: Tensor) -> Tensor:
     """The catalogue's derivative at the operands; it broadcasts to the shape of `like`."""
     assert call.entry.derivative is not None
     names: dict[str, Any] = {**operands, **_parameters(call, like)}
-    return evaluate(expression.parse(Source(call.entry.derivative), tuple(names)), names).value
+    return evaluated(call.entry.derivative, names)
 
 
 def _parameters(call: Call, like: Tensor) -> Mapping[str, Any]:

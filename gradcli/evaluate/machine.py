@@ -19,7 +19,7 @@ from gradcli.errors import ExpressionError, GradcliError, MathError, SizeError
 from gradcli.evaluate import arithmetic, growth, library
 from gradcli.evaluate.arithmetic import Compute
 from gradcli.evaluate.failures import explained, inputs_as_settings, kind
-from gradcli.language.expressions.expression import places
+from gradcli.language.expressions.expression import parse, places
 from gradcli.language.expressions.program import Expression, Step, once
 from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.language.source import Source
@@ -62,6 +62,11 @@ def evaluate(
     steps = {name: scope[name] for name in expression.assigned if name in scope}
     dense = {n: t for n, t in steps.items() if isinstance(t, Tensor) and not t.is_sparse}
     return Evaluation(_result(value, expression), dense, steps, value)
+
+
+def evaluated(formula: str, names: Mapping[str, Any]) -> Tensor:
+    """The value of a formula in the expression language; raises what `evaluate` raises."""
+    return evaluate(parse(Source(formula), tuple(names)), names).value
 
 
 def assigned(
@@ -230,7 +235,7 @@ def _result(value: Any, expression: Expression) -> Tensor:
         return torch.tensor(float(value))
     if isinstance(value, torch.Size):
         return torch.tensor(list(value), dtype=torch.int64)
-    place = expression.source.span(0, len(expression.source.text))
+    place = expression.source.whole
     if isinstance(value, Tensor):
         if value.is_complex():
             hint = f"write {_with(expression, '.abs()')} or {_with(expression, '.real')}"

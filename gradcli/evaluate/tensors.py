@@ -66,7 +66,7 @@ class TensorMaker:
             if "without overflow" not in str(error):
                 raise
             dtype = str(self.dtype).removeprefix("torch.")
-            place = literal.source.span(0, len(literal.source.text))
+            place = literal.source.whole
             hint = f"use smaller numbers{'' if dtype == 'float64' else ', or --dtype float64'}"
             message = f"{literal.name}: a number is too large for {dtype}"
             raise LiteralError(message, span=place, hint=hint) from None

@@ -18,13 +18,11 @@ from gradcli.algebra.walk import Value, Walk, input_value, walk
 from gradcli.algebra.writing.writer import Writer
 from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate.job import Job, in_float64
-from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.machine import evaluate, evaluated
 from gradcli.evaluate.run import Run, class_indices, note_unreached
 from gradcli.evaluate.trace import program_of
 from gradcli.evidence.derive.verify import LARGEST, TOLERANCE, Point, Points, Verified, holds
 from gradcli.language.assignment import in_expression
-from gradcli.language.expressions import expression
-from gradcli.language.source import Source
 from gradcli.results import Subject, one_hot
 
 LONGEST = 2000
@@ -129,8 +127,7 @@ class ClosedForms:
         names = dict(self._subject.inputs)
         if self._derived.upstream:
             names[self._derived.upstream] = upstream
-        program = expression.parse(Source(self._text(name)), tuple(names))
-        return evaluate(program, names).value.detach().double()
+        return evaluated(self._text(name), names).detach().double()
 
     @cached_property
     def _derived(self) -> Derived:

@@ -12,12 +12,10 @@ from gradcli import core
 from gradcli.algebra.walk import Value
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import in_float64
-from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.machine import evaluate, evaluated
 from gradcli.evaluate.rerun import widened
 from gradcli.evaluate.run import Run
 from gradcli.evidence.points import drawn, kept
-from gradcli.language.expressions import expression
-from gradcli.language.source import Source
 from gradcli.results import Inputs
 
 TOLERANCE = 1e-9
@@ -199,8 +197,7 @@ def holds(text: str, name: str, point: Point, known: Mapping[str, Tensor]) -> fl
     names = {**point.names, **known}
     try:
         with in_float64():
-            program = expression.parse(Source(text), tuple(names))
-            found = evaluate(program, names).value
+            found = evaluated(text, names)
     except GradcliError:
         return float("inf")
     right = point.gradients.get(name)

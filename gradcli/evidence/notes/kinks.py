@@ -10,11 +10,9 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.catalogue.functions import CATALOGUE, LOSSES, Loss
-from gradcli.evaluate.machine import evaluate
+from gradcli.evaluate.machine import evaluated
 from gradcli.evaluate.origin import FEW
 from gradcli.evaluate.watched import NORMS
-from gradcli.language.expressions import expression
-from gradcli.language.source import Source
 
 SAME = 1e-3
 """Slopes on two sides of a point that differ by less than this part of them count as equal."""
@@ -67,7 +65,7 @@ def of_activation(name: str, settings: Mapping[str, Any]) -> tuple[float, ...]:
 @lru_cache(maxsize=256)
 def _places(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[float, ...]:
     values, kinks = dict(settings), CATALOGUE[name].kinks
-    places = (float(evaluate(_read(text, *values), values).value) for text in kinks)
+    places = (float(evaluated(text, values)) for text in kinks)
     return tuple(place for place in places if place == place)
 
 
@@ -100,17 +98,13 @@ def places(entry: Loss, settings: Mapping[str, Any], pred: Tensor, target: Tenso
     """
     names = {key: value for key, value in settings.items() if isinstance(value, int | float | str)}
     values = {**names, "pred": pred, "target": target}
-    return [evaluate(_read(text, *values), values).value for text in entry.kinks]
+    return [evaluated(text, values) for text in entry.kinks]
 
 
 def _until_minus_one(labels: Tensor) -> Tensor:
     """The labels before the first -1."""
     ends = (labels == -1).nonzero()
     return labels[: int(ends[0])] if len(ends) else labels
-
-
-def _read(text: str, *names: str) -> expression.Expression:
-    return expression.parse(Source(text), names)
 
 
 def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
