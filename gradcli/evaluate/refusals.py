@@ -8,7 +8,7 @@ from functools import lru_cache
 from torch import Tensor
 
 from gradcli import core
-from gradcli.errors import GradcliError, Location, ShapeError
+from gradcli.errors import GradcliError, ShapeError
 
 _UNNAMED = re.compile(r"[\w.]*<(?:lambda|locals)>[\w.<>]*\(\)")
 """Python's name for a function of ours that has no name of its own."""
@@ -19,9 +19,7 @@ _CLASS = re.compile(r"<class '([\w.]+)'>")
 
 
 @contextmanager
-def translated(
-    what: str, tensors: Mapping[str, Tensor], span: Location | None = None
-) -> Iterator[None]:
+def translated(what: str, tensors: Mapping[str, Tensor]) -> Iterator[None]:
     """Turn PyTorch's exceptions into a ShapeError about `what`, with the shapes of `tensors`."""
     try:
         yield
@@ -30,7 +28,7 @@ def translated(
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
         message, hint = words(error), _hint(error, tensors)
         entry = why_entry(message)
-        raise ShapeError(f"{what}: {message}", span=span, hint=hint, why_entry=entry) from None
+        raise ShapeError(f"{what}: {message}", hint=hint, why_entry=entry) from None
 
 
 def words(error: Exception) -> str:
