@@ -19,7 +19,7 @@ from gradcli.evidence.explain import local_rules
 from gradcli.evidence.explain.ledger import note_complex, operands_of, shown
 from gradcli.evidence.explain.local_formulas import LONGEST, formula
 from gradcli.evidence.explain.local_rules import Local, in_words, is_elementwise, known_as, slope
-from gradcli.results import ForwardRow, RowKind, Subject
+from gradcli.results import ForwardRow, Subject
 
 DRAWS = 4
 """Random tangents, each with both signs, that show whether an operation is linear: a median or a
@@ -49,30 +49,24 @@ class _Forward:
 
     def rows(self, job: Job) -> list[ForwardRow]:
         """All rows, in the order of the JSON."""
-        live, along = core.require_grad(self._inputs, self._subject.by), self._subject.directions
+        subject = self._subject
+        live, along = core.require_grad(self._inputs, subject.by), subject.directions
         with core.forward_mode() as self._mode:
             duals = self._mode.duals(live, along)
             self._trace = Trace(self._program, duals, self._state, job.before, uses=True)
             self._names = Names(self._trace)
-            inputs = self._inputs.items()
-            rows = [self._row("input", n, "input", t, tangent=along.get(n)) for n, t in inputs]
+            rows = [
+                ForwardRow(n, "input", t, None, along.get(n), None, kind="input", subject=subject)
+                for n, t in self._inputs.items()
+            ]
             note_complex(self._names, self._trace.followed, job)
             for operation in self._trace.followed:
                 rows += self._operation(operation)
             value = self._trace.value
             jvp = self._mode.tangent(value)
         assert _adds_up([jvp], self._plain), "the forward ledger's jvp is not forward mode's"
-        return [*rows, self._row("jvp", "jvp", "jvp", value.detach(), product=jvp)]
-
-    def _row(
-        self, kind: RowKind, name: str, operation: str, value: Tensor | None, *,
-        local: Tensor | str | None = None, tangent: Tensor | None = None, product: Tensor | None = None,
-        rule: str | None = None, operand: str = "",
-    ) -> ForwardRow:  # fmt: skip
-        return ForwardRow(
-            name, operation, value, local, tangent, product, rule,
-            kind=kind, operand=operand, subject=self._subject,
-        )  # fmt: skip
+        end = ForwardRow("jvp", "jvp", value.detach(), None, None, jvp, kind="jvp", subject=subject)
+        return [*rows, end]
 
     def _operation(self, operation: ExecutedOp) -> list[ForwardRow]:
         """One row for each use of a tensor that has a tangent."""
@@ -91,9 +85,9 @@ class _Forward:
                 local = self._local(operation, use, result, tangent, product)
             elif not ended:
                 local = in_words(_moved(known_as(operation)) or f"jvp of {operation.name}")
-            rows.append(self._row(
-                "operation", name, f"{operand} -> {function}", value,
-                local=local.value, tangent=tangent, product=product, rule=local.rule, operand=operand,
+            rows.append(ForwardRow(
+                name, f"{operand} -> {function}", value, local.value, tangent, product, local.rule,
+                operand=operand, subject=self._subject,
             ))  # fmt: skip
         if result is not None and self._trace.complete:
             total = self._mode.tangent(result).to_dense()

@@ -1,16 +1,19 @@
 """The ledger as tables: one line per operation and path, to follow with a pencil."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
+from typing import TypeVar
 
 from torch import Tensor
 
 from gradcli.language.calls import Call
-from gradcli.results import ForwardRow, LedgerRow, Result
+from gradcli.results import ForwardRow, LedgerRow, Result, Subject
 from gradcli.show import numbers
 from gradcli.show.table import Block, Cell, Column, Table
+
+Row = TypeVar("Row", LedgerRow, ForwardRow)
 
 INLINE = 6
 """Elements up to which a tensor is written out."""
@@ -19,10 +22,7 @@ INLINE = 6
 def ledger_tables(result: Result, digits: int) -> list[Table]:
     """The ledger of each subject of `result`."""
     tables = []
-    for _, group in groupby(result.ledger or [], lambda row: id(row.subject)):
-        rows = list(group)
-        subject = rows[0].subject
-        assert subject is not None
+    for subject, rows in _by_subject(result.ledger or []):
         flow, rules = [row.upstream for row in rows], [_rule(row, digits) for row in rows]
         title = f"Chain rule: {subject.title or subject.expression}"
         caption = _caption(result, subject.call)
@@ -33,10 +33,7 @@ def ledger_tables(result: Result, digits: int) -> list[Table]:
 def forward_tables(result: Result, digits: int) -> list[Table]:
     """The ledger of forward mode of each subject of `result`."""
     tables = []
-    for _, group in groupby(result.forward or [], lambda row: id(row.subject)):
-        rows = list(group)
-        subject = rows[0].subject
-        assert subject is not None
+    for subject, rows in _by_subject(result.forward or []):
         title = f"Chain rule, forward: {subject.title or subject.expression}"
         caption = "product = tangent * local, passed from the operand before -> on to the result"
         # A product of one number is made of many tangents where the local derivative is a tensor.
@@ -47,6 +44,14 @@ def forward_tables(result: Result, digits: int) -> list[Table]:
         flow = [row.tangent for row in rows]
         tables.append(_table(rows, "tangent", flow, rules, title, caption, digits))
     return tables
+
+
+def _by_subject(ledger: Sequence[Row]) -> Iterator[tuple[Subject, list[Row]]]:
+    """The rows of each subject."""
+    for _, group in groupby(ledger, lambda row: id(row.subject)):
+        rows = list(group)
+        assert rows[0].subject is not None
+        yield rows[0].subject, rows
 
 
 def _table(
