@@ -117,7 +117,7 @@ def compare(
     Raises what the formula raises at the given point, and MathError if too few points count.
     """
     given = sampler.given()
-    expected = _fitted(claim.side(given), claim.computed)
+    expected = fitted(claim.side(given), claim.computed)
     computed = claim.computed.double()
     exact = _number(claim, sampler, given)
     same_shape = expected.shape == computed.shape
@@ -149,8 +149,8 @@ def compare(
     )  # fmt: skip
 
 
-def _fitted(expected: Tensor, computed: Tensor) -> Tensor:
-    """The value of a formula, in the computed shape if both are one number."""
+def fitted(expected: Tensor, computed: Tensor) -> Tensor:
+    """What the user has, in the computed shape if both are one number."""
     one = expected.numel() == computed.numel() == 1
     return expected.reshape(computed.shape) if one else expected
 
@@ -179,7 +179,7 @@ def _trial(claim: Claim, sampler: Sampler, seen: Seen, tolerance: float) -> Tria
     if computed is None:
         return None
     try:
-        expected = _fitted(claim.side(seen), computed)
+        expected = fitted(claim.side(seen), computed)
     except GradcliError:
         return None
     agrees = expected.shape == computed.shape and all(agreements(expected, computed, tolerance))

@@ -86,8 +86,7 @@ def _of_literal(
     """The verdict on numbers."""
     make = TensorMaker(torch.float64, "cpu", job.read_stdin)
     value = widened(make(literal)).double()
-    one = value.numel() == computed.numel() == 1
-    expected = value.reshape(computed.shape) if one else value
+    expected = claims.fitted(value, computed)
     met = agreements(expected, computed, tolerance)
     if expected.shape == computed.shape and all(met):
         return Expected(expected, computed, True, None, met=met, advice="")
