@@ -129,24 +129,23 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
     helpers = ", ".join(next(iter(items)).unread)
     if helpers:
         helpers = f"no input or step has a gradient of the name {helpers}, which no line reads"
-    if not off:
-        title = "Backward pass: every line agrees with autograd"
-        said = "each line has autograd's numbers for the lines above it; points of agreement are evidence, not a proof"
-        said = f"{said}\n{helpers}".rstrip()
-        return table_of(len(lines), columns, title, said, keys=2, csv=False)
-    name, first = off[0]
-    remarks = [f"line {first.line} is the first that is off:"]
-    remarks += [f"  {line}" for line in first.place.draw()] if first.place else []
-    said = f"{first.slip}: {first.advice}" if first.slip else first.advice
-    remarks += [said, _where(name, first, digits).removeprefix("; ")]
-    if own := [later for later, item in off[1:] if item.own]:
-        right = (
-            f"{', '.join(own)} below {'is' if len(own) == 1 else 'are'} right with your own numbers"
-        )
-        remarks.append(f"{right}: what is left out here comes later, such as the 1/m of a mean")
-    remarks.append(helpers)
-    title = f"Backward pass: {name} is the first line that is off"
-    return table_of(len(lines), columns, title, "\n".join(filter(None, remarks)), keys=2, csv=False)
+    title = "Backward pass: every line agrees with autograd"
+    remarks = [
+        "each line has autograd's numbers for the lines above it; points of agreement are evidence, not a proof"
+    ]
+    if off:
+        name, first = off[0]
+        title = f"Backward pass: {name} is the first line that is off"
+        remarks = [f"line {first.line} is the first that is off:"]
+        remarks += [f"  {line}" for line in first.place.draw()] if first.place else []
+        said = f"{first.slip}: {first.advice}" if first.slip else first.advice
+        remarks += [said, _where(name, first, digits).removeprefix("; ")]
+        if own := [later for later, item in off[1:] if item.own]:
+            are = "is" if len(own) == 1 else "are"
+            right = f"{', '.join(own)} below {are} right with your own numbers"
+            remarks.append(f"{right}: what is left out here comes later, such as the 1/m of a mean")
+    caption = "\n".join(filter(None, [*remarks, helpers]))
+    return table_of(len(lines), columns, title, caption, keys=2, csv=False)
 
 
 def _short(name: str, item: ExpectedLine) -> str:
