@@ -58,6 +58,8 @@ class Watcher(TorchFunctionMode):
         super().__init__()
         self.places = places
         self.record = Record()
+        self.origin = self.record.origin
+        """How a tensor was made; None if that was not seen."""
         self.failure: Failure | None = None
         self.failed_backward: Callable[[Sequence[Tensor], Failure], None] | None = None
         """Called with the roots of a backward pass that failed."""
@@ -72,12 +74,6 @@ class Watcher(TorchFunctionMode):
         """Whether an optimizer's step goes on, whose own functions are not watched."""
         self._functions: dict[Any, Known] = {}
         self.detectors = [make(self) for make in detectors]
-
-    def origin(self, tensor: Tensor) -> Made | None:
-        """How a tensor was made: the function, the place, and what it was made from; None if that
-        was not seen.
-        """
-        return self.record.origin(tensor)
 
     # --- the functions of PyTorch ---------------------------------------------------------------
 
