@@ -3,11 +3,10 @@ explains a miss; and a row for each line of a backward pass.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
-from torch import Tensor
 
+from gradcli.evidence.explain.ledger_table import in_brackets
 from gradcli.results import Expected, ExpectedFormula, ExpectedLine, Result, element
 from gradcli.show import numbers
 from gradcli.show.pieces import table_of
@@ -91,7 +90,9 @@ def _where(key: str, item: ExpectedFormula, digits: int) -> str:
     elif sum(tensor.numel() for tensor in found.inputs.values()) > SHOWN:
         where = "; at a point that --json shows"
     else:
-        inputs = (f"{name} = {_literal(tensor, digits)}" for name, tensor in found.inputs.items())
+        inputs = (
+            f"{name} = {in_brackets(tensor, digits)}" for name, tensor in found.inputs.items()
+        )
         where = f"; at {', '.join(inputs)}"
     if found.expected.shape != found.computed.shape:
         shapes = (numbers.shape_text(tensor) for tensor in (found.expected, found.computed))
@@ -100,17 +101,6 @@ def _where(key: str, item: ExpectedFormula, digits: int) -> str:
     sides = (found.expected, found.computed)
     mine, right = (numbers.significant(numbers.flat(t)[place], digits) for t in sides)
     return f"{where} it gives {element(key, place, found.expected)} = {mine}, {item.source} {right}"
-
-
-def _literal(tensor: Tensor, digits: int) -> str:
-    """A tensor as text in nested brackets: `[[1, 2], [3, 4]]`."""
-
-    def text(value: Any) -> str:
-        if isinstance(value, list):
-            return f"[{', '.join(map(text, value))}]"
-        return str(value) if isinstance(value, bool) else numbers.significant(value, digits)
-
-    return text(tensor.tolist())
 
 
 def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:

@@ -158,7 +158,12 @@ def text_of(tensor: Tensor, digits: int, *, bracketed: bool = False) -> str:
         ends = (numbers.flat(end)[0] for end in (tensor.min(), tensor.max()))
         least, most = (numbers.significant(end, digits) for end in ends)
         return f"shape {numbers.shape_text(tensor)}, {least} to {most}"
-    if tensor.ndim:
-        return f"[{', '.join(text_of(part, digits) for part in tensor)}]"
-    text = numbers.significant(numbers.flat(tensor)[0], digits)
+    text = in_brackets(tensor, digits)
     return f"({text})" if bracketed and text.startswith("-") else text
+
+
+def in_brackets(tensor: Tensor, digits: int) -> str:
+    """All numbers of a tensor, of any shape, in nested brackets: `[[1, 2], [3, 4]]`."""
+    if tensor.ndim:
+        return f"[{', '.join(in_brackets(part, digits) for part in tensor)}]"
+    return numbers.significant(numbers.flat(tensor)[0], digits)
