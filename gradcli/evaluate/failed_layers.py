@@ -3,6 +3,7 @@
 import ast
 import copy
 import inspect
+from traceback import walk_tb
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -91,12 +92,10 @@ class Failed(NamedTuple):
 def failed(error: BaseException | None) -> Failed | None:
     """The innermost call of a module that an exception of PyTorch passed through."""
     found = None
-    trace = error.__traceback__ if error else None
-    while trace:
-        if trace.tb_frame.f_code.co_name == "_call_impl":
-            called = trace.tb_frame.f_locals
+    for frame, _ in walk_tb(error.__traceback__ if error else None):
+        if frame.f_code.co_name == "_call_impl":
+            called = frame.f_locals
             found = Failed(called["self"], (*called["args"], *called["kwargs"].values()))
-        trace = trace.tb_next
     return found
 
 
