@@ -4,7 +4,8 @@
 The parts of a folder are found by these names, and each is loaded only when it is used:
 
     __init__.py   EXAMPLES: calls to copy and their comments; PATHS: examples for --get;
-                  FORMS: the output options of a command that has not all, and their help ("": usual)
+                  HELP: output options whose help is not the usual one; FORMS: all output options of
+                  a command that computes no numbers, and their help ("": usual)
     request.py    the request: its class has the command's name, its fields are the options
     compute.py    compute(request, job): the result of a request
     result.py     the result, its main arrays and paths, its closed forms
@@ -62,10 +63,11 @@ class Command:
         from gradcli.options.shared import OUT, PICTURE_OPTIONS, OutputOptions, files_of
 
         known, files = options(OutputOptions), files_of(self.request)
-        missing = set() if find_spec(f"{self.folder}.program") else {"code"}
+        missing = {*getattr(self.request, "instead", ())}
+        missing |= set() if find_spec(f"{self.folder}.program") else {"code"}
         missing |= set() if getattr(self.request, "pictures", False) else {*PICTURE_OPTIONS}
-        every = [name for name in known if name not in missing]
-        forms: Mapping[str, str] = self._get("FORMS", dict.fromkeys(every, ""))
+        usual = dict.fromkeys((name for name in known if name not in missing), "")
+        forms: Mapping[str, str] = self._get("FORMS", usual | self._get("HELP", {}))
         output = {
             name: replace(known[name], help=text or known[name].help)
             for name, text in forms.items()

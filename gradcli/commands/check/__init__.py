@@ -6,6 +6,3 @@ EXAMPLES = (
     ("gradcli check net.py:Net x='randn(5,3)' --like 'x @ weight.T + bias'", "a module, compared with an expression"),
 )  # fmt: skip
 PATHS = "check.x.reason"
-FORMS = dict.fromkeys(
-    ("json", "csv", "get", "markdown", "latex", "html", "out", "precision", "full", "quiet"), ""
-)

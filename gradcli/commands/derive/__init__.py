@@ -9,6 +9,4 @@ EXAMPLES = (
     ("gradcli derive 'h = tanh(w*x); mse(h, y)' --steps", "the backward pass, line by line"),
 )
 PATHS = "formulas.w"
-FORMS = dict.fromkeys(("json", "get", "code", "markdown", "latex", "html", "out", "quiet"), "") | {
-    "latex": "the formulas as display mathematics",
-}
+HELP = {"latex": "the formulas as display mathematics"}

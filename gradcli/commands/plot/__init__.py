@@ -6,13 +6,7 @@ EXAMPLES = (
     ("gradcli plot 'x**2 - y**2' x=-2,2 y=-2,2", "two ranges: contour and gradient"),
 )
 PATHS = "curves.0.derivative.2"
-FORMS = {
-    "json": "",
-    "csv": "",
-    "get": "",
-    "code": "",
-    **dict.fromkeys(("markdown", "latex", "html", "out", "title", "size"), ""),
+HELP = {
     "precision": "significant digits of the numbers below the picture, and in tables",
     "full": "show full tables: of --check, --expect, --markdown, --latex and --html",
-    "quiet": "",
 }

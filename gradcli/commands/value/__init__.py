@@ -9,19 +9,3 @@ EXAMPLES = (
     ("gradcli value 'x.argmax()' x=1,5,2 --get value", "one number for a script"),
 )
 PATHS = "value.0"
-FORMS = dict.fromkeys(
-    (
-        "json",
-        "csv",
-        "get",
-        "code",
-        "markdown",
-        "latex",
-        "html",
-        "out",
-        "precision",
-        "full",
-        "quiet",
-    ),
-    "",
-)
