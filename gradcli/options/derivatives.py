@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source
 from gradcli.options.fields import argument
 from gradcli.options.formula import EXPRESSION, GivenExpression
@@ -28,16 +27,6 @@ class FreeExpression(ComputeOptions):
     def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
         """The one expression."""
         return [self.expression.load(read_stdin)]
-
-    @property
-    def literals(self) -> dict[str, Literal | None]:
-        """What was given for each input."""
-        return {item.name: item.literal for item in self.inputs}
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """The names that the expression may use for its inputs."""
-        return tuple(item.name for item in self.inputs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -159,8 +159,16 @@ class ComputeOptions(Request):
 
     @property
     def literals(self) -> dict[str, Literal | None]:
-        """Each input that is an option, in the order of `as_given`; None if it was not given."""
-        return {name: getattr(self, name) for name in self.as_given(self.named(()))}
+        """Each input that is an option, in the order of `as_given`; None if it was not given. Then
+        the inputs that are words NAME=T.
+        """
+        options = {name: getattr(self, name) for name in self.as_given(self.named(()))}
+        return options | {item.name: item.literal for item in getattr(self, "inputs", ())}
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names that an expression may use for its inputs."""
+        return tuple(item.name for item in getattr(self, "inputs", ()))
 
     def as_given(self, names: Sequence[str]) -> tuple[str, ...]:
         """`names` in the order given, the others last: each input may draw random numbers."""

@@ -10,7 +10,6 @@ from typing import ClassVar
 from gradcli.errors import UsageError
 from gradcli.language import assignment
 from gradcli.language.literals import literal
-from gradcli.language.literals.literal import Literal
 from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FLAG, TENSORS, Paths, ValueKind, argument, option
@@ -168,16 +167,6 @@ class Check(WrtOptions, ComputeOptions):
         if self.second and (self.with_gradient or len(self.target.names) == 2):
             message = "--second differentiates a gradient, which only autograd can do here"
             raise UsageError(message, hint="leave out --second, or write a torch.autograd.Function")
-
-    @property
-    def literals(self) -> dict[str, Literal | None]:
-        """What was given for each input."""
-        return {item.name: item.literal for item in self.inputs}
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """The names that the expression of --like may use for its inputs."""
-        return tuple(item.name for item in self.inputs)
 
     def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
         """The expression of --like. The file is read here too, before PyTorch is loaded."""

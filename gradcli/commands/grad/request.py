@@ -117,13 +117,13 @@ class Grad(WrtOptions, ExplainOptions):
         """The literal of each input; with --fn None for an input that was not given."""
         if self.fn is not None:
             return {name: getattr(self, name) for name in self.input_names}
-        return {item.name: item.literal for item in self.inputs}
+        return super().literals
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
         """The names that the expression may use for its inputs."""
         if self.fn is None:
-            return tuple(item.name for item in self.inputs)
+            return super().input_names
         return self.as_given(FN_INPUTS if isinstance(self.fn.entry, Loss) else FN_INPUTS[:3])
 
     @property
