@@ -7,8 +7,7 @@ differentiable, is done here.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -92,14 +91,9 @@ class Chosen:
         Raises MathError if PyTorch refuses the gradients or an argument; errors of `closure` pass.
         """
         differentiable = optimizer.defaults.get("differentiable", False)
-        with self._refusals(), torch.set_grad_enabled(differentiable):
-            inspect.unwrap(self.kind.step)(optimizer, closure)
-
-    @contextmanager
-    def _refusals(self) -> Iterator[None]:
-        """Turn an error of the optimiser into a MathError; errors of the expression pass."""
         try:
-            yield
+            with torch.set_grad_enabled(differentiable):
+                inspect.unwrap(self.kind.step)(optimizer, closure)
         except (GradcliError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # some arguments and gradients are refused only in a step
