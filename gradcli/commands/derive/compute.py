@@ -1,6 +1,6 @@
 """`derive`: the formulas of the gradients, and one number for each input that was not given."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 import torch
@@ -61,7 +61,7 @@ def compute(request: Derive, job: Job) -> DeriveResult:
         expression=run.program.canonical_text,
         formulas=derived.formulas,
         upstream=derived.upstream,
-        steps=_rows(derived.steps),
+        steps=None if derived.steps is None else [{"name": n, "text": t} for n, t in derived.steps],
         latex={
             name: None if text is None else written.equation(written.partial(loss, name), text)
             for name, text in derived.formulas.items()
@@ -75,10 +75,6 @@ def compute(request: Derive, job: Job) -> DeriveResult:
         shape=list(run.value.shape),
         ranks=ranks,
     )
-
-
-def _rows(steps: list[tuple[str, str]] | None) -> list[dict[str, str]] | None:
-    return None if steps is None else [{"name": name, "text": text} for name, text in steps]
 
 
 def _names(run: Run, *, one_number: bool) -> tuple[str, str]:
@@ -103,7 +99,9 @@ def _assumed(names: list[str], given: Mapping[str, Tensor], job: Job) -> dict[st
     failure: GradcliError | None = None
     first: dict[str, Tensor] = {}
     for low, high in _RANGES:
-        numbers = {name: job.number(value) for name, value in _spread(names, low, high)}
+        # As different from each other as their count allows.
+        parts = {name: place * _GOLDEN % 1 for place, name in enumerate(names, start=1)}
+        numbers = {n: job.number(round(low + (high - low) * part, 2)) for n, part in parts.items()}
         try:
             value = evaluate(job.program, {**given, **numbers}, job.before).value
         except GradcliError as error:
@@ -122,9 +120,3 @@ def _assumed(names: list[str], given: Mapping[str, Tensor], job: Job) -> dict[st
     advice = f"{', '.join(names)} {what} not given: {names[0]}=1,2 gives a vector"
     failure.hint = f"{failure.hint}\n{advice}".strip()
     raise failure
-
-
-def _spread(names: Iterable[str], low: float, high: float) -> Iterable[tuple[str, float]]:
-    """Numbers between `low` and `high`, as different from each other as their count allows."""
-    for place, name in enumerate(names, start=1):
-        yield name, round(low + (high - low) * (place * _GOLDEN % 1), 2)
