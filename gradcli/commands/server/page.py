@@ -19,37 +19,20 @@ def page(request: Server, shown: OutputOptions, world: World, read_stdin: Callab
     if shown.json and request.action != "status":
         message = f"server {request.action} has no JSON output"
         raise UsageError(message, hint="gradcli server status --json")
-    line, status = _ACTIONS[request.action](request, shown)
-    if not shown.quiet:
-        return world.put_text(f"{line}\n") or status
-    return status
-
-
-def _start(request: Server, shown: OutputOptions) -> tuple[str, int]:
-    idle = control.IDLE if request.idle is None else request.idle
-    server, ours = control.start("gradcli.cli.serve", idle)
-    return ("" if ours else "already ") + _description(server), ExitStatus.OK
-
-
-def _stop(request: Server, shown: OutputOptions) -> tuple[str, int]:
-    return ("stopped" if control.stop() else "no server was running"), ExitStatus.OK
-
-
-def _status(request: Server, shown: OutputOptions) -> tuple[str, int]:
-    server = control.status()
-    status = ExitStatus.OK if server else ExitStatus.FAILED
-    if shown.json:
-        return json.dumps(server or {"running": False}, separators=(",", ":")), status
-    if server:
-        return _description(server), status
-    return "not running; gradcli server start starts it", status
-
-
-_ACTIONS: dict[str, Callable[[Server, OutputOptions], tuple[str, int]]] = {
-    "start": _start,
-    "stop": _stop,
-    "status": _status,
-}
+    status = ExitStatus.OK
+    if request.action == "start":
+        idle = control.IDLE if request.idle is None else request.idle
+        started, ours = control.start("gradcli.cli.serve", idle)
+        line = ("" if ours else "already ") + _description(started)
+    elif request.action == "stop":
+        line = "stopped" if control.stop() else "no server was running"
+    else:
+        server = control.status()
+        status = ExitStatus.OK if server else ExitStatus.FAILED
+        line = _description(server) if server else "not running; gradcli server start starts it"
+        if shown.json:
+            line = json.dumps(server or {"running": False}, separators=(",", ":"))
+    return status if shown.quiet else world.put_text(f"{line}\n") or status
 
 
 def _description(server: dict[str, Any]) -> str:
