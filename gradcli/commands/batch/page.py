@@ -65,7 +65,7 @@ def _open(path: str, world: World) -> int:
         os.read(fd, 0)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "invalid file name"
-        place = Source(path, "FILE").span(0, len(path))
+        place = Source(path, "FILE").whole
         message, hint = f"the jobs cannot be read: {reason.lower()}", advice(path)
         raise FileError(message, span=place, hint=hint or "check the path") from None
     return fd

@@ -34,7 +34,7 @@ def read(source: Source) -> Setting:
     pair, length = assignment.split(source, ascii_only=True), len(source.text)
     if pair is None:
         hint = "for example --set momentum=0.9"
-        raise UsageError("expected NAME=VALUE", span=source.span(0, length), hint=hint)
+        raise UsageError("expected NAME=VALUE", span=source.whole, hint=hint)
     name, value = pair
     start = length - len(value.text.lstrip(string.whitespace))
     return Setting(name, _value(source.span(start, length)))
@@ -81,8 +81,7 @@ def _from_json(value: Any, key: str) -> Value:
     if any(isinstance(part, dict | list) for part in parts):
         raise wrong(key, value, "a number, true, false, null, a string or a list of these")
     values = tuple(
-        _value(Source(part, key).span(0, len(part))) if isinstance(part, str) else part
-        for part in parts
+        _value(Source(part, key).whole) if isinstance(part, str) else part for part in parts
     )
     return values if isinstance(value, list) else values[0]
 

@@ -10,7 +10,6 @@ from gradcli.catalogue.functions import CATALOGUE, Activation, Loss
 from gradcli.catalogue.ranges import HIGH, LOW, PROBABILITIES
 from gradcli.errors import UsageError
 from gradcli.language.calls import Call, parse_call, without_prefix
-from gradcli.language.literals.literal import Literal
 from gradcli.language.source import NamedValue, Source
 from gradcli.options.fields import ValueKind, argument
 from gradcli.options.formula import GivenExpression
@@ -79,8 +78,7 @@ def _read_function(source: Source) -> GivenExpression | Call:
         hint = f"gradcli plot '{entry.name}(x, y)' x=0.01,0.99 y=1"
     else:
         return call
-    whole = source.span(0, len(source.text))
-    raise UsageError(f"{entry.name} {problem}", span=whole, hint=hint)
+    raise UsageError(f"{entry.name} {problem}", span=source.whole, hint=hint)
 
 
 WORDS = ValueKind(
@@ -119,11 +117,6 @@ class Plot(WrtOptions, EvidenceOptions):
             raise UsageError("--wrt requires NAME=T", hint="the functions are drawn over x")
 
     @property
-    def literals(self) -> dict[str, Literal | None]:
-        """What was given for each input."""
-        return {item.name: item.literal for item in self.inputs}
-
-    @property
     def inputs(self) -> tuple[Input, ...]:
         """The inputs; none if functions of x are drawn."""
         return tuple(word for word in self.words if isinstance(word, Input))
@@ -150,4 +143,4 @@ class Plot(WrtOptions, EvidenceOptions):
     @property
     def input_names(self) -> tuple[str, ...]:
         """The names that an expression may use for its inputs."""
-        return tuple(item.name for item in self.inputs) or (X,)
+        return super().input_names or (X,)

@@ -19,7 +19,7 @@ def _seconds(source: Source) -> float:
     seconds = float(match[1]) * _UNITS[match[2] or "m"] if match else 0.0
     if not 0 < seconds < 1e9:
         hint = "minutes, or a number with s, m or h: 45, 90s, 2h"
-        raise UsageError("expected a time", span=source.span(0, len(source.text)), hint=hint)
+        raise UsageError("expected a time", span=source.whole, hint=hint)
     return seconds
 
 

@@ -119,7 +119,7 @@ def _unknown_text(text: str) -> UsageError:
     message = "no known mistake matches this text"
     if nearest:
         message += "; the nearest are below"
-    return UsageError(message, span=Source(line).span(0, len(line)), hint=_commands(nearest))
+    return UsageError(message, span=Source(line).whole, hint=_commands(nearest))
 
 
 def _found(mistake: Mistake, other_matches: list[Mistake]) -> Found:
