@@ -22,12 +22,11 @@ from gradcli.world import World, is_terminal
 @contextmanager
 def making_calls(world: World) -> Iterator["Caller"]:
     """What makes calls, with the server that the user has started or else one of its own."""
-    if world.environ.get("GRADCLI_SERVER") != "off" and (control.status() or {}).get("fits"):
-        yield Caller(world, client.usual_socket, lambda: None)
-        return
-    try:
-        server = control.OwnServer("gradcli.cli.serve")
-    except (FileError, OSError):  # each call loads PyTorch itself
+    server = None
+    if world.environ.get("GRADCLI_SERVER") == "off" or not (control.status() or {}).get("fits"):
+        with suppress(FileError, OSError):  # then each call loads PyTorch itself
+            server = control.OwnServer("gradcli.cli.serve")
+    if server is None:
         yield Caller(world, client.usual_socket, lambda: None)
         return
     try:
