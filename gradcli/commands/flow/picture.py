@@ -30,12 +30,9 @@ def picture(result: FlowResult) -> Figure:
 
 
 def _of_stack(result: FlowResult) -> figure.Series:
-    by_name = {
-        name: [row for row in result.layers if row.activation == name] for name in result.factors
-    }
     return [
         (_with_factor(name, result.factors[name]), column(rows, "gradient_norm"))
-        for name, rows in by_name.items()
+        for name, rows in result.by_activation.items()
     ]
 
 

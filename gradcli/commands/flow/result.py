@@ -82,6 +82,11 @@ class FlowResult(Result):
     plain: bool = aside(False)
     """Whether the layers are the parts of one nn.Sequential, each once."""
 
+    @property
+    def by_activation(self) -> dict[str, list[Any]]:
+        """The layers of a stack under each activation."""
+        return {n: [row for row in self.layers if row.activation == n] for n in self.factors}
+
     def main(self) -> list[Tensor]:
         """The norms, [activations, layers], or [layers] of a network."""
         none = torch.tensor(math.nan, dtype=torch.float64)

@@ -63,9 +63,7 @@ def _of_net(result: FlowResult) -> list[Table]:
 
 
 def _of_stack(result: FlowResult) -> list[Table]:
-    by_name = {
-        name: [row for row in result.layers if row.activation == name] for name in result.factors
-    }
+    by_name = result.by_activation
     layers = [row.layer for row in next(iter(by_name.values()))]
     low, high = _scale(column(result.layers, "gradient_norm"))
     norms: list[FilledColumn] = [("layer", layers)]
