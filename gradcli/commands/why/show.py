@@ -82,7 +82,7 @@ def _found(result: RunResult) -> list[Part]:
     """Each finding with the lines of the program that it is about."""
     parts: list[Part] = [Heading(_ended(result))]
     for number, found in enumerate(result.findings, 1):
-        parts.append(Heading(f"{number}. {found.entry}: {found.title}".removesuffix(": ")))
+        parts.append(Heading(f"{number}. {found.entry}: {found.title}"))
         lines: list[Found | Line] = [found, *found.also]
         for each in lines:
             parts += [Prose(f"{each.file}:{each.line}"), Code(each.code), Prose(each.text)]
@@ -107,11 +107,12 @@ def _findings(result: RunResult, style: Style) -> str:
     page.lines(_wrapped(_ended(result), style), "bold")
     for number, found in enumerate(result.findings, 1):
         page.line()
-        heading = f"{number}. {found.entry}: {found.title}".removesuffix(": ")
-        page.lines(_wrapped(heading, style), "bold")
-        _line(page, f"{found.file}:{found.line}", found.code, found.text, style)
-        for each in found.also:
-            _line(page, f"{each.file}:{each.line}", each.code, each.text, style)
+        page.lines(_wrapped(f"{number}. {found.entry}: {found.title}", style), "bold")
+        lines: list[Found | Line] = [found, *found.also]
+        for each in lines:
+            page.line(f"{_INDENT}{each.file}:{each.line}")
+            page.line(f"{_INDENT * 3}{each.code}", "cyan")
+            page.lines(f"{_INDENT * 2}{line}" for line in _wrapped(each.text, style, len(_INDENT)))
         page.line(f"{_INDENT}gradcli why {found.entry}", "dim")
     if not result.findings:
         page.lines(_wrapped(result.watched, style))
@@ -122,13 +123,6 @@ def _beginning(error: str) -> str:
     """An error's first line, and of a long one the first sentence: the traceback shows all of it."""
     line = error.split("\n")[0]
     return line if len(line) <= 140 else re.split(r"(?<=[a-z)\]])[.;] ", line)[0]
-
-
-def _line(page: Page, address: str, code: str, text: str, style: Style) -> None:
-    """One line of the program, and below it what happened there."""
-    page.line(f"{_INDENT}{address}")
-    page.line(f"{_INDENT * 3}{code}", "cyan")
-    page.lines(f"{_INDENT * 2}{line}" for line in _wrapped(text, style, len(_INDENT)))
 
 
 def _listed(others: Sequence[tuple[str, str]], style: Style) -> list[str]:
