@@ -206,18 +206,17 @@ class Script:
             self.add(f"{', '.join(names)} = {call}")
         return names
 
-    def listed(self, names: Sequence[str]) -> str:
-        """A list of inputs; all parameters of a module are written `*net.parameters()`."""
+    def read_once(self, names: Sequence[str]) -> str:
+        """A list of inputs that is read once; all parameters of a module are written
+        `*net.parameters()`, and those of one module alone need no list.
+        """
         parts: dict[str, None] = {}
         for name in names:
             module, _, path = name.partition(".")
             every = path and self._counts[module] == sum(n.startswith(f"{module}.") for n in names)
             parts[f"*{self.code(module)}.parameters()" if every else self.code(name)] = None
-        return f"[{', '.join(parts)}]"
-
-    def read_once(self, names: Sequence[str]) -> str:
-        """The same where it is read once: all parameters of one module need no list."""
-        return re.sub(r"^\[\*([^,]*)\]$", r"\1", self.listed(names))
+        text = ", ".join(parts)
+        return text[1:] if len(parts) == 1 and text.startswith("*") else f"[{text}]"
 
     def show_row(self, *values: str) -> None:
         """Print the numbers of several tensors on one line."""
