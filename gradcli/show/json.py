@@ -11,8 +11,7 @@ from gradcli import result_paths
 from gradcli.show import bulk, numbers
 
 _SCALAR = {torch.float32: np.float32, torch.float64: float, torch.int64: int, torch.bool: bool}
-_DIRECT = frozenset(_SCALAR)
-"""The dtypes whose shortest digits orjson writes itself."""
+"""The dtypes whose shortest digits orjson writes itself, and the type of one number of each."""
 _QUICK = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
@@ -71,7 +70,7 @@ def _default(value: Any) -> Any:
         if keys := result_paths.shown(value):
             return keys
         raise TypeError
-    if value.dtype not in _DIRECT or value.numel() >= bulk.FROM:
+    if value.dtype not in _SCALAR or value.numel() >= bulk.FROM:
         raise TypeError
     return array(value)
 
@@ -93,7 +92,7 @@ def _ready(value: Any) -> Any:
     value = value.detach().cpu()
     if bulk.is_many(value):
         return value
-    return _fragment(value) if value.dtype in _DIRECT else numbers.nested(value)
+    return _fragment(value) if value.dtype in _SCALAR else numbers.nested(value)
 
 
 def _fragment(tensor: Tensor) -> Any:

@@ -1,7 +1,7 @@
 """A table before it is drawn or written as CSV: columns, blocks of rows, a title, a caption."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -30,14 +30,12 @@ class Places(Sequence[str]):
     def __getitem__(self, position: slice) -> Sequence[str]: ...
 
     def __getitem__(self, position: int | slice) -> str | Sequence[str]:
-        if isinstance(position, slice):
-            start, stop, step = position.indices(len(self))
-            if step == 1:
-                return self._texts(start, stop)
-            return [self[i] for i in range(start, stop, step)]
-        if not 0 <= position < len(self):
-            raise IndexError(position)
-        return self._texts(position, position + 1)[0]
+        places = range(len(self))[position]
+        if isinstance(places, int):
+            return self._texts(places, places + 1)[0]
+        if places.step == 1:
+            return self._texts(places.start, places.stop)
+        return [self[i] for i in places]
 
     def _texts(self, start: int, stop: int) -> list[str]:
         """Consecutive indices; what a row of the last dimension shares is formatted once."""
@@ -119,7 +117,7 @@ class Table:
     keys: int = 1
     ends: int = 0
     narrow: "Table | None" = None
-    csv: bool = field(default=True)
+    csv: bool = True
     screen: bool = True
     more: bool = False
     rows: int = 0
