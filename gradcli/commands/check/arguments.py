@@ -63,11 +63,6 @@ class Arguments:
         self._own, self._rest = tuple(own), rest
 
     @property
-    def names(self) -> list[str]:
-        """The names of what is given, in the order of the parameters."""
-        return [*self.values]
-
-    @property
     def tensors(self) -> dict[str, Tensor]:
         """Those that are tensors."""
         return {n: value for n, value in self.values.items() if isinstance(value, Tensor)}

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from os import devnull
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from gradcli.errors import CodeError, GradcliError, MathError
 from gradcli.evaluate.refusals import why_entry
 from gradcli.language.source import Source
-from gradcli.user_code import module, raised
+from gradcli.user_code import raised
 
 COMPLEX = "the gradient is complex, but {name} is real; if its imaginary part is 0 or rounding, return .real"
 _REFUSALS = (
@@ -63,11 +62,6 @@ class Calls:
         self.quiet = False
         self._shown: set[str] = set()
         """The warnings that were shown, each once."""
-
-    def load(self) -> ModuleType:
-        """The file, run as a module. Raises CodeError."""
-        with self.user_code():
-            return module.run(self.source)
 
     def __call__(self, function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
         """What `function` returns. Raises CodeError."""

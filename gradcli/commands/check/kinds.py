@@ -248,7 +248,7 @@ class Returned(Own):
         gradients = returned if isinstance(returned, tuple | list) else [returned]
         if len(gradients) == 1 < len(self.by):
             gradients = _rows(gradients[0], [self.inputs[n] for n in self.by]) or gradients
-        for names in (list(self.by), numbers, self.arguments.names):
+        for names in ([*self.by], numbers, [*self.arguments.values]):
             if len(names) == len(gradients):
                 by_name = dict(zip(names, gradients, strict=True))
                 return {name: by_name[name] for name in self.by}
@@ -353,7 +353,7 @@ class Pair(Returned):
             if cache and len(cache) == 1
             else [f"cache{each}" for each in range(1, len(cache or ()) + 1)]
         )
-        call = ", ".join([*douts, *(self.arguments.names if cache is None else takes)])
+        call = ", ".join([*douts, *(self.arguments.values if cache is None else takes)])
         because = "no cache" if cache is None else "a cache"
         message = f"{self.backward_name} cannot be called as {self.backward_name}({call})"
         hint = f"{self.name} returned {because}: write def {self.backward_name}({call}):"

@@ -15,11 +15,12 @@ from gradcli.commands.check.kinds import Own, Pair, Recorded, Returned, WithGrad
 from gradcli.commands.check.request import Check
 from gradcli.errors import UsageError
 from gradcli.language.suggest import did_you_mean
+from gradcli.user_code.module import run
 
 
 def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
     """What the names of the file mean. Raises UsageError for anything that cannot be checked."""
-    module = calls.load()
+    module = calls(run, calls.source)
     found = [_find(module, name, request) for name in request.target.names]
     name, target = request.target.names[0], found[0]
     if len(found) == 2 or request.with_gradient:
