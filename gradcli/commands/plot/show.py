@@ -29,13 +29,10 @@ def picture(result: PlotResult | SurfaceResult, window: Window, digits: int) -> 
         caption = textwrap.wrap(short, window.width, break_on_hyphens=False)
     rest = replace(window, height=window.height - len(caption))
     dim, end = ("\x1b[2m", "\x1b[0m") if window.colour else ("", "")
-    return _drawing(result, rest) + "".join(f"{dim}{line}{end}\n" for line in caption)
-
-
-def _drawing(result: PlotResult | SurfaceResult, window: Window) -> str:
-    if isinstance(result, PlotResult):
-        return curves(result.x, result.curves, result.along, window)
-    return _surface(result, window)
+    below = "".join(f"{dim}{line}{end}\n" for line in caption)
+    if isinstance(result, SurfaceResult):
+        return _surface(result, rest) + below
+    return curves(result.x, result.curves, result.along, rest) + below
 
 
 def _surface(result: SurfaceResult, window: Window) -> str:
@@ -66,17 +63,16 @@ def _caption(result: PlotResult | SurfaceResult, digits: int, *, short: bool = F
     parts += result.modules
     if short:
         return ", ".join(parts)
-    values = {"value": result.value} if isinstance(result, SurfaceResult) else _values(result)
+    if isinstance(result, SurfaceResult):
+        values = {"value": result.value}
+    else:
+        values = {curve.name: curve.value for curve in result.curves}
     for name, value in values.items():
         shown = [number for number in map(float, numbers.flat(value)) if drawable(number)]
         if shown:
             low, high = (numbers.significant(end, digits) for end in (min(shown), max(shown)))
             parts.append(f"{name if len(values) > 1 else 'value'} from {low} to {high}")
     return ", ".join(parts)
-
-
-def _values(result: PlotResult) -> dict[str, Tensor]:
-    return {curve.name: curve.value for curve in result.curves}
 
 
 def document(result: PlotResult | SurfaceResult, digits: int) -> list[Table]:
