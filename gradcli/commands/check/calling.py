@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from gradcli import user_code
 from gradcli.errors import CodeError, GradcliError, MathError
 from gradcli.evaluate.refusals import why_entry
 from gradcli.language.source import Source
-from gradcli.user_code import raised
 
 COMPLEX = "the gradient is complex, but {name} is real; if its imaginary part is 0 or rounding, return .real"
 _REFUSALS = (
@@ -108,7 +108,7 @@ class Calls:
 
     def error(self, error: BaseException) -> CodeError:
         """The CodeError for an exception, with the entry of `why` that explains PyTorch's message."""
-        shown = raised.failure(error, self.source)
+        shown = user_code.failure(error, self.source)
         if isinstance(error, RuntimeError | GradcliError):
             shown.why_entry = why_entry(shown.message.partition("line ")[2] or shown.message)
         return shown

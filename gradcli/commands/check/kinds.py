@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcli import core
+from gradcli import core, user_code
 from gradcli.commands.check.arguments import Arguments, as_tensor, floating
 from gradcli.commands.check.calling import Calls, RefusedError
 from gradcli.errors import CodeError
 from gradcli.results import Inputs
-from gradcli.user_code import raised
 
 _UPSTREAM_NAME = ("d", "grad", "g_", "upstream")
 """How the name of a parameter of a backward pass begins that is an upstream gradient."""
@@ -86,7 +85,7 @@ class Own:
         text = self.calls.source.text.split("\n")
         while lines and text[lines[0] - 1].lstrip().startswith("@"):
             lines[0] += 1  # from its decorator to its own line
-        span = raised.place(self.calls.source, lines[0]) if lines else None
+        span = user_code.place(self.calls.source, lines[0]) if lines else None
         return CodeError(message, span=span, hint=hint)
 
     def _compare(self, given: Mapping[str, Any], inputs: Inputs, function: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+from gradcli import user_code
 from gradcli.errors import UsageError
 from gradcli.language import assignment
 from gradcli.language.literals import literal
@@ -16,7 +17,6 @@ from gradcli.options.fields import FLAG, TENSORS, Paths, ValueKind, argument, op
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input, read_inputs
 from gradcli.options.shared import TABLE_FILES, ComputeOptions, WrtOptions
-from gradcli.user_code import raised
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _FORM = "FILE.py:NAME, or FILE.py:FORWARD,BACKWARD for a backward pass of your own"
@@ -33,12 +33,12 @@ class Target:
     @cached_property
     def module(self) -> Source:
         """The text of the file. Raises FileError."""
-        return raised.read(self.path)
+        return user_code.read(self.path)
 
     @cached_property
     def tree(self) -> ast.Module:
         """Its syntax tree. Raises FileError, and CodeError for wrong syntax."""
-        return raised.parsed(self.module)
+        return user_code.parsed(self.module)
 
     def place(self, name: str) -> Span:
         """The place of one of the names in what was typed."""

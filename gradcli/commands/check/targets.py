@@ -15,7 +15,7 @@ from gradcli.commands.check.kinds import Own, Pair, Recorded, Returned, WithGrad
 from gradcli.commands.check.request import Check
 from gradcli.errors import UsageError
 from gradcli.language.suggest import did_you_mean
-from gradcli.user_code.module import run
+from gradcli.user_code import run
 
 
 def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:

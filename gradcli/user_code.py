@@ -1,8 +1,12 @@
-"""What the user's code raised, as an error with the file, the line and its text."""
+"""The user's own Python files: read, run as modules, and their errors as errors with a place."""
 
 import ast
+import os
+import sys
 import traceback
+from importlib.machinery import ModuleSpec
 from importlib.util import decode_source
+from types import ModuleType
 
 from gradcli.errors import CodeError, FileError, GradcliError, system_reason
 from gradcli.language.source import Source, Span
@@ -27,6 +31,24 @@ def parsed(source: Source) -> ast.Module:
         return ast.parse(source.text, source.label)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise failure(error, source) from None
+
+
+def run(source: Source) -> ModuleType:
+    """The module that a file makes, run as an import would run it: its folder comes first in
+    sys.path, and its name is that of the file. Raises whatever the file raises.
+    """
+    path = os.path.abspath(source.label)
+    folder, file = os.path.split(path)
+    name = file.removesuffix(".py")
+    if name in sys.modules or name in sys.stdlib_module_names:
+        name = f"{name}_"  # PyTorch may be about to import the other one
+    sys.path.insert(0, folder)
+    sys.argv[:] = [source.label]
+    module = ModuleType(name)
+    module.__file__, module.__spec__ = path, ModuleSpec(name, None, origin=path)
+    sys.modules[name] = module
+    exec(compile(source.text, source.label, "exec"), vars(module))
+    return module
 
 
 def place(source: Source, line: int) -> Span:
