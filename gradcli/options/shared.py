@@ -69,6 +69,8 @@ _TABLELESS = {
 """The fields of `OutputOptions` that replace the tables, and what each does instead."""
 _FORMS = [*(name for name in _TABLELESS if name != "out"), *MARKUPS.values()]
 """The fields of which one call has at most one."""
+_EVIDENCE = ("explain", "check", "expect")
+"""The options that add evidence to a result, of the commands that have them."""
 _NO_EVIDENCE = ("csv", "code", "graph")
 """Those that hold less than the whole result, and so no ledger, check or expectation."""
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?", re.ASCII)
@@ -197,7 +199,7 @@ class ExpectOptions(ComputeOptions):
     @property
     def wanted(self) -> bool:
         """Whether any evidence is requested."""
-        return bool(self.expect)
+        return bool(_first_set(self, *_EVIDENCE))
 
     @property
     def formula_names(self) -> tuple[str, ...]:
@@ -216,22 +218,12 @@ class _CheckOptions(ComputeOptions):
 class EvidenceOptions(ExpectOptions, _CheckOptions):
     """How the numbers are checked: by closed forms, differences, and expected values."""
 
-    @property
-    def wanted(self) -> bool:
-        """Whether any evidence is requested."""
-        return self.check or super().wanted
-
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainOptions(EvidenceOptions):
     """Evidence, and the numeric chain-rule ledger."""
 
     explain: bool = option(FLAG, "the chain rule, operation by operation, in numbers", False)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether any evidence is requested."""
-        return self.explain or super().wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,7 +318,7 @@ class OutputOptions:
         whole = self.out_suffix in ("", ".json", ".npz") or self.tables_in_file(request)
         if not (exact or whole):
             form = f"a {self.out_suffix} file"
-        evidence = _first_set(request, "explain", "check", "expect")
+        evidence = _first_set(request, *_EVIDENCE)
         if form and evidence:
             hint = f"use the table or --json with --{evidence}"
             raise UsageError(f"--{evidence} cannot be used with {form}", hint=hint)
