@@ -1,9 +1,7 @@
 """What the commands on a free expression share: the expression, its inputs, and --wrt."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from gradcli.language.source import Source
 from gradcli.options.fields import argument
 from gradcli.options.formula import EXPRESSION, GivenExpression
 from gradcli.options.inputs import INPUTS, Input
@@ -20,13 +18,9 @@ class FreeExpression(ComputeOptions):
     )
 
     @property
-    def typed(self) -> Source | None:
-        """The expression, unless it is in a file or on standard input."""
-        return self.expression.typed
-
-    def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
+    def formulas(self) -> tuple[GivenExpression]:
         """The one expression."""
-        return [self.expression.load(read_stdin)]
+        return (self.expression,)
 
 
 @dataclass(frozen=True, kw_only=True)

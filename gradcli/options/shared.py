@@ -25,6 +25,7 @@ from gradcli.options.fields import (
     options,
     repeated,
 )
+from gradcli.options.formula import GivenExpression
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 GRAPHS = ("tree", "dot", "mermaid")
@@ -103,9 +104,14 @@ class Request:
         return ""
 
     @property
+    def formulas(self) -> tuple[GivenExpression, ...]:
+        """What was given for its expressions."""
+        return ()
+
+    @property
     def typed(self) -> Source | None:
-        """The expression typed on the command line, for the place of an error; None without one."""
-        return None
+        """The only expression, typed on the command line, for the place of an error; else None."""
+        return self.formulas[0].typed if len(self.formulas) == 1 else None
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -114,7 +120,7 @@ class Request:
 
     def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
         """Its expressions."""
-        return []
+        return [formula.load(read_stdin) for formula in self.formulas]
 
 
 @dataclass(frozen=True, kw_only=True)

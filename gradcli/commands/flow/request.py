@@ -1,6 +1,6 @@
 """`flow`: how large the gradient is in every layer of a deep stack."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -108,19 +108,15 @@ class Flow(EvidenceOptions):
             message = f"--init {self.init} draws the weights, but {drawn} is given"
             raise UsageError(message, hint="leave out one of them")
 
-    def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
+    @property
+    def formulas(self) -> tuple[GivenExpression, ...]:
         """The network, if there is one."""
-        return [self.net.load(read_stdin)] if self.net is not None else []
+        return (self.net,) if self.net is not None else ()
 
     @property
     def input_names(self) -> tuple[str, ...]:
         """The names that the expression of the network may use: sizes may be those of x."""
         return ("x",) if self.net is not None else ()
-
-    @property
-    def typed(self) -> Source | None:
-        """The network, if it is given as text."""
-        return self.net.typed if self.net is not None else None
 
     @property
     def literals(self) -> dict[str, Literal | None]:

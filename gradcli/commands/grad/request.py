@@ -101,16 +101,15 @@ class Grad(WrtOptions, ExplainOptions):
             )
 
     @property
-    def typed(self) -> Source | None:
-        """The expression, if it is one of the words."""
-        return self.expression.typed if self.expression is not None else None
+    def formulas(self) -> tuple[GivenExpression, ...]:
+        """The expression; none with --fn."""
+        return (self.expression,) if self.expression is not None else ()
 
     def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
         """The expression to differentiate; with --fn the expression that it is short for."""
         if self.fn is not None:
             return [Source(self.fn.of_product)]
-        assert self.expression is not None
-        return [self.expression.load(read_stdin)]
+        return super().sources(read_stdin)
 
     @property
     def literals(self) -> dict[str, Literal | None]:

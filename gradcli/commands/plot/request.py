@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -134,11 +134,7 @@ class Plot(WrtOptions, EvidenceOptions):
     @property
     def typed(self) -> Source | None:
         """The expression, if it is the only function and one of the words."""
-        return self.formulas[0].typed if len(self.functions) == len(self.formulas) == 1 else None
-
-    def sources(self, read_stdin: Callable[[], str]) -> list[Source]:
-        """The expressions to draw."""
-        return [formula.load(read_stdin) for formula in self.formulas]
+        return super().typed if len(self.functions) == 1 else None
 
     @property
     def input_names(self) -> tuple[str, ...]:
