@@ -53,7 +53,7 @@ def identified(text: bytes, identity: bytes) -> bytes:
 
 def _form(result: Any, shown: OutputOptions, world: World) -> bytes:
     if shown.json:
-        return json.render(result)
+        return json.encode(result, b"\n")
     if shown.get is not None:
         return json.render_path(result, shown.get)
     if shown.markup:

@@ -150,12 +150,11 @@ def flags(known: Mapping[str, Option]) -> dict[str, Option]:
     return {flag_name(name): option for name, option in known.items() if not option.positional}
 
 
-def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raise a UsageError unless `value` is one of `choices`."""
-    known = tuple(choices)
-    if value not in known:
-        listed = ", ".join(known)
-        hint = did_you_mean(value, known) or f"choose one of {listed}"
+    if value not in choices:
+        listed = ", ".join(choices)
+        hint = did_you_mean(value, choices) or f"choose one of {listed}"
         raise UsageError(f"{flag_name(name)}: {value!r} is not one of {listed}", hint=hint)
 
 

@@ -179,7 +179,7 @@ class Deferral(MetaPathFinder):
                 loader.exec_module = partial(self._fill, loader.exec_module)  # type: ignore[method-assign]
         elif fullname in self.later:
             loader.create_module = self._deferred  # type: ignore[method-assign]
-            loader.exec_module = _nothing  # type: ignore[method-assign]
+            loader.exec_module = lambda module: None  # type: ignore[method-assign]
         elif spec.submodule_search_locations is not None:
             loader.create_module = self._package  # type: ignore[method-assign]
         return spec
@@ -272,10 +272,6 @@ def _stand_ins() -> Iterator[tuple[dict[str, Any], str]]:
             for key, value in list(vars(module).items()):
                 if type(value) is StandIn:
                     yield vars(module), key
-
-
-def _nothing(module: ModuleType) -> None:
-    """Execute nothing."""
 
 
 @contextmanager

@@ -324,7 +324,9 @@ def _answers(
                 if fd in busy:
                     busy[fd].receive()
                 else:
-                    at_end = _read(lines, waiting)
+                    read = lines.take()
+                    waiting.extend(read or ())
+                    at_end = read is None
             new: list[Answer] = []
             while order:
                 new += order[0].take()
@@ -360,13 +362,6 @@ def _distribute(
         frame = _Frame([waiting.popleft() for _ in range(share)])
         order.append(frame)
         worker.give(frame)
-
-
-def _read(lines: LinesOfFile, waiting: deque[Line]) -> bool:
-    """Read the next lines; return whether that was the end."""
-    new = lines.take()
-    waiting.extend(new or ())
-    return new is None
 
 
 # --- in the fork server and its workers ---------------------------------------------------------

@@ -45,32 +45,15 @@ def is_many(value: Any) -> bool:
 
 def encode(tree: Any, end: bytes = b"") -> bytes:
     """A tree of tensors and of whatever orjson writes as JSON, followed by `end`."""
-    text, holes = _skeleton(tree)
-    if not holes:
-        return text + end
     buffer = io.BytesIO()
-    _fill(text, holes, buffer)
-    buffer.write(end)
+    write(tree, buffer, end)
     return buffer.getvalue()  # without a copy, as nothing else refers to the buffer
 
 
 def write(tree: Any, file: BinaryIO, end: bytes = b"") -> None:
-    """Write what `encode` returns to a file, in pieces."""
-    _fill(*_skeleton(tree), file)
-    file.write(end)
-
-
-def _fill(text: bytes, holes: Sequence[Tensor], file: BinaryIO) -> None:
-    """Write a skeleton with its tensors in their holes."""
-    first, *others = text.split(_HOLE)
-    file.write(first)
-    for tensor, following in zip(holes, others, strict=True):
-        file.writelines(pieces(tensor))
-        file.write(following)
-
-
-def _skeleton(tree: Any) -> tuple[bytes, list[Tensor]]:
-    """The JSON of a tree with a hole for each tensor, and the tensors in order."""
+    """Write what `encode` returns to a file, in pieces: the JSON of the tree has a hole for each
+    tensor, which is then filled.
+    """
     holes: list[Tensor] = []
 
     def leave_out(value: Any) -> orjson.Fragment:
@@ -79,7 +62,12 @@ def _skeleton(tree: Any) -> tuple[bytes, list[Tensor]]:
         holes.append(value)
         return orjson.Fragment(_HOLE)
 
-    return orjson.dumps(tree, default=leave_out), holes
+    first, *others = orjson.dumps(tree, default=leave_out).split(_HOLE)
+    file.write(first)
+    for tensor, following in zip(holes, others, strict=True):
+        file.writelines(pieces(tensor))
+        file.write(following)
+    file.write(end)
 
 
 def pieces(tensor: Tensor) -> Iterator[bytes]:

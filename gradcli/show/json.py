@@ -106,13 +106,8 @@ def _fragment(tensor: Tensor) -> Any:
     return orjson.Fragment(text if tensor.ndim else text[1:-1])
 
 
-def render(result: Any) -> bytes:
-    """`--json`: the whole result on one line."""
-    return encode(result, b"\n")
-
-
 def write(result: Any, file: BinaryIO) -> None:
-    """Write what `render` returns to a file, in pieces."""
+    """Write a whole result on one line to a file, in pieces."""
     bulk.write(_ready(result_paths.tree(result)), file, b"\n")
 
 

@@ -28,7 +28,7 @@ def loaded(*, allow_files: bool = False) -> Iterator[Work]:
         answer, ok = lines.answer(
             line,
             number,
-            _no_place,
+            lambda step, operands: None,  # where in an expression it is, a batch does not record
             begin,
             encode,
             plans,
@@ -39,7 +39,3 @@ def loaded(*, allow_files: bool = False) -> Iterator[Work]:
 
     with listening():
         yield work
-
-
-def _no_place(step: object, operands: object) -> None:
-    """A batch does not record where in an expression it is."""
