@@ -49,17 +49,13 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _bounded(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-
-
 QUOTED = 80
 """Characters of the user's text that an error shows around a place."""
 
 
-def quoted(text: str) -> str:
+def quoted(text: str, most: int = QUOTED) -> str:
     """The beginning of the user's text, as errors quote it."""
-    return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 class GradcliError(Exception):
@@ -76,9 +72,9 @@ class GradcliError(Exception):
         self, message: str, *, span: Location | None = None, hint: str = "", why_entry: str = ""
     ) -> None:
         super().__init__(message)
-        self.message = _bounded(printable(message.replace("\n", " ")))
+        self.message = quoted(printable(message.replace("\n", " ")), LONGEST)
         self.span = span
-        self.hint = "\n".join(_bounded(printable(line)) for line in hint.split("\n"))
+        self.hint = "\n".join(quoted(printable(line), LONGEST) for line in hint.split("\n"))
         self.why_entry = why_entry
 
     @property
@@ -172,7 +168,7 @@ def fault(error: BaseException) -> str:
     """The message of a fault of gradcli's own: what it is, where it happened, how to report it."""
     if isinstance(error, ToldFault):
         return str(error)
-    what = _bounded(printable(" ".join(f"{type(error).__name__}: {error}".split())))
+    what = quoted(printable(" ".join(f"{type(error).__name__}: {error}".split())), LONGEST)
     entry, where = error.__traceback__, ""
     while entry and entry.tb_next:
         entry = entry.tb_next

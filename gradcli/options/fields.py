@@ -161,12 +161,8 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 def wrong(key: str, value: Any, expected: str) -> UsageError:
     """The error of a JSON value of the wrong type."""
     names: dict[type, str] = {dict: "an object", list: "a list"}
-    got = names.get(type(value)) or json.dumps(value, default=_type_name)[:40]
+    got = names.get(type(value)) or json.dumps(value, default=lambda it: type(it).__name__)[:40]
     return UsageError(f"{quoted(key)}: expected {expected}, got {got}")
-
-
-def _type_name(value: object) -> str:
-    return type(value).__name__
 
 
 def _accept(expected: str, *types: type) -> Callable[[Any, str], Any]:

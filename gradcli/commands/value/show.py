@@ -6,6 +6,7 @@ from itertools import groupby
 from torch import Tensor
 
 from gradcli.commands.value.result import Part, ValueResult
+from gradcli.errors import quoted
 from gradcli.language.expressions.precedence import one_line
 from gradcli.language.source import columns, on_screen
 from gradcli.show.pieces import FilledColumn, matrix_table, one_number, shapes_text, table_of
@@ -63,7 +64,7 @@ def _shapes(parts: Sequence[Part]) -> Bracketed:
         for statement, inside in groupby(parts, lambda part: part.statement)
     ]
     rows: list[FilledColumn] = [
-        (Column("expression", code=True), [_short(part.expression) for part in parts]),
+        (Column("expression", code=True), [quoted(part.expression, SHORT) for part in parts]),
         ("shape", [str(part.shape) for part in parts]),
     ]
     return Bracketed(texts, table_of(len(parts), rows, "Shapes", csv=False, rows=ROWS))
@@ -87,7 +88,3 @@ def _csv(tensors: Mapping[str, Tensor]) -> Table:
 
 def _shown(text: str) -> str:
     return on_screen(one_line(text))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
