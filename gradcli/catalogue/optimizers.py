@@ -10,11 +10,6 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-NAMES = (
-    "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adafactor", "adamax", "asgd", "lbfgs", "muon", "nadam",
-    "radam", "rprop", "sparseadam",
-)  # fmt: skip
-
 PARTS: Mapping[str, tuple[str, ...]] = {
     "betas": ("beta1", "beta2"),
     "eps": ("eps1", "eps2"),
@@ -83,29 +78,15 @@ LINES: Mapping[str, tuple[Line, ...]] = {
     ),
     "adam": (*_GRADIENT, *_ADAM, *_update(_ADAPTIVE, _DECOUPLED)),
     "adamw": (_MAXIMIZE, *_ADAM, *_update(_ADAPTIVE, "weight_decay")),
-    "nadam": (
+    "rmsprop": (
         *_GRADIENT,
-        Line("mu", "beta1*(1 - 0.5*0.96**(t*momentum_decay))"),
-        Line("mu_next", "beta1*(1 - 0.5*0.96**((t + 1)*momentum_decay))"),
-        Line("mu_product", "mu_product*mu", "mu_product", start="1"),
-        _M, _V,
-        Line("m_hat", "mu_next*m/(1 - mu_product*mu_next) + (1 - mu)*g/(1 - mu_product)"),
-        Line("v_hat", "v/(1 - beta2**t)"),
-        *_update(_ADAPTIVE, _DECOUPLED),
-    ),
-    "radam": (
-        *_GRADIENT, _M, _V, _M_HAT,
-        Line("rho_inf", "2/(1 - beta2) - 1"),
-        Line("rho", "rho_inf - 2*t*beta2**t/(1 - beta2**t)"),
-        Line("l", "(1 - beta2**t)**0.5/(sqrt(v) + eps)", when="rho > 5"),
-        Line("r", "((rho - 4)*(rho - 2)*rho_inf/((rho_inf - 4)*(rho_inf - 2)*rho))**0.5", when="rho > 5"),
-        *(line._replace(when=f"rho > 5 and {line.when}") for line in _update("lr*m_hat*r*l", _DECOUPLED)),
-        *(line._replace(when=f"rho <= 5 and {line.when}") for line in _update("lr*m_hat", _DECOUPLED)),
-    ),
-    "adamax": (
-        *_GRADIENT, _M,
-        Line("u", "maximum(beta2*u, abs(g) + eps)", "exp_inf"),
-        Line("update", "-lr*m/((1 - beta1**t)*u)"),
+        Line("v", "alpha*v + (1 - alpha)*g**2", "square_avg"),
+        Line("g_avg", "alpha*g_avg + (1 - alpha)*g", "grad_avg", "centered"),
+        Line("root", "sqrt(v)", when="not centered"),
+        Line("root", "sqrt(v - g_avg**2)", when="centered"),
+        Line("momentum_buffer", "momentum*momentum_buffer + g/(root + eps)", "momentum_buffer", "momentum"),
+        Line("update", "-lr*momentum_buffer", when="momentum"),
+        Line("update", "-lr*g/(root + eps)", when="not momentum"),
     ),
     "adagrad": (
         *_GRADIENT,
@@ -121,31 +102,6 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("u", "rho*u + (1 - rho)*delta**2", "acc_delta"),
         Line("update", "-lr*delta"),
     ),
-    "rmsprop": (
-        *_GRADIENT,
-        Line("v", "alpha*v + (1 - alpha)*g**2", "square_avg"),
-        Line("g_avg", "alpha*g_avg + (1 - alpha)*g", "grad_avg", "centered"),
-        Line("root", "sqrt(v)", when="not centered"),
-        Line("root", "sqrt(v - g_avg**2)", when="centered"),
-        Line("momentum_buffer", "momentum*momentum_buffer + g/(root + eps)", "momentum_buffer", "momentum"),
-        Line("update", "-lr*momentum_buffer", when="momentum"),
-        Line("update", "-lr*g/(root + eps)", when="not momentum"),
-    ),
-    "rprop": (
-        _MAXIMIZE,
-        Line("factor", "where(g*g_prev > 0, etaplus, where(g*g_prev < 0, etaminus, 1))"),
-        Line("eta", "clamp(factor*eta, step_min, step_max)", "step_size", start="lr"),
-        Line("g", "where(g*g_prev < 0, 0, g)"),
-        Line("g_prev", "g", "prev"),
-        Line("update", "-eta*sign(g)"),
-    ),
-    "asgd": (
-        *_GRADIENT,
-        Line("update", "-lambd*eta*theta - eta*g"),
-        Line("ax", "ax + mu*(theta + update - ax)", "ax"),
-        Line("eta", "lr/(1 + lambd*lr*t)**alpha", "eta", start="lr"),
-        Line("mu", "1/max(1, t - t0)", "mu", start="1"),
-    ),
     "adafactor": (
         _MAXIMIZE,
         Line("beta2", "1 - t**beta2_decay"),
@@ -158,6 +114,30 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("U", "g/clamp(sqrt(V), eps1)"),
         Line("U_hat", "U/clamp(mean(U**2)**0.5/d, 1)"),
         *_update("alpha*U_hat", "weight_decay"),
+    ),
+    "adamax": (
+        *_GRADIENT, _M,
+        Line("u", "maximum(beta2*u, abs(g) + eps)", "exp_inf"),
+        Line("update", "-lr*m/((1 - beta1**t)*u)"),
+    ),
+    "asgd": (
+        *_GRADIENT,
+        Line("update", "-lambd*eta*theta - eta*g"),
+        Line("ax", "ax + mu*(theta + update - ax)", "ax"),
+        Line("eta", "lr/(1 + lambd*lr*t)**alpha", "eta", start="lr"),
+        Line("mu", "1/max(1, t - t0)", "mu", start="1"),
+    ),
+    "lbfgs": (
+        Line("iterations", "", "n_iter", words="since the start"),
+        Line("evaluations", "", "func_evals", words="of the expression, since the start"),
+        Line("y", "", "old_dirs", words="the last change of the gradient that it kept"),
+        Line("s", "", "old_stps", words="the change of theta that caused it"),
+        Line("d", "", "d", words="the last direction: -g, corrected by the pairs s, y"),
+        Line("path", "", "path", words="the moves of this step before the last one"),
+        Line("alpha", "", "t", words="how far it went in this direction"),
+        Line("update", "alpha*d", when="moves == 1 and descends"),
+        Line("update", "path.sum(0) + alpha*d", when="moves > 1 and descends"),
+        Line("update", "path.sum(0)", when="moves > 1 and not descends"),
     ),
     "muon": (
         Line("B", "momentum*B + (1 - momentum)*g", "momentum_buffer", "nesterov or not overwritten"),
@@ -179,6 +159,33 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("rate", "0.2*lr*max(rows, columns)**0.5", when="adjust_lr_fn == 'match_rms_adamw'"),
         *_update("rate*O", "weight_decay"),
     ),
+    "nadam": (
+        *_GRADIENT,
+        Line("mu", "beta1*(1 - 0.5*0.96**(t*momentum_decay))"),
+        Line("mu_next", "beta1*(1 - 0.5*0.96**((t + 1)*momentum_decay))"),
+        Line("mu_product", "mu_product*mu", "mu_product", start="1"),
+        _M, _V,
+        Line("m_hat", "mu_next*m/(1 - mu_product*mu_next) + (1 - mu)*g/(1 - mu_product)"),
+        Line("v_hat", "v/(1 - beta2**t)"),
+        *_update(_ADAPTIVE, _DECOUPLED),
+    ),
+    "radam": (
+        *_GRADIENT, _M, _V, _M_HAT,
+        Line("rho_inf", "2/(1 - beta2) - 1"),
+        Line("rho", "rho_inf - 2*t*beta2**t/(1 - beta2**t)"),
+        Line("l", "(1 - beta2**t)**0.5/(sqrt(v) + eps)", when="rho > 5"),
+        Line("r", "((rho - 4)*(rho - 2)*rho_inf/((rho_inf - 4)*(rho_inf - 2)*rho))**0.5", when="rho > 5"),
+        *(line._replace(when=f"rho > 5 and {line.when}") for line in _update("lr*m_hat*r*l", _DECOUPLED)),
+        *(line._replace(when=f"rho <= 5 and {line.when}") for line in _update("lr*m_hat", _DECOUPLED)),
+    ),
+    "rprop": (
+        _MAXIMIZE,
+        Line("factor", "where(g*g_prev > 0, etaplus, where(g*g_prev < 0, etaminus, 1))"),
+        Line("eta", "clamp(factor*eta, step_min, step_max)", "step_size", start="lr"),
+        Line("g", "where(g*g_prev < 0, 0, g)"),
+        Line("g_prev", "g", "prev"),
+        Line("update", "-eta*sign(g)"),
+    ),
     "sparseadam": (
         _MAXIMIZE,
         Line("m", "where(touched, beta1*m + (1 - beta1)*g, m)", "exp_avg"),
@@ -187,20 +194,11 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("v_hat", "v/(1 - beta2**t)"),
         Line("update", "where(touched, -lr*m_hat/(sqrt(v_hat) + eps), 0)"),
     ),
-    "lbfgs": (
-        Line("iterations", "", "n_iter", words="since the start"),
-        Line("evaluations", "", "func_evals", words="of the expression, since the start"),
-        Line("y", "", "old_dirs", words="the last change of the gradient that it kept"),
-        Line("s", "", "old_stps", words="the change of theta that caused it"),
-        Line("d", "", "d", words="the last direction: -g, corrected by the pairs s, y"),
-        Line("path", "", "path", words="the moves of this step before the last one"),
-        Line("alpha", "", "t", words="how far it went in this direction"),
-        Line("update", "alpha*d", when="moves == 1 and descends"),
-        Line("update", "path.sum(0) + alpha*d", when="moves > 1 and descends"),
-        Line("update", "path.sum(0)", when="moves > 1 and not descends"),
-    ),
 }  # fmt: skip
 """The lines of a step of each optimiser. SparseAdam moves the elements alone that its gradient has:
 those are `touched`. A step of LBFGS consists of several `moves`; `path` holds all of them but the
 last, alpha*d, which is made only if the value `descends` in that direction. Lines without a formula
 are what PyTorch keeps."""
+
+NAMES = tuple(LINES)
+"""Their names, as help and completion offer them."""

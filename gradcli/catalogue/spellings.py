@@ -202,8 +202,9 @@ std var(self, axis=..., *, ddof, keepdims=...): self.{}(dim=axis, correction=ddo
 """
 
 
-ARRAYS = """a a1 a2 ar arr array ary aweights b condition element f fweights iterable m object p q seq test_elements v val
+_ARRAYS = """a a1 a2 ar arr array ary aweights b condition element f fweights iterable m object p q seq test_elements v val
     weights x x1 x2 y z A"""
+ARRAYS = frozenset(_ARRAYS.split())
 """Parameters that take anything that NumPy makes an array of, such as a list of numbers."""
 
 

@@ -20,9 +20,6 @@ from gradcli.language.source import Span
 Given = Mapping[str, ast.expr]
 """Arguments by the names of their parameters."""
 
-_ARRAYS = frozenset(spellings.ARRAYS.split())
-"""Parameters that take anything that NumPy makes an array of, such as a list of numbers."""
-
 
 def expand(reader: Reader, path: str, node: ast.Call, place: Span) -> list[ast.expr | Step]:
     """The meaning in PyTorch of a call of the function at `path`, such as `np.linalg.norm`.
@@ -198,7 +195,7 @@ class _Meaning(ast.NodeTransformer):
             dtype = str(value.value)
             if operators.in_space("dtypes", dtype):
                 return self._made(_torch(dtype), value)
-        if name in _ARRAYS or name == "indices":
+        if name in spellings.ARRAYS or name == "indices":
             return self._made(self._array(value), value)
         return value
 
