@@ -170,8 +170,8 @@ class ComputeOptions(Request):
         """Each input that is an option, in the order of `as_given`; None if it was not given. Then
         the inputs that are words NAME=T.
         """
-        options = {name: getattr(self, name) for name in self.as_given(self.named(()))}
-        return options | {item.name: item.literal for item in getattr(self, "inputs", ())}
+        given = {name: getattr(self, name) for name in self.as_given(self.named(()))}
+        return given | {item.name: item.literal for item in getattr(self, "inputs", ())}
 
     @property
     def input_names(self) -> tuple[str, ...]:
