@@ -167,11 +167,12 @@ class ComputeOptions(Request):
 
     @property
     def literals(self) -> dict[str, Literal | None]:
-        """Each input that is an option, in the order of `as_given`; None if it was not given. Then
-        the inputs that are words NAME=T.
+        """The inputs that are words NAME=T, of a command that has them; else each input that is an
+        option, in the order of `as_given`, None if it was not given.
         """
-        given = {name: getattr(self, name) for name in self.as_given(self.named(()))}
-        return given | {item.name: item.literal for item in getattr(self, "inputs", ())}
+        if (words := getattr(self, "inputs", None)) is not None:
+            return {item.name: item.literal for item in words}
+        return {name: getattr(self, name) for name in self.as_given(self.named(()))}
 
     @property
     def input_names(self) -> tuple[str, ...]:

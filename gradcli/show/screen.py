@@ -6,7 +6,7 @@ of tables are closed.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from html import escape
 
@@ -40,6 +40,11 @@ def draw(print_on: Callable[[World], str], world: World) -> str:
     stdout = io.TextIOWrapper(io.BytesIO(), "utf-8")
     paper = replace(world, width=WIDTH, stdout=stdout, environ={"FORCE_COLOR": "1"})
     lines = [*Text.from_ansi(print_on(paper).rstrip("\n")).split()]
+    return draw_lines(lines, lines[0].plain)
+
+
+def draw_lines(lines: Sequence[Text], title: str) -> str:
+    """The SVG of a terminal that shows these lines."""
     width = 2 * MARGIN + ADVANCE * max(line.cell_len for line in lines)
     height = 2 * MARGIN + LINE * len(lines)
     body = [
@@ -50,7 +55,7 @@ def draw(print_on: Callable[[World], str], world: World) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.1f} {height:.1f}" width="{width:.0f}" role="img">',
-            f"<title>{escape(lines[0].plain)}</title>",
+            f"<title>{escape(title)}</title>",
             f"<style>{STYLE}</style>",
             '<rect width="100%" height="100%" rx="8" fill="#1d2129"/>',
             *body,
