@@ -727,6 +727,17 @@ CORRECTED: dict[str, Plain] = {
     "\u03c3(x)(1-\u03c3(x))": lambda x, **_: x.sigmoid() * (1 - x.sigmoid()),
     "\u2016x-y\u2016\u2082\u00b2": lambda x, y, **_: ((x - y) ** 2).sum(),
     "||x||\u2081": lambda x, **_: x.abs().sum(),
+    "||x-y||^2_2": lambda x, y, **_: ((x - y) ** 2).sum(),
+    "\u2016x\u2016\u00b2\u2082 + x": lambda x, **_: (x**2).sum() + x,
+    "(A^T A)x": lambda A, x, **_: A.T @ A @ x,
+    "x^T(A+A^T)x": lambda A, x, **_: x @ (A + A.T) @ x,
+    "softmax(A B^T, -1)B": lambda A, B, **_: torch.softmax(A @ B.T, -1) @ B,
+    "tr(A\u1d40A)": lambda A, **_: (A.T @ A).trace(),
+    "sin(x)\u00b7cos(x)": lambda x, **_: x.sin() * x.cos(),
+    "2\u00b7x": lambda x, **_: 2 * x,
+    "2(x+y)(x-y)": lambda x, y, **_: 2 * (x + y) * (x - y),
+    "-[y log p + (1-y) log(1-p)]": lambda y, p, **_: -(y * p.log() + (1 - y) * (1 - p).log()),
+    "\\sum_{i=1}^{n} x^2": lambda x, **_: (x**2).sum(),
     "(x > 0 && x < 1)*x": lambda x, **_: ((x > 0) & (x < 1)) * x,
 }
 """Slips, and what the correction that the error offers must compute."""
@@ -752,12 +763,27 @@ def test_a_correction_can_be_copied_and_computes_what_was_meant(text: str) -> No
         ("log x/2", "a function takes its argument in brackets"),
         ("log 1-p", "a function takes its argument in brackets"),
         ("2wx", "a product is written with *"),
+        ("(A + B)x", "a product is written with *, of matrices with @"),
     ],
 )
 def test_what_may_mean_several_things_is_named_but_not_corrected(text: str, message: str) -> None:
     error = error_of(text)
     assert message in error.message
     assert error.hint.startswith("use Python's syntax")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("KL(p||t)", "write sum(p*log(p/t))"),
+        ("x^2_1", "write **, as in x**2"),
+        ("A\u00b7x", "a product is written with *, of vectors and matrices with @"),
+        ("(A@x)(A@x)", "a product is written with *, of matrices with @"),
+        ("A(tanh(A@x))", "write A*(...), or of matrices A @ (...)"),
+    ],
+)
+def test_a_hint_is_never_another_formula(text: str, hint: str) -> None:
+    assert error_of(text).hint == hint
 
 
 def test_a_name_that_the_installed_pytorch_lacks_is_an_error_that_names_its_version(

@@ -73,6 +73,7 @@ _WORD = r"(?!(?:if|else|and|or|in|is|for|not)\b)[A-Za-z]"
 _BEFORE = r"(?:\b(?=\d|" + _WORD + r")(\w+)\s*)?"
 _BRACKETS = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
 _POWER_OF = r"(?:\s*(?:\^|\*\*)\s*-?\d+|\u207b\u00b9|[\u00b2\u00b3\u2074-\u2079])"
+_POWER = r"((?:\^|\*\*)\s*(?:\d+|\(\d+\)))"
 _FUNCTION_POWER = r"\b([A-Za-z]\w+)(" + _POWER_OF + rf")\s*({_BRACKETS}|{_WORD}\w*)"
 _BARS = _BEFORE + r"\|\s*([^|]+?)\s*\|"
 _TRANSPOSED = (
@@ -86,6 +87,8 @@ _INVERSE = (
 )
 _MATRICES = re.compile(r"@|\.T\b|\^\s*\{?T\b|[\u1d40\u22a4]|\b(?:trace|(?:log)?det|inv)\b")
 """What shows that the capital letters of a text are matrices."""
+_CAPITAL = re.compile(r"\b[A-Z]\w*\b(?!\()")
+"""A name that may be a matrix."""
 _RENAMED = rf"(?<![\w.])(?:{'|'.join(RENAMED)})(?=\s*[(|]|\s+[A-Za-z\d])"
 _SUM = r"(?:[\u03a3\u2211]|\bsum(?=\s+[\w|]))\s*"
 _TERM = rf"(?!_)(?:[^()\[\]{{}}+\-,;=<>\u03a3\u2211]|{_BRACKETS})+"
@@ -134,9 +137,10 @@ def _absolute(match: re.Match[str]) -> str:
 
 
 def _norm(match: re.Match[str]) -> str:
-    """`||x||_1` as a call; 2 and F are what norm computes anyway."""
-    order = match[3] or "2"
-    return _after(match[1], f"norm({match[2]}{'' if order in ('2', 'F') else f', {order}'})")
+    """`||x||_1` and `||x||^2_2` as calls; the orders 2 and F are what norm computes anyway."""
+    order = match[4] or "2"
+    called = f"norm({match[2]}{'' if order in ('2', 'F') else f', {order}'})"
+    return _after(match[1], called + (match[3] or ""))
 
 
 def _without_inputs(match: re.Match[str]) -> str:
@@ -179,9 +183,16 @@ def _juxtaposed(match: re.Match[str]) -> str:
     return UNCLEAR if capital and not number else "*"
 
 
-def renamed(text: str) -> str:
-    """`text` with functions called as PyTorch calls them: log(x) for ln(x)."""
-    return re.sub(_RENAMED, lambda match: RENAMED[match[0]], text)
+def _after_bracket(match: re.Match[str]) -> str:
+    """A product with what stands in brackets: with @ of a matrix and a name, else unclear beside one."""
+    text, after = match.string, match.string[match.end() :]
+    matrices = _MATRICES.search(text) is not None
+    if not (matrices or _CAPITAL.search(text)) or re.match(r"\d|(?:sum|mean|norm)\(", after):
+        return ")*"
+    group = re.search(rf"(?<!\w)({_BRACKETS})\Z", text[: match.start() + 1])
+    of_matrices = group is not None and _MATRICES.search(group[1])
+    named = re.match(r"[A-Za-z]\w*\b(?!\()" if of_matrices else "[A-Z]", after)
+    return ") @ " if matrices and named else UNCLEAR
 
 
 def _close(match: re.Match[str]) -> str:
@@ -197,6 +208,10 @@ def _close(match: re.Match[str]) -> str:
 
 _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] = (
     (_RENAMED, lambda match: RENAMED[match[0]], "unknown function {found}"),
+    (r"\b(?:D_)?KL\s*\(\s*(\w+)\s*\|\|\s*(\w+)\s*\)", r"sum(\1*log(\1/\2))",
+     "a divergence is written sum(p*log(p/q))"),
+    (r"\\sum(?:[_^](?:\{[^{}]*\}|\w))*\s*", "\u2211", "a sum is written sum(...)"),
+    (r"(?<=[-+*/=])\s*\[([^\[\],;:]+)\](?!\s*\[)", r"(\1)", "what belongs together is put in round brackets"),
     (r"([^\W_])(?=[\u221a\u03a3\u2211])", r"\1 ", "a product is written with *"),
     (_SUM + rf"({_BRACKETS}{_POWER_OF}?)(?=\s*(?:[-+/),;\]]|\Z))", _sum, "a sum is written sum(...)"),
     (_SUM + rf"({_TERM})(?=[),;\]]|\Z)", _sum, "a sum is written sum(...)"),
@@ -212,6 +227,8 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
      "the command takes the derivative; the expression is only the function"),
     (_TRANSPOSED, _transpose, "a transposed matrix is written A.T"),
     (f"[{''.join(GREEK)}]", lambda match: GREEK[match[0]], "Greek letters are written as names"),
+    (r"\b[^\W\d]\w*\s*[\u00b7\u2219\u22c5]\s*(?=[^\W\d]\w*\b(?!\())", UNCLEAR,
+     "a product is written with *, of vectors and matrices with @"),
     (_FOREIGN, lambda match: FOREIGN[match[0]], "invalid character {name}"),
     (r"\A\s*([A-Za-z]\w*)\s*\(\s*[A-Za-z]\w*(?:\s*,\s*[A-Za-z]\w*)*\s*\)\s*:?=(?!=)\s*", _without_definition,
      "an expression is only the right-hand side"),
@@ -225,7 +242,8 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
     (r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))", "LaTeX is not supported"),
     (r"\\([A-Za-z]+)", r"\1", "LaTeX is not supported"),
     (r"\^\s*\{([^{}]*)\}", r"**(\1)", "LaTeX is not supported: a power is written **"),
-    (_BEFORE + r"(?:\|\||\\\|)\s*([^|]+?)\s*(?:\|\||\\\|)(?:_(?:\{?(\w+)\}?))?", _norm, "a norm is written norm(...)"),
+    (_BEFORE + r"(?:\|\||\\\|)\s*([^|]+?)\s*(?:\|\||\\\|)(?:" + _POWER + r"?_\{?(\w+)\}?)?", _norm,
+     "a norm is written norm(...)"),
     (_BARS, _absolute, "an absolute value is written abs(...), a determinant det(...)"),
     (_CONDITION + "&&" + _CONDITION, r"(\1) & (\2)", "a logical and is written &"),
     (_CONDITION + r"\|\|" + _CONDITION, r"(\1) | (\2)", "a logical or is written |"),
@@ -239,14 +257,14 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
     (r"([\w)\]])'(?!\s*\()(\s*(?=" + _WORD + "))?", _transpose, "a transposed matrix is written A.T"),
     (_NUMBER + r"\s*(?=\(|" + _WORD + ")", r"\1*", "a product is written with *"),
     (r"(?s)\A.*\Z", _call_functions, "a function takes its argument in brackets, as in sin(2*x)"),
-    (r"\)\s*(?=" + _WORD + r"|[\d(])", ")*", "a product is written with *"),
+    (r"\)\s*(?=" + _WORD + r"|[\d(])", _after_bracket, "a product is written with *, of matrices with @"),
     (r"(?<=\w)\s+(?=" + _WORD + ")", _juxtaposed, "a product is written with *, of matrices with @"),
     (r"(?s)\A.*\Z", _close, "a bracket was never closed"),
     (r"(?<![=!<>:*/%@&|^+-])=(?!=)", "==", "equal is written =="),
 )  # fmt: skip
 """A pattern of what people type, its replacement, and the message."""
 
-_POWER = re.compile(r"\^\s*-?\d|\be\s*\^|\A[^<>&|~=!]*\Z")
+_POWERS = re.compile(r"\^\s*-?\d|\be\s*\^|\A[^<>&|~=!]*\Z")
 """Where every `^` means a power: at numbers, and where nothing is compared."""
 
 
@@ -300,7 +318,7 @@ def correction(text: str, reads: Callable[[str], bool]) -> tuple[str, str]:
             if UNCLEAR in text:
                 return sentence, ""
             if text.isascii() and parses(text):
-                corrected = powers(text) if _POWER.search(text) else text
+                corrected = powers(text) if _POWERS.search(text) else text
                 if reads(corrected):
                     return message, corrected
                 known = message

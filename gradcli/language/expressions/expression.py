@@ -128,6 +128,8 @@ def _reads(inputs: tuple[str, ...], free: bool, typed: str, text: str) -> bool:
     introduces, but for words that were typed so: one that is unknown has an error of its own, later.
     """
     introduced = {"lambda_", *GREEK.values()}
+    if re.search(r"\d_\d", text):  # an index on a page, but 2_2 is 22 to Python
+        return False
     try:
         found = _read(Source(text), (*inputs, *(introduced - {*inputs})), free, lambda _: False)
     except GradcliError as error:

@@ -11,7 +11,7 @@ from gradcli.catalogue import operators
 from gradcli.catalogue.operators import find_function
 from gradcli.errors import ExpressionError, quoted
 from gradcli.installed import torch_version
-from gradcli.language.expressions.corrections import SYNONYMS, correction, renamed
+from gradcli.language.expressions.corrections import SYNONYMS, correction
 from gradcli.language.expressions.program import Step, StepKind
 from gradcli.language.expressions.refused import KEYWORDS, NODES, Refusal, refusal
 from gradcli.language.limits import MODULE_DEPTH
@@ -167,15 +167,15 @@ class Reader:
         """The error of a name that does not exist; `prefix` is the namespace before it."""
         text = self.source.text
         if synonym := SYNONYMS.get(prefix + name):
-            whole = renamed(text)
-            hint = f"write {whole if whole != text and self.reads(whole) else synonym}"
+            hint = f"write {correction(text, self.reads)[1] or synonym}"
         elif name.isascii():
             names = (each for each in candidates if each[-1] != ".")  # `net.` begins parameters
             hint = did_you_mean(name, sorted(names), prefix)
             if kind == "name":
                 hint += f"{' or ' if hint else ''}give it a value: {quoted(name)}=1"
         else:
-            hint = f"write {correction(text, self.reads)[1] or 'names in ASCII'}"
+            message, corrected = correction(text, self.reads)
+            hint = f"write {corrected}" if corrected else message or "write names in ASCII"
         only_pytorch = not hint or kind == "method" or prefix.startswith(_PYTORCHS)
         if kind != "name" and name.isascii() and only_pytorch:
             version = f"PyTorch {torch_version()} is installed"

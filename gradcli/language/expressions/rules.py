@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from gradcli.catalogue import operators
 from gradcli.catalogue.operators import Operator, find_function, function_names
 from gradcli.errors import ExpressionError, SizeError
-from gradcli.language.expressions.corrections import SYNONYMS, powers, transposed
+from gradcli.language.expressions.corrections import SYNONYMS, correction, powers, transposed
 from gradcli.language.expressions.numpy_names import expand, method
 from gradcli.language.expressions.program import Label, Step, StepKind
 from gradcli.language.expressions.reader import Reader, is_not_false, starred
@@ -368,8 +368,12 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     if type(node.func) not in RULES:
         raise reader.refused_node(node.func)
     bracket = reader.source.text.find("(", reader.span(node.func).stop)
-    hint = reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
     text = reader.span(node.func).text[:40]
+    message, whole = correction(reader.source.text, reader.reads)
+    hint = f"write {whole}" if whole else message
+    if not hint and text.isidentifier() and text[0].isupper():
+        hint = f"write {text}*(...), or of matrices {text} @ (...)"
+    hint = hint or reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
     if f"{text}." in reader.scope:  # a module of another expression
         hint = f"name its result there, as in h = {text}(x), and write h"
     raise reader.error(f"{text} is a value, not a function", node.func, hint)
