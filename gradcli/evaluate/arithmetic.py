@@ -101,7 +101,7 @@ def _unary(symbol: str, value: Any) -> Any:
     if isinstance(value, Tensor | int | float | complex):
         return _UNARY[symbol](value)
     message = f"{symbol} is not defined for {kind(value)}"
-    raise ExpressionError(message, hint="use a tensor or a number")
+    raise ExpressionError(message, hint="use a tensor or a number; brackets that group are round")
 
 
 def _logic(symbol: str, values: tuple[Any, ...]) -> Any:
