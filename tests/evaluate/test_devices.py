@@ -14,7 +14,7 @@ from gradcli.commands import dispatch
 from gradcli.commands.batch.load import loaded
 from gradcli.commands.grad.request import Grad
 from gradcli.errors import GradcliError, MathError
-from gradcli.evaluate import job, library
+from gradcli.evaluate import job, library, machine
 from gradcli.evaluate.machine import evaluate
 from gradcli.evaluate.tensors import TensorMaker
 from gradcli.language.expressions.expression import parse
@@ -128,9 +128,12 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         raise RuntimeError(ASSERT)
 
     monkeypatch.setattr(torch.accelerator, "synchronize", report)
-    library.function.cache_clear()  # a test may change one of PyTorch's
+    kept = (library.function, machine._bound)
+    for each in kept:
+        each.cache_clear()  # a test may change one of PyTorch's
     yield found
-    library.function.cache_clear()
+    for each in kept:
+        each.cache_clear()
 
 
 def asked(expression: str, **inputs: Any) -> Callable[[], object]:

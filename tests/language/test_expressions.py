@@ -777,7 +777,7 @@ def test_what_may_mean_several_things_is_named_but_not_corrected(text: str, mess
     [
         ("KL(p||t)", "write sum(p*log(p/t))"),
         ("x^2_1", "write **, as in x**2"),
-        ("A\u00b7x", "a product is written with *, of vectors and matrices with @"),
+        ("A\u00b7x", "write A*x, or of vectors and matrices A @ x"),
         ("(A@x)(A@x)", "a product is written with *, of matrices with @"),
         ("A(tanh(A@x))", "write A*(...), or of matrices A @ (...)"),
     ],

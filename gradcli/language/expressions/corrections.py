@@ -87,6 +87,8 @@ _INVERSE = (
 )
 _MATRICES = re.compile(r"@|\.T\b|\^\s*\{?T\b|[\u1d40\u22a4]|\b(?:trace|(?:log)?det|inv)\b")
 """What shows that the capital letters of a text are matrices."""
+_DOT = r"(?<=\w)(?<![\W\d]\d)(?<!\A\d)\s*[\u00b7\u2219\u22c5]\s*(?=[^\W\d]\w*\b(?!\())"
+"""A product of two names, of numbers or of vectors."""
 _CAPITAL = re.compile(r"\b[A-Z]\w*\b(?!\()")
 """A name that may be a matrix."""
 _RENAMED = rf"(?<![\w.])(?:{'|'.join(RENAMED)})(?=\s*[(|]|\s+[A-Za-z\d])"
@@ -227,8 +229,6 @@ _CORRECTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str], str], ...] 
      "the command takes the derivative; the expression is only the function"),
     (_TRANSPOSED, _transpose, "a transposed matrix is written A.T"),
     (f"[{''.join(GREEK)}]", lambda match: GREEK[match[0]], "Greek letters are written as names"),
-    (r"\b[^\W\d]\w*\s*[\u00b7\u2219\u22c5]\s*(?=[^\W\d]\w*\b(?!\())", UNCLEAR,
-     "a product is written with *, of vectors and matrices with @"),
     (_FOREIGN, lambda match: FOREIGN[match[0]], "invalid character {name}"),
     (r"\A\s*([A-Za-z]\w*)\s*\(\s*[A-Za-z]\w*(?:\s*,\s*[A-Za-z]\w*)*\s*\)\s*:?=(?!=)\s*", _without_definition,
      "an expression is only the right-hand side"),
@@ -307,6 +307,10 @@ def correction(text: str, reads: Callable[[str], bool]) -> tuple[str, str]:
     """
     if len(text) > _LONGEST:
         return "", ""
+    if re.search(_DOT, text):
+        forms = [_readable(re.sub(_DOT, sign, text), reads) for sign in ("*", " @ ")]
+        both = ", or of vectors and matrices ".join(forms) if all(forms) else ""
+        return "a product is written with *, of vectors and matrices with @", both
     message = known = ""
     for pattern, replacement, sentence in _CORRECTIONS:
         match, before = re.search(pattern, text), text
@@ -323,6 +327,13 @@ def correction(text: str, reads: Callable[[str], bool]) -> tuple[str, str]:
                     return message, corrected
                 known = message
     return known, ""
+
+
+def _readable(text: str, reads: Callable[[str], bool]) -> str:
+    """`text`, or its correction, if `reads` accepts it."""
+    if text.isascii() and parses(text) and reads(text):
+        return text
+    return correction(text, reads)[1]
 
 
 def ascii_name(name: str) -> str:
