@@ -19,6 +19,7 @@ RIGHT = [
     ("several", "x=1,2"),
     ("second_unused", "x=1,2", "y=3"),
     ("dropout", "x=1,2,3,4"),
+    ("dropout", "x=1,2,3,4", "--like", "F.dropout(x)"),
     ("cholesky", "a=2,1;1,2"),
     ("cross_entropy", "a=1,2;3,4", "t=tensor([0,1])"),
     ("normalised", "x=1,2;3,4", "dim=1", "eps=1e-3"),

@@ -16,7 +16,7 @@ from gradcli.commands.check.result import CheckedInput, CheckResult
 from gradcli.commands.check.targets import own_code
 from gradcli.commands.check.verdicts import Verdicts, joined, of, share, text_of
 from gradcli.errors import MathError, UsageError
-from gradcli.evaluate.job import Job
+from gradcli.evaluate.job import Job, seed
 from gradcli.evaluate.machine import evaluate
 from gradcli.language.suggest import did_you_mean
 from gradcli.results import element
@@ -122,6 +122,7 @@ def _like(
         raise UsageError(f"--like: there is no input {missing[0]!r}", hint=hint)
     by = [name for name in own.by if name in program.names]
     live = core.require_grad({name: own.inputs[name] for name in program.names}, by)
+    seed(job.seed, job.device)  # as before each call of the user's code
     expected = evaluate(program, live, job.before).value
     mine = kinds.flattened(outputs)
     shapes: list[Any] = [list(output.shape) for output in outputs]
