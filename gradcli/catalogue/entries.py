@@ -9,8 +9,8 @@ classes).
 from dataclasses import KW_ONLY, dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
-Value: TypeAlias = bool | int | float | str | tuple[float, ...] | None
-"""What a parameter may hold: one plain value, or the numbers of a 1-D tensor."""
+Value: TypeAlias = bool | int | float | str | tuple["Value", ...] | None
+"""What a parameter may hold: one plain value, or the rows or numbers of a tensor."""
 
 Target: TypeAlias = Literal["real", "probability", "count", "sign", "class", "labels"]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from gradcli.catalogue.functions import CATALOGUE, Activation, Loss, Parameter, Value
 from gradcli.catalogue.operators import SPACES, in_space
@@ -90,9 +90,11 @@ def _spelled(name: str, value: Value) -> str:
     """An argument as written in an expression, where weights are tensors."""
     if name not in TENSOR_PARAMETERS or value is None:
         return repr(value)
-    if isinstance(value, tuple):
-        return f"tensor({[float(number) for number in value]!r})"
-    return f"tensor({float(value)!r})"
+    return f"tensor({_listed(value)!r})"
+
+
+def _listed(value: Any) -> Any:
+    return [*map(_listed, value)] if isinstance(value, tuple) else float(value)
 
 
 def parse_call(source: Source, family: Family = None) -> Call:
@@ -215,14 +217,22 @@ class _Reader:
 
     def _value(self, node: ast.expr) -> Value:
         match node:
-            case ast.List(elts=nodes) | ast.Tuple(elts=nodes):
-                return tuple(map(self._number, nodes))
             case ast.Name(id=name) if name not in _CONSTANTS:
                 return name
             case ast.Constant(value=bool() | str() | None as value):
                 return value
             case _:
-                return self._number(node)
+                return self._rows(node)
+
+    def _rows(self, node: ast.expr) -> Value:
+        """A number, or the rows or numbers of a list, all of one shape."""
+        if not isinstance(node, ast.List | ast.Tuple):
+            return self._number(node)
+        rows = tuple(map(self._rows, node.elts))
+        if len(set(map(_shape, rows))) > 1:
+            raise self.error("all rows must have the same shape", node)
+        limits.LITERAL_DEPTH.check(len(_shape(rows)), "this list")
+        return rows
 
     def _number(self, node: ast.expr) -> float:
         inner, sign = node, 1
@@ -241,6 +251,10 @@ class _Reader:
                 return sign * _CONSTANTS[name]
             case _:
                 raise self.error("expected a number", node)
+
+
+def _shape(value: Value) -> tuple[int, ...]:
+    return (len(value), *_shape(value[0] if value else 0)) if isinstance(value, tuple) else ()
 
 
 def _content(node: ast.expr) -> ast.expr:

@@ -49,6 +49,14 @@ def test_an_argument_of_the_name_wins_over_the_default() -> None:
     assert found["gradient"] == [2 / 2, 1 / 2]
 
 
+@pytest.mark.parametrize("weight", ["tensor([[1.,2.],[3.,4.]])", "[[1, 2], [3, 4]]"])
+def test_a_weight_may_have_rows(weight: str) -> None:
+    operands = ("--pred", "1,2;3,4", "--target", "0,0;0,5")
+    found = only(f"mse(weight={weight})", *operands, "--check", "--json")
+    assert found["elements"] == [[1, 8], [27, 4]]
+    assert found["value"] == 40 / (1 + 2 + 3 + 4)
+
+
 def test_the_sums_keep_their_sum_whatever_the_reduction() -> None:
     for reduction in ("mean", "sum"):
         sse, half = run("loss", "sse", "half_sse", *BOTH, "--reduction", reduction).json["losses"]

@@ -49,6 +49,7 @@ def read(text: str, family: Family = None) -> Call:
         ("ce((1, -2.5), -1)", "cross_entropy", {"weight": (1, -2.5), "ignore_index": -1}),
         ("bce(weight=None)", "bce", {"weight": None}),
         ("nll(weight=tensor([1., 2]))", "nll", {"weight": (1, 2)}),
+        ("mse(weight=tensor([[1., 2], [3, 4]]))", "mse", {"weight": ((1, 2), (3, 4))}),
         ("bce_with_logits(pos_weight=torch.tensor(3.))", "bce_with_logits", {"pos_weight": 3}),
         ("multi_margin(2)", "multi_margin", {"p": 2}),
     ],
@@ -134,9 +135,21 @@ def test_bound_has_defaults_in_order() -> None:
             "weight must be a number or a list such as [1, 2, 3]",
             "its parameters",
         ),
-        ("ce(weight=[[1]])", None, "[1]", "expected a number", "its parameters"),
+        (
+            "mse(weight=[[1, 2], [3]])",
+            None,
+            "[[1, 2], [3]]",
+            "all rows must have the same shape",
+            "its parameters",
+        ),
         ("ce(weight=[1, True])", None, "True", "expected a number", "its parameters"),
-        ("ce(weight=tensor([[1]]))", None, "[1]", "expected a number", "its parameters"),
+        (
+            "mse(weight=tensor([[1], 2]))",
+            None,
+            "[[1], 2]",
+            "all rows must have the same shape",
+            "its parameters",
+        ),
         ("huber(delta=tensor(2.))", None, "tensor(2.)", "expected a number", "its parameters"),
         (
             "kl(reduction=mode)",
@@ -189,6 +202,7 @@ def _start(error: GradcliError) -> int:
         "x" * 20_000,
         "elu(" * 5_000,
         "elu(-9223372036854775809)",
+        f"mse(weight={'[' * 65}1{']' * 65})",
     ],
 )
 def test_bounds(text: str) -> None:
@@ -305,6 +319,11 @@ def test_loss_with_reduction(
             "bce_with_logits (weight=[1,2,3])",
             "mean",
             "bce_with_logits(pred, target, weight=tensor([1.0, 2.0, 3.0]))",
+        ),
+        (
+            "mse(weight=[[1, 2, 3], (4, 5, 6)])",
+            "mean",
+            "mse(pred, target, weight=tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))",
         ),
     ],
 )
