@@ -68,6 +68,9 @@ _MEMORY = re.compile(
 )
 
 
+_NO_DERIVATIVE = re.compile(r"not differentiable with respect to argument '(\w+)'")
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether PyTorch failed to allocate memory."""
     return isinstance(error, MemoryError) or bool(_MEMORY.search(str(error)))
@@ -86,7 +89,7 @@ def explained(
         whole = operands[0] if isinstance(operands[0], nn.Module) else layer.module
         name, arguments = layer.title(whole, step.span.text), layer.arguments
         fault, cure = layer.fault
-    if argument := re.search(r"not differentiable with respect to argument '(\w+)'", str(error)):
+    if argument := _NO_DERIVATIVE.search(str(error)):
         of = layer.module if layer else library.pytorch_function(step.name)
         return _constant(name, argument[1], of, step, operands, scope)
     message = re.sub(rf"^(?:linalg[._])?(?:\w+\(\)|{re.escape(name)}): ", "", words(error))
@@ -130,21 +133,39 @@ def _constant(
 
     `of` is the function, or the module that holds the argument.
     """
-    given = getattr(of, argument, None)
+    refused = {argument: getattr(of, argument, None)}
     if not isinstance(of, nn.Module):
         listed, keywords = step.split(operands)
         with suppress(ValueError):  # a function written in C++ has no signature
-            given = inspect.signature(of).bind(*listed, **keywords).arguments.get(argument)
+            refused |= _refused(argument, of, inspect.signature(of).bind(*listed, **keywords))
     tensors = {name: value for name, value in scope.items() if isinstance(value, Tensor)}
     leaves = {
         name: value for name, value in tensors.items() if value.is_leaf and value.requires_grad
     }
-    used = core.reached(given, leaves) if isinstance(given, Tensor) else set()
+    given = (value for value in refused.values() if isinstance(value, Tensor))
+    used = {name for value in given for name in core.reached(value, leaves)}
     others = ",".join(name for name in leaves if name not in used)
     hint = f"differentiate by the other inputs alone: --wrt {others}" if used and others else ""
-    on = f", which depends on {' and '.join(sorted(used))}" if used else ""
-    message = f"PyTorch has no derivative of {what} by its {argument}{on}"
-    return MathError(message, span=step.span, hint=hint or f"write .detach() after the {argument}")
+    depend = "depends" if len(refused) == 1 else "depend"
+    on = f", which {depend} on {' and '.join(sorted(used))}" if used else ""
+    them = " and ".join(refused)
+    message = f"PyTorch has no derivative of {what} by its {them}{on}"
+    return MathError(message, span=step.span, hint=hint or f"write .detach() after the {them}")
+
+
+def _refused(
+    argument: str, of: Callable[..., object], given: inspect.BoundArguments
+) -> dict[str, Tensor]:
+    """The arguments by which PyTorch has no derivative, of which its error names only the first."""
+    found: dict[str, Tensor] = {}
+    while isinstance(value := given.arguments.get(argument), Tensor) and value.requires_grad:
+        found[argument] = value
+        given.arguments[argument] = value.detach()
+        try:
+            of(*given.args, **given.kwargs)
+        except Exception as error:  # another one, or a fault that was hidden by the first
+            argument = (_NO_DERIVATIVE.search(str(error)) or ["", ""])[1]
+    return found
 
 
 def _settings(name: str, message: str, step: Step, operands: Sequence[object]) -> GradcliError:

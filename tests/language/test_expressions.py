@@ -532,6 +532,8 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("x.sum(w)", ShapeError, "sum", "it does not take (Tensor)", "as an input: k=tensor(1)"),
     ("cross_entropy(X, t, weight=w*x)", MathError, "cross_entropy",
      "PyTorch has no derivative of cross_entropy by its weight, which depends on w and x", ": --wrt y,b,A,B,X,p"),
+    ("F.batch_norm(A.T, y, 1 + 2*x, x)", MathError, "batch_norm",
+     "batch_norm by its running_mean and running_var, which depend on x and y", ": --wrt w,b,A,B,X,p"),
     ("h = nn.BCELoss(y)(p, p)", MathError, "nn.BCELoss(y)", "no derivative of BCELoss by its weight, which depends on y",
      ": --wrt x,w,b,A,B,X,p"),
     ("float(w)", ExpressionError, "float", "takes the number out of the graph", "leave it off, or write .detach()"),
