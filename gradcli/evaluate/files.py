@@ -236,7 +236,14 @@ def _pt_all(literal: FromFile) -> dict[str, Tensor]:
 def _pt(literal: FromFile) -> Tensor:
     contents = _unpickled(literal)
     if isinstance(contents, dict):
-        contents = _pick(literal, _tensors(contents))
+        tensors = _tensors(contents)
+        if contents and not tensors:
+            message, hint = (
+                "none of the values in the file is a tensor",
+                _listed(map(str, contents)),
+            )
+            raise _fault(literal, message, f"{hint}; {_SAVE_TENSORS}")
+        contents = _pick(literal, tensors)
     elif literal.key:
         message = "the file is a single tensor without a name"
         raise _fault(literal, message, "leave out the colon and the name")
