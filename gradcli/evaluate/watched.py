@@ -39,7 +39,8 @@ class WatchedOp(NamedTuple):
 
     `settings` are its parameters; `again` computes it from other tensors in the places of
     `operands`; `label` returns the name of the first of them. `upstream` holds what a backward pass
-    brought to each real output of a function of ORDERING, as `core.upstream_of` does.
+    brought to each real output of a function of ORDERING, or of one with indices, and `beside` what
+    it brought to the first operand by all ways, both as `core.upstream_of` does.
     """
 
     name: str
@@ -49,6 +50,7 @@ class WatchedOp(NamedTuple):
     again: Callable[..., Any]
     label: Callable[[], str]
     upstream: Sequence[list[Tensor]] = ()
+    beside: Sequence[Tensor] = ()
 
     @property
     def dimension(self) -> int:
@@ -127,11 +129,13 @@ def _of_plain_call(
 
 
 def _hooked(op: WatchedOp) -> WatchedOp:
-    """The operation, with what will reach its outputs if it is one of ORDERING."""
-    if op.name not in ORDERING:
+    """The operation, with what will reach its outputs if it is one of ORDERING or has indices."""
+    several, x = isinstance(op.value, tuple), op.operands[0]
+    if not (several or op.name in ORDERING) or not (isinstance(x, Tensor) and x.requires_grad):
         return op
-    outputs = op.value if isinstance(op.value, tuple) else (op.value,)
-    return op._replace(upstream=[core.upstream_of(each) for each in outputs if each.requires_grad])
+    outputs = [each for each in (op.value if several else (op.value,)) if each.requires_grad]
+    upstream = [core.upstream_of(each) for each in outputs]
+    return op._replace(upstream=upstream, beside=core.upstream_of(x))
 
 
 def _of_function(

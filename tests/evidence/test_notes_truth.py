@@ -306,6 +306,10 @@ def test_a_tie_of_many_is_looked_for_as_well(text: str, x: Tensor, end: str) -> 
     assert all(end in note for note in found)
 
 
+INDICES = ("max(1)[1]", "min(1)[1]", "median(1)[1]", "topk(1)[1].squeeze(1)")
+"""Targets that a tensor chooses for itself: nothing passes back through the values."""
+
+
 @pytest.mark.parametrize(
     ("words", "kinks"),
     [
@@ -316,6 +320,9 @@ def test_a_tie_of_many_is_looked_for_as_well(text: str, x: Tensor, end: str) -> 
         ("grad x.sort()[0] x=1,1 --vjp 1,2", 1),
         ("grad nn.MaxPool1d(2)(x[None]).sum() x=1,1 --via backward", 1),
         ("grad x.aminmax()[1] x=1,1,3", 0),
+        *((f"grad cross_entropy(x,x.{index}) x=2,2;1,3", 0) for index in INDICES),
+        ("grad cross_entropy(x,x.max(1)[1])+x.max(1)[0].sum() x=2,2;1,3", 1),
+        ("grad cross_entropy(x,x.topk(1)[1][:,0])+x.topk(1)[0].sum() x=2,2;1,3", 1),
         ("grad x.sort()[0].sum() x=1,1;1,1 --each x", 0),
         ("descend x.sort()[0].sum() x=1,1", 0),
         ("descend x.sort()[0][0] x=1,1", 1),

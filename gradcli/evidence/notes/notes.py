@@ -227,6 +227,8 @@ def _loss_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 
 def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Functions besides the catalogue's: the differentiated operand, at 0, a bound or a tie."""
+    if _bypassed(op):
+        return
     for place, operand in enumerate(op.operands):
         if _differentiated(operand):
             elementwise = place > 0 or kinks.compares(op.name, op.operands[1:])
@@ -239,7 +241,7 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 def _tie(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Functions that choose by order, at elements that are equal, by what reaches their outputs."""
     x = op.operands[0]
-    if not _differentiated(x) or x.numel() > kinks.WORK:
+    if not _differentiated(x) or x.numel() > kinks.WORK or _bypassed(op):
         return
     function, counts = _outputs(op), op.name == "mode"
     if found := kinks.at_ties(function, x.detach(), _moving(x), _upstream(op), counts=counts):
@@ -247,6 +249,11 @@ def _tie(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
         slopes = core.slopes(lambda x: function(x)[output], x)[1].reshape(-1)
         count = f"{'' if complete else 'at least '}{len(places)}" if len(places) > 1 else ""
         yield _kink_note(op, 0, places[0], (left, float(slopes[places[0]]), right), count)
+
+
+def _bypassed(op: WatchedOp) -> bool:
+    """Whether a gradient reached the operand, but none of the outputs, as if only indices are used."""
+    return bool(op.beside) and not any(op.upstream)
 
 
 def _upstream(op: WatchedOp) -> Tensor | None:
