@@ -323,6 +323,11 @@ INDICES = ("max(1)[1]", "min(1)[1]", "median(1)[1]", "topk(1)[1].squeeze(1)")
         *((f"grad cross_entropy(x,x.{index}) x=2,2;1,3", 0) for index in INDICES),
         ("grad cross_entropy(x,x.max(1)[1])+x.max(1)[0].sum() x=2,2;1,3", 1),
         ("grad cross_entropy(x,x.topk(1)[1][:,0])+x.topk(1)[0].sum() x=2,2;1,3", 1),
+        *(
+            (f"grad {text} x={end},{end}", 0)
+            for text in ("x.max()", "x.min()", "x.max(0)[0]", "maximum(x,x.detach()).sum()")
+            for end in ("inf", "-inf")
+        ),
         ("grad x.sort()[0].sum() x=1,1;1,1 --each x", 0),
         ("descend x.sort()[0].sum() x=1,1", 0),
         ("descend x.sort()[0][0] x=1,1", 1),

@@ -297,9 +297,12 @@ def _kink_note(op: WatchedOp, place: int, at: int, slopes: Sequence[float], coun
 
 
 def _moving(x: Tensor) -> Tensor:
-    """The elements that can move: not those that a relu keeps at 0, whose own kink is another note."""
+    """The elements that can move: not infinite ones, nor those that a relu keeps at 0, whose own kink
+    is another note.
+    """
     kept = x.grad_fn is not None and x.grad_fn.name() == "ReluBackward0"
-    return x.detach() != 0 if kept else torch.ones_like(x, dtype=torch.bool)
+    finite = x.detach().isfinite()
+    return finite & (x.detach() != 0) if kept else finite
 
 
 # --- words --------------------------------------------------------------------------------------
