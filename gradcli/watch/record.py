@@ -144,6 +144,8 @@ class Record:
         self.passes: deque[Pass] = deque(maxlen=_EVENTS)
         self.cuts: dict[tuple[int, str], Cut] = {}
         """The last cut of each kind at each place."""
+        self.used: set[tuple[int, str]] = set()
+        """Those of which a value with a graph was computed, unlike a copy or a number to print."""
         self._made: dict[int, _Ref] = {}
 
     @property

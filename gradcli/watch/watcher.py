@@ -158,6 +158,10 @@ class Watcher(TorchFunctionMode):
                 record.keep(tensor, made)
             elif node is not None and (not same or name.endswith("_")):
                 node.metadata[KEY] = made
+                for operand in operands:
+                    plain = None if operand.requires_grad else record.origin(operand)
+                    if plain is not None and plain.cut is not None:
+                        record.used.add((id(plain.cut.place), plain.cut.name))
                 if name in RESHAPING and operands[0] is not tensor:
                     parent = record.origin(operands[0])
                     made.come_from([parent] if parent else [])

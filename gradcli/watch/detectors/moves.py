@@ -522,19 +522,16 @@ class Updates(Detector):
             yield Finding("grad-none", where, text)
 
     def _cuts(self) -> Iterator[Cut]:
-        """Where the graph was cut, but not those of a grad."""
-        for cut in self.watcher.record.cuts.values():
-            if cut.place and not cut.name.startswith(".grad"):
+        """Where the graph was cut on the way to a value that has one, but not those of a grad."""
+        record = self.watcher.record
+        for key, cut in record.cuts.items():
+            if cut.place and key in record.used and not cut.name.startswith(".grad"):
                 yield cut
 
     def _cuts_of(self, given: _Given) -> Iterator[Cut]:
-        """Where what an optimizer's parameters made was cut. A parameter by itself is cut by copies
-        of it, such as that of state_dict().
-        """
+        """Where what an optimizer's parameters made was cut."""
         for cut in self._cuts():
-            own = cut.leaves & given.trained
-            itself = len(cut.leaves) == 1 and cut.shape in map(given.shapes.get, own)
-            if own and not itself and cut.name not in _COMPARISONS:
+            if cut.leaves & given.trained and cut.name not in _COMPARISONS:
                 yield cut
 
     def _restart_of(self, given: _Given) -> Iterator[Finding]:
