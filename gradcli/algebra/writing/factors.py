@@ -86,9 +86,11 @@ def _quotient(
         (below if inverse else above).append((1, text))
     sigmoids = {base for base, _ in items if base.is_fn("sigmoid")}
     for base, by in items:
-        if base.kind == "size" and not base.data.places and by.kind == "num":
-            coefficient *= Fraction(base.data.size) ** by.data
-            continue
+        if base.kind == "size" and not base.data.places:
+            value = number(product(1, [(num(base.data.size), by)]))
+            if value is not None:
+                coefficient *= value
+                continue
         inverse = _is_inverse(by)
         total = base.kind == "add" and by is ONE
         if total and coefficient < 0 and min(base.data[1].values()) < 0:
