@@ -309,6 +309,22 @@ def test_the_page_says_what_its_names_mean_and_how_it_was_verified() -> None:
     assert "L, x: one number each, by default" in numbers
 
 
+@pytest.mark.parametrize(
+    ("expression", "first"),
+    [
+        ("x**2", "L = x**2"),
+        ("y=x**2", "y=x**2"),
+        ("c=w*x; loss=c**2", "c=w*x\nloss=c**2"),
+        ("h = x; h += x**2", "h = x\nh += x**2"),
+        ("h = x**2; h", "h = x**2"),
+    ],
+)
+def test_the_result_is_named_once(expression: str, first: str) -> None:
+    assert run("derive", expression).stdout.startswith(f"{first}\n\nd")
+    heading = first.replace("\n", "; ")
+    assert run("derive", expression, "--markdown").stdout.startswith(f"**`{heading}`**")
+
+
 LONG = "gamma*(x - x.mean(0))/sqrt(mean((x - x.mean(0))**2, 0) + 1e-05)"
 
 

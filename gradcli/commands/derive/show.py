@@ -58,7 +58,7 @@ def _named(result: DeriveResult) -> list[str]:
     statements = _statements(result.expression)
     if statements[-1] == result.output:
         statements.pop()
-    elif not statements[-1].startswith(f"{result.output} = "):
+    elif isinstance(ast.parse(statements[-1]).body[0], ast.Expr):
         statements[-1] = f"{result.output} = {statements[-1]}"
     return statements
 
