@@ -107,6 +107,29 @@ def test_a_formula_holds_for_other_numbers_and_other_sizes(expression: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        (["x.chunk(2)[0].sum()", "x=1,2,3,4"], "holds for the given sizes alone"),
+        (
+            ["a, b = x.chunk(2, 1); mse(a*tanh(b), y)", "x=randn(5,8)", "y=randn(5,4)"],
+            "holds for the given sizes alone",
+        ),
+        (["x.flatten(1) @ w", "x=randn(5,7,11)", "w=randn(77)"], "was not tried at other sizes"),
+        (["a, b = x; a*b", "x=1,2"], ""),
+        (["x.view(2, 3) @ y", "x=randn(6)", "y=randn(3)"], ""),
+        (["(x.view(2, 3) @ y)**4", "x=randn(6)", "y=randn(3)"], ""),
+    ],
+)
+def test_a_note_says_that_a_formula_may_not_hold_at_other_sizes(
+    words: list[str], note: str
+) -> None:
+    found = derive(*words)
+    assert found["ok"]
+    said = {each["text"].partition("formula for ")[2][2:] for each in found["notes"]}
+    assert said == ({note} if note else set())
+
+
+@pytest.mark.parametrize(
     ("words", "text"),
     [
         (["e**x"], "exp(x)"),

@@ -1,6 +1,7 @@
 """Gradients as formulas: derived by the algebra, and shown only if they equal autograd's numbers."""
 
 import math
+import re
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -35,6 +36,7 @@ _AT_GIVEN = 1e-6
 """The largest error at the given point; beyond it that point is at a kink."""
 _STEPS = 300
 """Steps of an expression whose closed form is looked for, at most."""
+_SIZE = re.compile(r"(?<![\w.*])(?<!shape\[)\d+(?![\w.*/])|(?<=/)\d+(?![\w.])")
 _UPSTREAM = ("g", "upstream", "upstream_gradient")
 
 
@@ -329,6 +331,12 @@ class _Chosen:
         if not all(each <= TOLERANCE for each in other):
             self._note("these-sizes", f"the formula for {name} holds for the given sizes alone")
             other = []
+        elif (
+            points.free
+            and not points.resized
+            and _sizes(text) - _sizes(points.run.program.canonical_text)
+        ):
+            self._note("these-sizes", f"the formula for {name} was not tried at other sizes")
         here = 0.0 if points.given is None else off(text, points.given)
         if points.given and not points.given.finite(name):
             words = f"NaN or inf in the gradient for {name} at the given point"
@@ -338,6 +346,11 @@ class _Chosen:
             self._note("kink", f"the formula for {name} holds near the given point, {where}")
         self.verified[name] = Verified(len(errors), len(other), max([*errors, *other]))
         return text
+
+
+def _sizes(text: str) -> set[str]:
+    """The whole numbers of a text that may be sizes: those that are neither exponents nor factors."""
+    return set(_SIZE.findall(text)) - {"0", "1"}
 
 
 def _backward(

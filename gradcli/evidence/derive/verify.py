@@ -60,11 +60,11 @@ class Points:
     def __init__(
         self, run: Run, sides: Mapping[str, Value], upstream: str, *, masks: bool = False
     ) -> None:
-        self._run = run
+        self.run = run
         self._upstream = upstream
         self._sides = sides
         roots = {dim.root for value in sides.values() for dim in value.sides if dim}
-        self._free = sorted((d for d in roots if not d.fixed), key=lambda dim: list(dim.places))
+        self.free = sorted((d for d in roots if not d.fixed), key=lambda dim: list(dim.places))
         self._large = sum(tensor.numel() for tensor in run.inputs.values()) > LARGEST
         self._chance = torch.Generator().manual_seed(0)
         self._inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
@@ -91,20 +91,24 @@ class Points:
 
     @cached_property
     def resized(self) -> list[Point]:
-        """Points of up to two other sizes, if the expression can be computed there."""
+        """Points of up to two other sizes, if the expression can be computed there: of longer sides,
+        or of multiples, as those that are cut into equal parts need.
+        """
         found: list[Point] = []
-        for more in range(1, SIZES + 2) if self._free else ():
-            found += self._drawn(self._shapes(more), 1)
+        for more, times in ((1, 1), (2, 1), (3, 1), (0, 2), (0, 3)) if self.free else ():
+            found += self._drawn(self._shapes(more, times), 1)
             if len(found) == SIZES:
                 break
         return found
 
-    def _shapes(self, more: int) -> dict[str, tuple[int, ...]]:
-        """The inputs' shapes with each free side longer by about `more`; short ones if they are large."""
-        sizes = {
-            dim: (min(dim.size, 3 + place) if self._large else dim.size) + more + (more and place % 2)
-            for place, dim in enumerate(self._free)
-        }  # fmt: skip
+    def _shapes(self, more: int, times: int = 1) -> dict[str, tuple[int, ...]]:
+        """The inputs' shapes with each free side so many times as long and longer by about `more`;
+        short ones if they are large.
+        """
+        sizes = {}
+        for place, dim in enumerate(self.free):
+            size = min(dim.size, 3 + place) if self._large else dim.size
+            sizes[dim] = times * size + more + (more and place % 2)
         shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
         for name, value in self._sides.items():
             roots = [None if dim is None else dim.root for dim in value.sides]
@@ -144,7 +148,7 @@ class Points:
         """The point at these inputs, with a random upstream gradient unless it is given, in the shape
         of the value; None if the value is not finite. Raises GradcliError.
         """
-        run = self._run
+        run = self.run
         live = core.require_grad(inputs, tuple(run.by))
         with in_float64():
             value, steps, *_ = evaluate(run.program, live)
