@@ -25,6 +25,7 @@ import torch
 
 from gradcli.process import server as process_server
 from gradcli.process import server_worker, wire
+from gradcli.process.sources import Watched
 from gradcli.process.worker import Progress
 from tests import program
 from tests.choice import Choose, rare
@@ -868,7 +869,7 @@ def test_a_server_whose_workers_fail_ends_and_its_log_says_why(short: Path) -> N
         def restore_threads(self) -> None:
             raise RuntimeError("out of sight")
 
-    origin = Failing(ENVIRONMENT, {}, {}, "", torch.get_num_threads())
+    origin = Failing(ENVIRONMENT, Watched({}), {}, "", torch.get_num_threads())
     tried = server_worker.Program(
         lambda: iter(()), lambda arguments, progress: 0, lambda words: 0, ("",), ()
     )
@@ -897,7 +898,8 @@ def _be_a_worker_with_a_fault(connection: socket.socket) -> None:
     def run(arguments: list[str], progress: Progress) -> int:
         raise RuntimeError("out of sight")
 
-    origin = server_worker.Origin(ENVIRONMENT, {}, server_worker.bounds_of(os.getpid()), "", 1)
+    bounds = server_worker.bounds_of(os.getpid())
+    origin = server_worker.Origin(ENVIRONMENT, Watched({}), bounds, "", 1)
     status = 99
     try:
         program = server_worker.Program(lambda: iter(()), run, lambda words: 0, (), ())
