@@ -130,11 +130,12 @@ def _of_plain_call(
 
 def _hooked(op: WatchedOp) -> WatchedOp:
     """The operation, with what will reach its outputs if it is one of ORDERING or has indices."""
-    several, x = isinstance(op.value, tuple), op.operands[0]
-    if not (several or op.name in ORDERING) or not (isinstance(x, Tensor) and x.requires_grad):
+    indexed = op.name in OTHERS and isinstance(op.value, tuple)
+    x = op.operands[0] if op.operands else None
+    if not (indexed or op.name in ORDERING) or not (isinstance(x, Tensor) and x.requires_grad):
         return op
-    outputs = [each for each in (op.value if several else (op.value,)) if each.requires_grad]
-    upstream = [core.upstream_of(each) for each in outputs]
+    outputs = op.value if isinstance(op.value, tuple) else (op.value,)
+    upstream = [core.upstream_of(each) for each in outputs if each.requires_grad]
     return op._replace(upstream=upstream, beside=core.upstream_of(x))
 
 
