@@ -203,7 +203,8 @@ def _of_distance(
     if name in ("dist", "pairwise_distance"):
         dim, eps = (None, 0) if name == "dist" else (-1, settings.get("eps", 1e-6))
         added = rest[1] if len(rest) > 1 else eps
-        return _like(x, _of_vector(one.double() - other + added, order, dim))
+        apart = torch.as_tensor(one).double() - other + added
+        return _like(x, _of_vector(apart, order, dim))
     rows = max(one.shape[-2], other.shape[-2])
     if rows * max(one.numel(), other.numel()) > WORK:
         return torch.zeros_like(x, dtype=torch.bool)
