@@ -238,11 +238,8 @@ def _pt(literal: FromFile) -> Tensor:
     if isinstance(contents, dict):
         tensors = _tensors(contents)
         if contents and not tensors:
-            message, hint = (
-                "none of the values in the file is a tensor",
-                _listed(map(str, contents)),
-            )
-            raise _fault(literal, message, f"{hint}; {_SAVE_TENSORS}")
+            message = "none of the values in the file is a tensor"
+            raise _fault(literal, message, f"{_listed(map(str, contents))}; {_SAVE_TENSORS}")
         contents = _pick(literal, tensors)
     elif literal.key:
         message = "the file is a single tensor without a name"
