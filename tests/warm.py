@@ -181,11 +181,11 @@ def all_of(fd: int) -> bytes:
         shown += piece
 
 
-def until(condition: Callable[..., object], seconds: float = 20) -> bool:
-    """Whether a condition came true in that time."""
+def until(condition: Callable[..., object], seconds: float = 20, pause: float = 0.02) -> bool:
+    """Whether a condition came true in that time. It is asked for after each pause, in seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
             return True
-        time.sleep(0.02)
+        time.sleep(pause)
     return False

@@ -14,18 +14,25 @@ from gradcli import GradcliError, batch
 from tests.program import ROOT
 
 
-def test_inputs_may_be_arrays_and_tensors() -> None:
+def test_inputs_may_be_arrays_and_each_job_has_its_answer_whatever_it_is() -> None:
     logits = torch.tensor([[1.0, 2.0, 0.5]], dtype=torch.float64, requires_grad=True)
     cross_entropy = {"command": "grad", "expression": "cross_entropy(a, t)"}
-    jobs: list[dict[str, Any]] = [
+    job = {"command": "grad", "expression": "x"}
+    jobs: list[Any] = [
         {**cross_entropy, "inputs": {"a": logits, "t": torch.tensor([2])}, "id": 1},
         {**cross_entropy, "inputs": {"a": np.array([1, 2, 0.5]), "t": np.array(2)}},
         {"command": "activate", "names": ["relu"], "x": torch.tensor([1.0, float("inf")])},
         {"command": "activate", "names": ("relu",), "x": torch.ones(1), "expect": np.array([1])},
         {"command": "grad", "expression": "x", "inputs": {"x": [float("nan")]}, "row": (0,)},
         {"command": "grad", "expression": "x", "inputs": {"x": object}, "id": 6},
+        "not a job",
+        {**job, "id": 7, "inputs": {"x": np.array([1j])}},
+        {**job, "id": 8, "inputs": {"x": 1}},
+        {**job, "id": "\ud800", "inputs": {"x": 1}},  # not JSON to a strict reader
+        {**job, "id": 10**400, "inputs": {"x": 1}},
+        {**job, "id": 9, "inputs": {"x": [10**400]}},
     ]
-    first, second, third, fourth, fifth, sixth = batch.run(jobs)
+    first, second, third, fourth, fifth, sixth, *others = batch.run(jobs)
     expected = (torch.softmax(logits.detach(), 1) - torch.tensor([0, 0, 1])).tolist()
     assert (first["dtype"], second["dtype"], first["id"]) == ("float64", "float32", 1)
     assert first["inputs"]["t"] == [2]
@@ -35,22 +42,9 @@ def test_inputs_may_be_arrays_and_tensors() -> None:
     assert fourth["ok"] is True
     assert fifth["value"] == ["NaN"]
     assert (sixth["id"], sixth["error"]["kind"]) == (6, "literal")
-
-
-def test_each_job_has_its_answer_whatever_it_is() -> None:
-    job = {"command": "grad", "expression": "x"}
-    jobs: list[Any] = [
-        "not a job",
-        {**job, "id": 3, "inputs": {"x": np.array([1j])}},
-        {**job, "id": 4, "inputs": {"x": 1}},
-        {**job, "id": "\ud800", "inputs": {"x": 1}},  # not JSON to a strict reader
-        {**job, "id": 10**400, "inputs": {"x": 1}},
-        {**job, "id": 7, "inputs": {"x": [10**400]}},
-    ]
-    answers = list(batch.run(jobs))
-    assert [answer["id"] for answer in answers] == [None, 3, 4, "\ud800", 10**400, 7]
-    assert {answer["error"]["kind"] for answer in answers[3:]} == {"usage"}
-    told = [answer["error"]["message"] for answer in answers[:2]]
+    assert [answer["id"] for answer in others] == [None, 7, 8, "\ud800", 10**400, 9]
+    assert {answer["error"]["kind"] for answer in others[3:]} == {"usage"}
+    told = [answer["error"]["message"] for answer in others[:2]]
     assert "is not a JSON object" in told[0]
     assert told[1].startswith("x: complex numbers are not supported")
     with pytest.raises(GradcliError, match="a list of jobs"):

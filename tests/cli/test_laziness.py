@@ -65,6 +65,7 @@ def test_torch_stays_out(
     assert modules & set(unwanted) == set()
 
 
+@pytest.mark.exhaustive
 def test_the_test_above_can_fail(tmp_path: Path) -> None:
     """A call that computes loads PyTorch, in its worker, and what draws the table of its result."""
     modules, status = loaded(tmp_path, "grad", "x**2", "x=3")

@@ -452,6 +452,7 @@ def test_a_job_that_takes_too_long_is_told_as_that() -> None:
         }
 
 
+@pytest.mark.exhaustive
 def test_the_time_of_a_job_is_its_own(tmp_path: Path) -> None:
     """Neither the jobs before it count, nor how long it takes until its answer is read."""
     jobs = [
@@ -620,6 +621,7 @@ def test_memory_does_not_grow_with_the_jobs(jobs: int) -> None:
     assert sum(after) < 1.1 * sum(before)
 
 
+@pytest.mark.exhaustive
 def test_the_same_from_python() -> None:
     jobs = (
         {"id": i, "command": "grad", "expression": "x**2", "inputs": {"x": i}} for i in range(700)

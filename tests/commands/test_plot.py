@@ -572,7 +572,7 @@ def test_precision_is_that_of_the_line_below() -> None:
 @pytest.mark.parametrize(
     ("words", "form"),
     [
-        (("relu", "tanh", "step"), "png"),
+        rare(("relu", "tanh", "step"), "png"),
         (("x**2 - y**2", *GRID), "svg"),
         rare(("_a = x**2; _a + sin(x)",), "pdf"),
         rare(("relu", "tanh", "step"), "svg"),

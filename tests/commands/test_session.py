@@ -362,7 +362,7 @@ def test_ctrl_c_ends_the_computation_and_the_line_but_not_the_session(
 
         shows(call, b"c**2 = 9")
         type_at_prompt(1, LONG, b"A.sum()")
-        assert until(lambda: computing(call.pid))
+        assert until(lambda: computing(call.pid), pause=0.2)
         call.type(b"\x03")
         shows(call, b"^C")
         type_at_prompt(2, b"c*2 +", b"c*2 +")

@@ -170,6 +170,7 @@ def test_4_the_published_error_is_that_of_the_other_order() -> None:
     assert mazur(1, late=True)["E"][1] == pytest.approx(0.291027924, abs=5e-10)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
 def test_4_ten_thousand_steps_end_where_a_loop_in_python_ends(page: Path) -> None:
     errors = mazur(10000)["E"]
@@ -250,6 +251,7 @@ def xor(seeds: int, width: int) -> Tensor:
     return losses().detach()
 
 
+@pytest.mark.exhaustive
 def test_8_xor_is_learnt_as_a_plain_loop_learns_it() -> None:
     narrow = xor(20, 2)
     learnt, *_, stuck, wide = commands(8)

@@ -42,12 +42,12 @@ def answers(blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
 def test_the_textbooks_are_right(double: None, choose: Choose[Block]) -> None:
     book = [*read(BOOK)]
     assert len({each.name for each in book}) == len(book) >= 100
-    judged = map(book_row, choose(book, in_rows(5, book)))
+    judged = map(book_row, choose(book, in_rows(8, book)))
     assert {each.block.name: each.wrong for each in judged if each.wrong} == {}
 
 
 @pytest.mark.parametrize(
-    "block", first_usual(BLOCKS, in_rows(5, BLOCKS)), ids=lambda block: block.name
+    "block", first_usual(BLOCKS, in_rows(8, BLOCKS)), ids=lambda block: block.name
 )
 def test_every_text_is_the_gradient(block: Block) -> None:
     """Those of the textbooks are about as short as there, and what is missing has a reason."""

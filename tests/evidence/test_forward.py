@@ -36,7 +36,7 @@ if TORCH >= (2, 15):
     NO_FORWARD -= {"grid_sampler_2d", "grid_sampler_3d", "nn.functional.grid_sample"}
 
 
-@in_parts(typable, usual=5)
+@in_parts(typable, usual=3)
 def test_the_jvp_of_every_operator_is_that_of_torch_func(name: str) -> None:
     refused = False
     for typed in typed_samples(name, 3):

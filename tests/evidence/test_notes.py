@@ -27,6 +27,7 @@ from gradcli.language.source import Source
 from gradcli.options.fill import from_words
 from gradcli.results import Subject
 from tests.catalogue.test_operators import outputs
+from tests.choice import Choose, in_rows
 from tests.operator_samples import Typed, UntypableError, entries, samples
 from tests.program import run
 
@@ -464,16 +465,17 @@ def test_quiet_keeps_them_in_json_alone() -> None:
 # --- robustness
 
 
-def test_no_operator_of_pytorch_trips_the_notes() -> None:
+def test_no_operator_of_pytorch_trips_the_notes(choose: Choose[Any]) -> None:
     """Rules and the search for NaN on the samples of PyTorch's own database: remarks or none, but
     no exception.
     """
     looked = 0
     with once_more(torch.float64):
-        for operator in entries().values():
+        operators = entries().values()
+        for operator in choose(operators, in_rows(4, operators)):
             for sample in samples(operator, 2):
                 looked += _looked_at(operator, sample)
-    assert looked > 100
+    assert looked > 25
 
 
 def _looked_at(operator: Any, sample: Any) -> int:

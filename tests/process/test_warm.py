@@ -28,7 +28,7 @@ from gradcli.process import server_worker, wire
 from gradcli.process.sources import Watched
 from gradcli.process.worker import Progress
 from tests import program
-from tests.choice import Choose, rare
+from tests.choice import Choose, first_usual, in_rows, rare
 from tests.program import ROOT, Ran
 from tests.warm import SURROUNDINGS, Server, on_a_terminal, until
 
@@ -115,12 +115,11 @@ def test_a_warm_call_is_a_cold_call_byte_for_byte(
         assert server.run(*words, stdin=stdin, env=more) == cold
 
 
+ASKED = [words for words, stdin in CASES if not stdin and words != ("why",)]
 TERMINALS = [(columns, more) for columns in (40, 80, 200) for more in SURROUNDINGS]
 
 
-@pytest.mark.parametrize(
-    "words", [words for words, stdin in CASES if not stdin and words != ("why",)], ids=" ".join
-)
+@pytest.mark.parametrize("words", first_usual(ASKED, in_rows(2, ASKED)), ids=" ".join)
 def test_a_terminal_sees_the_same(words: tuple[str, ...], server: Server) -> None:
     """On one width and surroundings for each command; `python -m tools.soak equality` goes through
     all of them.
@@ -191,10 +190,10 @@ JOB = """'{"command": "activate", "names": "relu", "x": 1}'"""
     ("words", "before", "taken"),
     [
         rare(f"batch <(echo {JOB}) | cut -d, -f1", "", 0),
-        (f"batch /dev/fd/3 3< <(echo {JOB}) | cut -d, -f1", "", 0),
+        rare(f"batch /dev/fd/3 3< <(echo {JOB}) | cut -d, -f1", "", 0),
         ("batch /dev/stdin | cut -d, -f1", f"echo {JOB} |", 1),
         (WRONG, "ulimit -t 1000;", 0),
-        (WRONG, "ulimit -Sn 100;", 0),
+        rare(WRONG, "ulimit -Sn 100;", 0),
         (CALL, "ulimit -Sn 300;", 1),
         (WRONG, "chrt --idle 0", 0),
         rare(CALL, "ulimit -t 1000;", 0),
@@ -239,7 +238,7 @@ def test_a_folder_that_is_gone_is_still_the_callers(server: Server, tmp_path: Pa
         ("<&-", "activate relu --x -"),
         rare(">&-", " ".join(MSE)),
         rare("2>&-", "loss mse --pred 1,2 --target 1"),
-        ("<&- >&- 2>&-", " ".join(MSE)),
+        rare("<&- >&- 2>&-", " ".join(MSE)),
         (">/dev/full", " ".join(MSE)),
         rare("2>/dev/full", "loss mse --pred 1,2 --target 1"),
         ("2>/dev/full", "grad 2x x=1"),
@@ -477,7 +476,7 @@ MISFITS: dict[str, Callable[[Server, Path], dict[str, str]]] = {
 }
 
 
-@pytest.mark.parametrize("misfit", MISFITS)
+@pytest.mark.parametrize("misfit", first_usual(MISFITS, in_rows(2, MISFITS)))
 @pytest.mark.parametrize(
     ("words", "expected"),
     [(QUICK, ("", "error:", 2)), rare((*MSE, "--get", "value"), ("1.0\n", "", 0))],
@@ -698,7 +697,8 @@ def test_auto_leaves_a_server_behind_the_first_call_that_loads_pytorch() -> None
         assert own.served(lambda: own.run(*MSE)) == 1
 
 
-@pytest.mark.parametrize("words", [rare(("grad", "x @ x", "x=1,2;3,4;5,6")), (*LONG[:-1], "1")])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("words", [("grad", "x @ x", "x=1,2;3,4;5,6"), (*LONG[:-1], "1")])
 def test_a_call_that_fails_or_dies_leaves_a_server_too(words: tuple[str, ...]) -> None:
     own = Server()
     with ending(own):
@@ -724,6 +724,7 @@ def test_a_server_left_behind_answers_as_one_that_was_started(server: Server) ->
         assert left.status["calls"] == len(cases)
 
 
+@pytest.mark.exhaustive
 def test_a_batch_leaves_a_server_too() -> None:
     left = Server()
     with ending(left):

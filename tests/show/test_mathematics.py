@@ -191,7 +191,7 @@ def test_every_expression_of_the_documentation_and_the_catalogue_is_mathematics(
 ) -> None:
     corpus = [*dict.fromkeys(filter(is_expression, expressions()))]
     assert len(corpus) > 250
-    corpus = choose(corpus, in_rows(8, corpus))
+    corpus = choose(corpus, in_rows(16, corpus))
     names = "xwWAXabyt"
     reader, read = mathtext.MathTextParser("path"), 0
     for text in corpus:

@@ -61,7 +61,7 @@ def programs(folder: str = PROGRAMS) -> list[Program]:
 
 def test_each_fault_is_found_at_its_line(choose: Choose[Program]) -> None:
     faulty = [program for program in programs() if program.entries]
-    chosen = choose(faulty, in_rows(5, faulty))
+    chosen = choose(faulty, in_rows(8, faulty))
     answers = run_together([program.file for program in chosen], plain=False)
     wrong = [miss for program in chosen if (miss := program.miss(answers[program.file]))]
     missed = MISSED & {os.path.basename(program.file) for program in chosen}
@@ -70,6 +70,6 @@ def test_each_fault_is_found_at_its_line(choose: Choose[Program]) -> None:
 
 def test_in_a_right_program_nothing_is_found_and_nothing_changes(choose: Choose[str]) -> None:
     right = [program.file for program in programs() if not program.entries]
-    for file, answer in run_together(choose(right, in_rows(5, right))).items():
+    for file, answer in run_together(choose(right, in_rows(8, right))).items():
         assert (answer["findings"], answer["error"], answer["exit"]) == ([], None, 0), file
         assert answer["printed"] == answer["plain"] != "", file

@@ -50,7 +50,7 @@ def test_right_programs_have_no_finding_and_print_what_they_print_unwatched(
 ) -> None:
     files = written(RIGHT, tmp_path)
     wrong = []
-    for name, answer in run_together(choose(files, in_rows(5, files))).items():
+    for name, answer in run_together(choose(files, in_rows(10, files))).items():
         if answer["findings"] or answer["exit"] != 0 or answer["printed"] != answer["plain"]:
             wrong.append(f"{files[name]}: {answer['findings']} {answer['error']}")
     assert not wrong, "\n".join(wrong)
