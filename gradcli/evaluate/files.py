@@ -220,23 +220,55 @@ def _unpickled(literal: FromFile) -> Any:
         raise _fault(literal, "the file contains more than tensors", _SAVE_TENSORS) from None
 
 
+def _inside(contents: Any) -> dict[str, tuple[tuple[Any, ...], Any]]:
+    """Each value of a dict and of the dicts in it, with its keys from the outside in, by these keys
+    joined by dots.
+    """
+    found: dict[str, tuple[tuple[Any, ...], Any]] = {}
+    entered = {id(contents)}  # a dict of a hostile file may contain itself
+    dicts: list[tuple[tuple[Any, ...], Any]] = [((), contents)]
+    for keys, each in dicts:
+        for key, value in each.items() if isinstance(each, dict) else ():
+            path = (*keys, key)
+            found.setdefault(".".join(map(str, path)), (path, value))
+            if isinstance(value, dict) and id(value) not in entered:
+                entered.add(id(value))
+                dicts.append((path, value))
+    return found
+
+
+def subscripts(literal: FromFile) -> str:
+    """The code that picks what the key names in the file, which can be read; empty without a key."""
+    keys: tuple[Any, ...] = (literal.key,) if literal.key else ()
+    if literal.key and literal.suffix == ".pt":
+        keys, _ = _inside(_unpickled(literal))[literal.key]
+    return "".join(f"[{key!r}]" for key in keys)
+
+
 def _tensors(contents: Any) -> dict[str, Tensor]:
     items = contents.items() if isinstance(contents, dict) else ()
     return {str(name): value for name, value in items if isinstance(value, Tensor)}
 
 
 def _pt_all(literal: FromFile) -> dict[str, Tensor]:
-    found = _tensors(_unpickled(literal))
+    contents = _unpickled(literal)
+    inside = {name: _tensors(value) for name, (_, value) in _inside(contents).items()}
+    dicts = {name: tensors for name, tensors in inside.items() if tensors}
+    found = dicts.get(literal.key) if dicts or literal.key else _tensors(contents)
     if not found:
+        what = f"{literal.key!r} in the file" if literal.key else "the file"
         hint = "save the parameters: torch.save(net.state_dict(), PATH)"
-        raise _fault(literal, "the file is not a dict of tensors", hint)
+        if dicts:
+            first = f"name a dict of tensors in it: @{literal.path}:{next(iter(dicts))}"
+            hint = did_you_mean(literal.key, dicts) or first
+        raise _fault(literal, f"{what} is not a dict of tensors", hint)
     return {name: _strided(literal, tensor.detach()) for name, tensor in found.items()}
 
 
 def _pt(literal: FromFile) -> Tensor:
     contents = _unpickled(literal)
     if isinstance(contents, dict):
-        tensors = _tensors(contents)
+        tensors = _tensors({name: value for name, (_, value) in _inside(contents).items()})
         if contents and not tensors:
             message = "none of the values in the file is a tensor"
             raise _fault(literal, message, f"{_listed(map(str, contents))}; {_SAVE_TENSORS}")
@@ -287,6 +319,9 @@ def _stored(literal: FromFile, archive: Any, name: str) -> Tensor:
 
 
 def _safetensors_all(literal: FromFile) -> dict[str, Tensor]:
+    if literal.key:
+        message = "a module takes all tensors of the file"
+        raise _fault(literal, message, "leave out the colon and the name")
     with _safe_open(literal) as archive:
         return {name: _stored(literal, archive, name) for name in archive.keys()}  # noqa: SIM118
 

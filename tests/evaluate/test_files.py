@@ -311,7 +311,7 @@ def test_pickles_are_never_run() -> None:
         (torch.ones(2).to_sparse(), "the tensor is sparse, quantized, nested or without data"),
         (torch.ones(2, device="meta"), "the tensor is sparse, quantized, nested or without data"),
         ({"epoch": 3}, "none of the values in the file is a tensor"),
-        ({"model": {"weight": torch.ones(2)}}, "none of the values in the file is a tensor"),
+        ({"model": {"epoch": 3}}, "none of the values in the file is a tensor"),
         ({}, "the file contains no arrays"),
     ],
 )

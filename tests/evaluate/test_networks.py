@@ -291,7 +291,7 @@ def test_a_state_dict_of_another_network_is_an_error_that_names_the_key(tmp_path
         "prefix": ({f"module.{k}": v for k, v in stored.items()}, "its names begin with module."),
         "shape": ({**stored, "2.weight": torch.ones(3, 1)}, "net.2.weight has shape [1, 3], but [3, 1]"),
         "one": (torch.ones(3), "the file is not a dict of tensors"),
-        "nested": ({"model": stored}, "the file is not a dict of tensors"),
+        "nested": ({"model": stored}, "name a dict of tensors in it: @nested.pt:model"),
     }  # fmt: skip
     for name, (contents, message) in wrong.items():
         torch.save(contents, tmp_path / f"{name}.pt")
@@ -300,6 +300,37 @@ def test_a_state_dict_of_another_network_is_an_error_that_names_the_key(tmp_path
         assert message in ran.stderr, name
     ran = run("grad", NET, "x=[[0.5,2]]", "net=@net.pt", "net.9.weight=1", cwd=str(tmp_path))
     assert "there is no parameter 'net.9.weight'" in ran.stderr
+
+
+def test_a_checkpoint_has_its_state_dict_behind_a_colon(tmp_path: Path) -> None:
+    net = net_of(tmp_path)
+    net.eval()
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.tensor([[0.5, 2.0]])).sum().backward()
+    optimizer.step()
+    saved = {"epoch": 3, "loss": torch.ones(1), "model": net.state_dict(), "adam": optimizer.state_dict()}  # fmt: skip
+    torch.save(saved, tmp_path / "all.pt")
+    given = ("x=[[0.5,2]]", "net=@all.pt:model")
+    found = run("grad", NET, *given, "--get", "value.0.0", cwd=str(tmp_path))
+    assert float(found.stdout) == pytest.approx(net(torch.tensor([[0.5, 2.0]])).item())
+    code = run("grad", NET, *given, "--code", cwd=str(tmp_path)).stdout
+    assert "net.load_state_dict(torch.load('all.pt')['model'])" in code
+    mean = "@all.pt:adam.state.0.exp_avg"
+    found = run("value", "m", f"m={mean}", "--get", "value", cwd=str(tmp_path))
+    torch.testing.assert_close(
+        torch.tensor(orjson.loads(found.stdout)), optimizer.state[next(net.parameters())]["exp_avg"]
+    )
+    code = run("value", "m", f"m={mean}", "--code", cwd=str(tmp_path)).stdout
+    assert "torch.load('all.pt')['adam']['state'][0]['exp_avg']" in code
+    for wrong, said in {
+        "net=@all.pt": "name a dict of tensors in it: @all.pt:model",
+        "net=@all.pt:modle": "did you mean model?",
+        "net=@all.pt:epoch": "'epoch' in the file is not a dict of tensors",
+        "net=@net.pt:model": "'model' in the file is not a dict of tensors",
+    }.items():
+        ran = run("grad", NET, "x=[[0.5,2]]", wrong, cwd=str(tmp_path))
+        assert (ran.status, ran.stdout) == (2, "")
+        assert said in ran.stderr, wrong
 
 
 def test_a_dropout_draws_the_same_mask_for_every_evaluation() -> None:

@@ -71,6 +71,10 @@ def saved(value: object) -> bytes:
     return found.getvalue()
 
 
+ITSELF: dict[str, object] = {}
+ITSELF["a"] = ITSELF
+
+
 def tar() -> bytes:
     """PyTorch's oldest format, with a pickle in each of its members."""
     found = io.BytesIO()
@@ -146,6 +150,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "lists of lists of lists.pt": (
         pt(b"\x80\x02]q\0" + b"".join(b"]q%c(%be" % (i + 1, b"h%c" % i * 9) for i in range(60)) + b"."), "contains a list"
     ),
+    "a dict in itself.pt": (saved(ITSELF), "none of the values in the file is a tensor"),
     "no end.pt": (pt(b"\x80\x02]"), "cannot be read as .pt"),
     "a packed pickle.pt": (packed({"a/data.pkl": bytes(2**20)}, 8), "the file is compressed, which PyTorch never does"),
     "a path out of the archive.pt": (packed({"../../x/data.pkl": b"\x80\x02]."}), "cannot be read as .pt"),

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcli.evaluate.files import is_foreign
+from gradcli.evaluate.files import is_foreign, subscripts
 from gradcli.language.file_names import FromFile
 from gradcli.language.literals.constructors import Made
 from gradcli.language.literals.literal import Literal
@@ -59,9 +59,8 @@ def tensor_code(
 
 
 def loaded(literal: FromFile) -> str:
-    """The call that reads a file of a binary format: one array of it if it has a key."""
-    key = f"[{literal.key!r}]" if literal.key else ""
-    return _LOADERS[literal.suffix].format(path=literal.path) + key
+    """The call that reads a file of a binary format: what its key names if it has one."""
+    return _LOADERS[literal.suffix].format(path=literal.path) + subscripts(literal)
 
 
 def _constructor(literal: Made, leaf: bool, device: str) -> str:
