@@ -59,6 +59,11 @@ class _Entry:
         """The path in the allow-list of expressions: PyTorch's, or its own if it has `code`."""
         return f"catalogue.{self.name}" if self.code else self.torch
 
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """The parameters by name, in PyTorch's order, each with its default."""
+        return {parameter.name: parameter.default for parameter in self.parameters}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Activation(_Entry):

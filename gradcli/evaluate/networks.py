@@ -340,10 +340,9 @@ def activation_of(module: Any) -> Call | None:
     entry = _ACTIVATIONS.get(type(module).__name__.lower())
     if entry is None or entry.name in DRAWING or (entry.mixes and module.dim is None):
         return None
-    settings = {p.name: getattr(module, p.name, p.default) for p in entry.parameters}
-    defaults = {parameter.name: parameter.default for parameter in entry.parameters}
+    settings = {name: getattr(module, name, value) for name, value in entry.defaults.items()}
     given = {name: value for name, value in settings.items() if not isinstance(value, Tensor)}
-    changed = {name: value for name, value in given.items() if value != defaults[name]}
+    changed = {name: value for name, value in given.items() if value != entry.defaults[name]}
     return Call(entry.name, entry, changed)
 
 

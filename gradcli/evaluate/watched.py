@@ -167,9 +167,8 @@ def _settings(
     entry = CATALOGUE.get(name)
     if entry is None:
         return dict(keywords)
-    defaults = {parameter.name: parameter.default for parameter in entry.parameters}
-    order = (_order(path) if arguments else ()) if isinstance(entry, Loss) else defaults
-    return {**defaults, **dict(zip(order, arguments, strict=False)), **keywords}
+    order = (_order(path) if arguments else ()) if isinstance(entry, Loss) else entry.defaults
+    return {**entry.defaults, **dict(zip(order, arguments, strict=False)), **keywords}
 
 
 @cache

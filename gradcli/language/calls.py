@@ -49,8 +49,7 @@ class Call:
     @property
     def bound(self) -> dict[str, Value]:
         """Every parameter with its argument or else its default, in PyTorch's order."""
-        defaults = {parameter.name: parameter.default for parameter in self.entry.parameters}
-        return {**defaults, **self.arguments}
+        return {**self.entry.defaults, **self.arguments}
 
     def applied(self, *operands: str, **more: Value) -> str:
         """The call as an expression of `operands`, its own arguments and `more` of them by name."""
@@ -171,8 +170,7 @@ class _Reader:
         self._start = len(self._line) - len(self._line.lstrip())
         self._usage = f"write {entry.name}"
         if entry.parameters:
-            defaults = {parameter.name: parameter.default for parameter in entry.parameters}
-            named = ", ".join(f"{name}={default!r}" for name, default in defaults.items())
+            named = ", ".join(f"{name}={default!r}" for name, default in entry.defaults.items())
             self._usage = f"its parameters: {entry.name}({named})"
 
     def parse(self) -> ast.Call:

@@ -27,7 +27,7 @@ def catalogued(
     entry: Activation | Loss, arguments: Sequence[Any], keywords: Mapping[str, Any]
 ) -> Value:
     """An activation or a loss of these arguments. Raises NoRuleError."""
-    defaults = {parameter.name: parameter.default for parameter in entry.parameters}
+    defaults = entry.defaults
     names = [*entry.operands, *(defaults if isinstance(entry, Activation) else ())]
     bound = defaults | dict(zip(names, arguments, strict=False))
     for key, value in keywords.items():

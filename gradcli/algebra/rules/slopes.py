@@ -29,7 +29,7 @@ def slope(node: Node, place: int) -> Node:
     text = "sigmoid(beta*x)" if name == "softplus" else entry.derivative
     if text is None:
         raise NoRuleError(f"PyTorch has no derivative of {name}")
-    bound = {parameter.name: parameter.default for parameter in entry.parameters} | dict(settings)
+    bound = entry.defaults | dict(settings)
     return formula(text, {"x": Value(arguments[0]), **bound}).node
 
 

@@ -66,7 +66,7 @@ _BY_CLASS = {name.replace("_", ""): entry for name, entry in CATALOGUE.items()}
 
 def _settings(entry: Activation | Loss, operation: ExecutedOp) -> dict[str, Any] | None:
     """The parameters of a catalogue function; None if other parameters were set."""
-    defaults = {parameter.name: parameter.default for parameter in entry.parameters}
+    defaults = entry.defaults
     keywords: Mapping[str, Any] = operation.keywords
     if operation.step.kind == "apply":
         attributes = vars(operation.operands[0]).items()
