@@ -9,6 +9,7 @@ are added to rules in words. `upstream` is the gradient with respect to the resu
 operand of the rule, `result` the result of the operation.
 """
 
+import math
 from collections.abc import Mapping
 
 SYNONYMS: Mapping[str, str] = {
@@ -21,7 +22,9 @@ SYNONYMS: Mapping[str, str] = {
     "dropout1d": "dropout", "dropout2d": "dropout", "dropout3d": "dropout", "feature_dropout": "dropout",
     "arctan2": "atan2",
     "zeropad": "pad", "constantpad": "pad", "reflectionpad": "pad with copies", "replicationpad": "pad with copies",
-    "circularpad": "pad with copies",
+    "circularpad": "pad with copies", "constant_pad_nd": "pad", "upsample_bilinear": "interpolate",
+    "upsample_nearest": "interpolate", "upsampling_bilinear": "interpolate", "upsampling_nearest": "interpolate",
+    "cross_map_lrn": "local_response_norm", "multihead_attention": "multi_head_attention_forward",
 }  # fmt: skip
 """Other names of the operations below."""
 
@@ -80,13 +83,16 @@ MOVES: Mapping[str, str] = {
         ("T", "mT", "H", "mH", "t", "transpose", "permute", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint"),
         _TURNED),
     **dict.fromkeys(
-        ("flip", "fliplr", "flipud", "roll", "rot90", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"), _MOVED),
+        ("flip", "fliplr", "flipud", "roll", "rot90", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "fftshift",
+         "ifftshift"), _MOVED),
     **dict.fromkeys(
         ("index", "unbind", "select", "narrow", "masked_select", "diagonal", "diag", "split", "chunk", "tensor_split",
-         "hsplit", "vsplit", "dsplit", "sort", "topk", "kthvalue", "tril", "triu"), _CHOSEN),
-    **dict.fromkeys(("index by numbers", "gather", "take", "take_along_dim", "index_select", "unfold"), _GATHERED),
+         "split_with_sizes", "hsplit", "vsplit", "dsplit", "sort", "msort", "topk", "kthvalue", "tril", "triu"), _CHOSEN),
+    **dict.fromkeys(("index by numbers", "gather", "take", "take_along_dim", "index_select", "unfold",
+                     "combinations"), _GATHERED),
     **dict.fromkeys(("stack", "cat", "hstack", "vstack", "dstack", "column_stack", "row_stack", "block_diag"), _PART),
-    **dict.fromkeys(("expand", "expand_as", "broadcast_to", "repeat", "repeat_interleave", "tile"), _REPEATED),
+    **dict.fromkeys(("expand", "expand_as", "broadcast_to", "repeat", "repeat_interleave", "tile",
+                     "meshgrid", "broadcast_tensors", "cartesian_prod"), _REPEATED),
 }  # fmt: skip
 """Operations that move numbers and change none, whatever the shapes."""
 
@@ -100,12 +106,15 @@ symmetric; or there are plainer words than those for any operation that is linea
 
 ALONG: Mapping[str, str] = {
     "sum": "upstream, repeated along the summed dimension",
+    "sum_to_size": "upstream, repeated along the summed dimensions",
     "nansum": "upstream, repeated along the summed dimension, 0 where the operand is NaN",
     "mean": "upstream / number of terms, repeated along the dimension",
     "nanmean": "upstream / number of terms, repeated along the dimension, 0 where the operand is NaN",
     "prod": "upstream * the product of the others",
     "var": "upstream*2*(operand - mean(operand))/(n - correction)",
     "std": "upstream*(operand - mean(operand))/((n - correction)*result)",
+    "var_mean": "upstream[0]*2*(operand - mean(operand))/(n - correction) + upstream[1]/n",
+    "std_mean": "upstream[0]*(operand - mean(operand))/((n - correction)*result[0]) + upstream[1]/n",
     **dict.fromkeys(("max", "min", "aminmax", "median", "nanmedian", "mode"), _CHOSEN),
     "cummax": "upstream, summed at the positions of the running maxima",
     "cummin": "upstream, summed at the positions of the running minima",
@@ -116,6 +125,7 @@ ALONG: Mapping[str, str] = {
     "softmax": "p * (upstream - sum(upstream * p))",
     "log_softmax": "upstream - softmax(operand) * sum(upstream)",
     "softmin": "-p * (upstream - sum(upstream * p))",
+    "gumbel_softmax": "p * (upstream - sum(upstream * p)) / tau, with p the soft sample",
     "cumsum": "upstream, summed from the end",
     "cumprod": "upstream * the products without this number, summed from it on",
     "logcumsumexp": "exp(operand) * (upstream * exp(-result), summed from the end)",
@@ -133,7 +143,13 @@ _BY_CHANNEL = "upstream*weight/sqrt(running_var + eps)"
 _ATTENTION = (
     "S = P*(G - sum(G*P)), G = upstream @ value.mT, P = softmax(scale*(query @ key.mT) + mask)"
 )
+_HEADS = (
+    "in each head dQ = scale*(S @ K), dK = scale*(S.mT @ Q), dV = dropout(P).mT @ D, with S = P*(G - sum(G*P)), "
+    "G = dropout(D @ V.mT) (and what reaches the returned weights), P = softmax(scale*(Q @ K.mT) + mask), "
+    "D = upstream @ out_proj_weight"
+)
 _DISTANCE = "upstream*sign(d)*(abs(d)/result)**(p - 1), with d = x1 - x2 + eps"
+_SHARED = "upstream, each number shared among those that it was made from, by their weights"
 _SAME = "with the same stride, padding, dilation and groups"
 _SPREAD = "upstream / size of the window, spread over each window and added up"
 _LARGEST = "upstream put back at the largest of each window, 0 elsewhere"
@@ -175,24 +191,62 @@ RULES: Mapping[str, Mapping[str, str]] = {
         "mean over the normalized dimensions",
         "weight": "upstream*input/r, summed to the shape of weight, with r = sqrt(mean(input**2) + eps)",
     },
+    "local_response_norm": {
+        "input": "upstream/d**beta - 2*alpha*beta/size*input*sum(upstream*input/d**(beta + 1)), "
+        "with d = k + alpha/size*sum(input**2), both sums over the neighbouring channels",
+    },
     "embedding": {"weight": f"the rows of upstream, {_LOOKED_UP}"},
-    "embedding_bag": {"weight": f"the rows of upstream, each one's share {_LOOKED_UP}"},
+    "embedding_bag": {
+        "weight": f"the rows of upstream, each one's share {_LOOKED_UP}",
+        "per_sample_weights": "upstream times the row that was looked up, summed",
+    },
     "scaled_dot_product_attention": {
         "query": f"scale*(S @ key), with {_ATTENTION}",
         "key": f"scale*(S.mT @ query), with {_ATTENTION}",
         "value": "P.mT @ upstream, with P = softmax(scale*(query @ key.mT) + mask)",
         "attn_mask": f"S, with {_ATTENTION}",
     },
+    "multi_head_attention_forward": {
+        **dict.fromkeys(
+            ("query", "key", "value"), f"dQ @ Wq as the query, dK @ Wk as the key, dV @ Wv as the value; {_HEADS}"
+        ),
+        "in_proj_weight": f"dQ^T @ query, dK^T @ key, dV^T @ value, one below the other; {_HEADS}",
+        "q_proj_weight": f"dQ^T @ query; {_HEADS}",
+        "k_proj_weight": f"dK^T @ key; {_HEADS}",
+        "v_proj_weight": f"dV^T @ value; {_HEADS}",
+        "in_proj_bias": f"dQ, dK, dV, each summed over the batch and all places, one after the other; {_HEADS}",
+        "bias_k": f"the row of dK that it adds, summed over the batch; {_HEADS}",
+        "bias_v": f"the row of dV that it adds, summed over the batch; {_HEADS}",
+        "static_k": f"dK; {_HEADS}", "static_v": f"dV; {_HEADS}",
+        "attn_mask": f"S; {_HEADS}", "key_padding_mask": f"S, summed to the shape of key_padding_mask; {_HEADS}",
+        "out_proj_weight": "upstream^T @ O, with O = dropout(P) @ V of each head, side by side",
+        "out_proj_bias": "upstream, summed over the batch and all places",
+    },
     "cosine_similarity": {
         "x1": "upstream*(x2/(norm(x1)*norm(x2)) - result*x1/norm(x1)**2)",
         "x2": "upstream*(x1/(norm(x1)*norm(x2)) - result*x2/norm(x2)**2)",
+    },
+    **{
+        f"transformer{part}": {"": "back through its layers, from the last to the first, a residual sum to both of its terms"}
+        for part in ("", "_encoder", "_encoder_layer", "_decoder", "_decoder_layer")
+    },
+    **{
+        f: {"": "back through time, from the last step to the first: what each step passes to this operand, added up"}
+        for f in ("rnn", "lstm", "gru")
+    },
+    "rnn_cell": {"": "as linear passes it on, from upstream times the slope of the nonlinearity"},
+    **{
+        f: {"": "as linear passes it on, from what reaches each gate through its slope, added up"}
+        for f in ("lstm_cell", "gru_cell")
     },
     "pairwise_distance": {"x1": _DISTANCE, "x2": f"-{_DISTANCE}"},
     "cdist": {
         "x1": "upstream*sign(d)*(abs(d)/result)**(p - 1), summed over the rows of x2, with d = x1 - x2 for each pair of rows",
         "x2": "-upstream*sign(d)*(abs(d)/result)**(p - 1), summed over the rows of x1, with d = x1 - x2 for each pair of rows",
     },
-    "interpolate": {"input": "upstream, each number shared among those that it was made from, by their weights"},
+    "pdist": {"": "upstream*sign(d)*(abs(d)/result)**(p - 1), summed over the other rows, with d = this row - the other one"},
+    "interpolate": {"input": _SHARED},
+    "grid_sample": {"input": _SHARED, "grid": "upstream times the slope of the interpolation in each direction, summed"},
     **{
         f"{kind}{n}d": {"input": rule}
         for n in (1, 2, 3)
@@ -206,31 +260,54 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "pad": {"input": "upstream without the padding"},
     "pad with copies": {"input": _COPIED},
     "glu": {"input": "upstream*sigmoid(b) for the first half a, upstream*a*sigmoid(b)*(1 - sigmoid(b)) for the second half b"},
-    "prelu": {"weight": "upstream*input where input < 0, else 0, summed to the shape of weight"},
+    "prelu": {
+        "input": "1 where input > 0, else weight",
+        "weight": "upstream*input where input < 0, else 0, summed to the shape of weight",
+    },
+    "lerp": {"input": "1 - weight", "end": "weight", "weight": "end - input"},
+    "addcmul": {"input": "1", "tensor1": "value*tensor2", "tensor2": "value*tensor1"},
+    "addcdiv": {"input": "1", "tensor1": "value/tensor2", "tensor2": "-value*tensor1/tensor2**2"},
+    "i0": {"": "i1(operand)"},
     "outer": {"input": "upstream @ vec2", "vec2": "upstream.mT @ input"},
     "inner": {"input": "upstream @ other", "other": "upstream.mT @ input"},
     "cross": {"input": "cross(other, upstream)", "other": "cross(upstream, input)"},
     "addmm": {"input": "beta*upstream", "mat1": "alpha*(upstream @ mat2.mT)", "mat2": "alpha*(mat1.mT @ upstream)"},
-    "baddbmm": {"input": "beta*upstream", "batch1": "alpha*(upstream @ batch2.mT)", "batch2": "alpha*(batch1.mT @ upstream)"},
+    **{
+        f: {"input": "beta*upstream", "batch1": "alpha*(upstream @ batch2.mT)", "batch2": "alpha*(batch1.mT @ upstream)"}
+        for f in ("baddbmm", "addbmm")
+    },
+    "dot": {"": "upstream times the other operand, repeated along the summed dimension"},
     "addmv": {"input": "beta*upstream", "mat": "alpha*outer(upstream, vec)", "vec": "alpha*(mat.mT @ upstream)"},
     "addr": {"input": "beta*upstream", "vec1": "alpha*(upstream @ vec2)", "vec2": "alpha*(upstream.mT @ vec1)"},
     "kron": dict.fromkeys(("input", "other"), "the blocks of upstream, weighed by the other operand and summed"),
     "tensordot": dict.fromkeys(("a", "b"), "upstream times the other operand, summed over the dimensions which that one kept"),
     "einsum": {"": "upstream times the other operands, summed over all dimensions that this operand lacks"},
     **{f: {"": "(the product before it)^T @ upstream @ (the product behind it)^T"} for f in ("multi_dot", "chain_matmul")},
+    "matrix_power": {
+        "": "(the product before it)^T @ upstream @ (the product behind it)^T for each factor, added up; for n < 0 then as inv"
+    },
+    "matrix_exp": {"": "the upper right block of matrix_exp([[A.mT, upstream], [0, A.mT]]), with A = operand"},
+    "eigvalsh": {"": "V @ diag(upstream) @ V.mT, with V = the eigenvectors"},
+    "eigh": {
+        "": "V @ (diag(gL) + (M - M.mT)/2/E) @ V.mT, with L, V = result, gL, gV their upstream, M = V.mT @ gV, "
+        "E[i,j] = L[j] - L[i] beside the diagonal",
+    },
+    "svdvals": {"": "U @ diag(upstream) @ Vh, with U, Vh of svd(operand)"},
     "inv": {"": "-result.mT @ upstream @ result.mT"},
     "solve": {"A": "-S @ result.mT, with S = solve(A.mT, upstream)", "B": "solve(A.mT, upstream)"},
     "det": {"": "upstream*result*inv(operand).mT"},
-    "logdet": {"": "upstream*inv(operand).mT"},
+    **{f: {"": "upstream*inv(operand).mT"} for f in ("logdet", "slogdet")},
     "trace": {"": "upstream on the diagonal, 0 elsewhere"},
     **{name: {"": "the diagonal of upstream"} for name in ("diag_embed", "diagflat")},
     **{f"{kind}scatter": {"input": _OVERWRITTEN, "src": _WRITTEN} for kind in ("", "select_", "slice_", "diagonal_")},
     **{name: {"input": _OVERWRITTEN, "source": _WRITTEN} for name in ("index_copy", "masked_scatter")},
     "scatter_add": {"input": "upstream", "src": _WRITTEN}, "index_add": {"input": "upstream", "source": _WRITTEN},
-    "index_put": {"input": _OVERWRITTEN, "values": _WRITTEN}, "index_fill": {"input": _OVERWRITTEN},
+    "index_put": {"input": _OVERWRITTEN, "values": _WRITTEN},
+    "index_fill": {"input": _OVERWRITTEN, "value": "upstream where it was filled in, summed"},
     "fold": {"input": "the patches of upstream, each from its place"},
     "dropout": {"input": "mask/(1 - p)"},
     "dropout in eval mode": {"input": "1"},
+    **{f"{of}alpha_dropout": {"input": "a constant where it is kept, else 0"} for of in ("", "feature_")},
     "masked_fill": {"input": "1 where nothing was filled in, else 0", "value": "upstream where it was filled in, summed"},
     **{
         f"{loss}{reduced}": {"input": f"{each}{rule}, each row times its class's weight (0 if ignored){over}"}
@@ -239,9 +316,19 @@ RULES: Mapping[str, Mapping[str, str]] = {
             ("", "", ", over the sum of these"), (" summed", "", ""), (" of each row", "upstream of the row * (", ")"),
         )
     },
+    "multi_margin_loss": {
+        "input": "p*(margin - input[target] + input)**(p - 1)/classes where it is above 0, minus their sum at the target, "
+        "times the target's weight, averaged as the loss is",
+    },
+    "multilabel_margin_loss": {
+        "input": "1/classes at a class for each label less than 1 above it, -1/classes at the label for each such class, "
+        "averaged as the loss is",
+    },
     "margin_ranking_loss": {
         "input1": "-target/n where the loss is above 0, else 0", "input2": "target/n where the loss is above 0, else 0",
+        "target": "(input2 - input1)/n where the loss is above 0, else 0",
     },
+    "kl_div": {"target": "log(target) + 1 - input (with log_target exp(target)*(target + 1 - input)), averaged as the loss is"},
     "cosine_embedding_loss": dict.fromkeys(
         ("input1", "input2"), "that of cosine_similarity, times -1 where target is 1, 1 where the loss is above 0, over n"
     ),
@@ -257,16 +344,26 @@ RULES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """All other operations, by the role of the operand: the name of PyTorch's parameter, "" for any."""
 
-NORMS: Mapping[str, tuple[str, str]] = {
-    "norm": ("upstream*operand/result", "upstream*sign(operand)*(abs(operand)/result)**({p} - 1)"),
-    "normalize": (
-        "(upstream - result*sum(upstream*result))/r, with r = norm(input)",
-        "(upstream - u*sum(upstream*result))/r, with u = sign(input)*(abs(input)/r)**({p} - 1), r = norm(input, {p})",
-    ),
-}
-"""Those that depend on p: for p = 2, and for others."""
-MAXIMUM_NORM = "upstream*sign(operand) at the largest, shared by ties, 0 elsewhere"
-"""For p = inf."""
+NORMS: Mapping[str, Mapping[object, str]] = {
+    "norm": {
+        2: "upstream*operand/result", 1: "upstream*sign(operand)",
+        math.inf: "upstream*sign(operand) at the largest, shared by ties, 0 elsewhere",
+        -math.inf: "upstream*sign(operand) at the smallest, shared by ties, 0 elsewhere",
+        "p": "upstream*sign(operand)*(abs(operand)/result)**({p:g} - 1)",
+    },
+    "normalize": {
+        2: "(upstream - result*sum(upstream*result))/r, with r = norm(input)",
+        "p": "(upstream - u*sum(upstream*result))/r, with u = sign(input)*(abs(input)/r)**({p:g} - 1), r = norm(input, {p:g})",
+    },
+    "matrix_norm": {
+        "nuc": "upstream * (U @ Vh), with U, Vh of svd(operand)",
+        **{sign*2: f"upstream * (u @ v^T), with u, v the singular vectors of the {end} singular value"
+           for sign, end in ((1, "largest"), (-1, "smallest"))},
+        **{sign*p: f"upstream*sign(operand) in the {line} with the {end} sum of sizes, 0 elsewhere"
+           for p, line in ((1, "column"), (math.inf, "row")) for sign, end in ((1, "largest"), (-1, "smallest"))},
+    },
+}  # fmt: skip
+"""Those that depend on the order, and "p" for every other order."""
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("linear", "prelu"), ("input", "weight", "bias")),
@@ -276,10 +373,18 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "rms_norm": ("input", "normalized_shape", "weight"), "group_norm": ("input", "num_groups", "weight", "bias"),
     **dict.fromkeys(("batch_norm", "instance_norm"), ("input", "running_mean", "running_var", "weight", "bias")),
     **dict.fromkeys(("torch.batch_norm", "torch.instance_norm"), ("input", "weight", "bias")),
+    "index_fill": ("input", "dim", "index", "value"), "grid_sample": ("input", "grid"),
     "embedding": ("input", "weight"), "embedding_bag": ("input", "weight"),
     "scaled_dot_product_attention": ("query", "key", "value", "attn_mask"),
+    "multi_head_attention_forward": (
+        "query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k", "bias_v",
+        "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias", "training", "key_padding_mask", "need_weights",
+        "attn_mask", "use_separate_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "static_k", "static_v",
+    ),
     **dict.fromkeys(("cosine_similarity", "pairwise_distance", "cdist"), ("x1", "x2")), "outer": ("input", "vec2"),
-    "addmm": ("input", "mat1", "mat2"), "baddbmm": ("input", "batch1", "batch2"), "addmv": ("input", "mat", "vec"),
+    "lerp": ("input", "end", "weight"), **dict.fromkeys(("addcmul", "addcdiv"), ("input", "tensor1", "tensor2")),
+    "kl_div": ("input", "target"), "addmm": ("input", "mat1", "mat2"), "addmv": ("input", "mat", "vec"),
+    **dict.fromkeys(("baddbmm", "addbmm"), ("input", "batch1", "batch2")),
     "addr": ("input", "vec1", "vec2"), "tensordot": ("a", "b"), "solve": ("A", "B"),
     **dict.fromkeys(("scatter", "scatter_add"), ("input", "dim", "index", "src")),
     **dict.fromkeys(("index_add", "index_copy"), ("input", "dim", "index", "source")),

@@ -23,7 +23,8 @@ from gradcli.evidence.explain.local_formulas import formula
 _ULPS = 64
 """Rounding errors by which equal numbers may differ, relative to the largest term of a sum."""
 _TABLES = (
-    CATALOGUE, derivative_rules.MOVES, derivative_rules.ALONG, derivative_rules.RULES, derivative_rules.SYNONYMS
+    CATALOGUE, derivative_rules.MOVES, derivative_rules.ALONG, derivative_rules.RULES, derivative_rules.SYNONYMS,
+    derivative_rules.ELEMENTWISE,
 )  # fmt: skip
 _MODULES = {name.replace("_", ""): name for table in _TABLES for name in table}
 """The functions by the names of their modules in lower case, without dimensions: `LayerNorm`,
@@ -80,6 +81,8 @@ def known_as(operation: ExecutedOp) -> str:
     if name in ("max", "min") and binary:
         return f"{name}imum"
     name = derivative_rules.SYNONYMS.get(name, name)
+    if name in ("norm", "matrix_norm"):
+        return "matrix_norm" if _is_of_matrices(operation) else "norm"
     if name == "diag" and operation.arguments[0].ndim == 1:
         return "diag_embed"
     if name == "index" and _gathers(operation.arguments[1]):
@@ -113,13 +116,13 @@ def rule_for(names: Names, operation: ExecutedOp, use: Use, name: str) -> str:
     """The rule in the table for an operation and the role of its operand."""
     if name == "einsum" and (found := _einsum(names, operation, use)):
         return found
-    if name in ("norm", "normalize"):
+    if name in derivative_rules.NORMS:
         return _of_norm(operation, name)
     if name.startswith(("cross_entropy", "nll_loss")) and not _is_of_classes(operation, use):
         return ""
     text = by_role(derivative_rules.RULES, operation, use, name)
     text = text or derivative_rules.ALONG.get(name, "")
-    if name in ("var", "std"):
+    if "correction" in text:
         return text.replace("correction", f"{_correction(operation):g}")
     place = _roles(operation, name).index("weight") if "upstream*weight" in text else 0
     if place and _setting(operation, "weight", place) is None:
@@ -135,7 +138,7 @@ def by_role(
     named = place - len(operation.arguments)
     roles = _roles(operation, name)
     role = operation.step.keywords[named] if named >= 0 else "".join(roles[place : place + 1])
-    role = role.removeprefix(".")  # a parameter of a module
+    role = role.removeprefix(".").replace(".", "_")  # a parameter of a module
     texts = table.get(name, {})
     return texts.get(role) or texts.get("", "")
 
@@ -160,24 +163,35 @@ def _is_of_classes(operation: ExecutedOp, use: Use) -> bool:
 
 def _correction(operation: ExecutedOp) -> float:
     """The correction of a variance, subtracted from the number of its terms."""
-    flags = [value for value in operation.arguments[1:] if isinstance(value, bool)]
-    correction = operation.keywords.get("correction")
-    if correction is None:
-        flags += [value for value in operation.keywords.values() if isinstance(value, bool)]
-        return 0 if False in flags else 1
-    return correction or 0
+    flags = (value for value in operation.arguments[1:] if isinstance(value, bool))
+    unbiased = operation.keywords.get("unbiased", next(flags, True))
+    correction: float | None = operation.keywords.get("correction")
+    return unbiased if correction is None else correction
 
 
 def _of_norm(operation: ExecutedOp, name: str) -> str:
-    """The rule of a norm, or of what is divided by it, for the given p."""
+    """The rule of a norm, or of what is divided by it, for the given order."""
+    texts, order = derivative_rules.NORMS[name], _order(operation)
+    order = 2 if order in (None, "fro") else order
+    general = isinstance(order, int | float) and 0 < order < math.inf
+    return texts.get(order) or (texts.get("p", "").format(p=order) if general else "")
+
+
+def _order(operation: ExecutedOp) -> Any:
+    """The order of a norm as given; None for the default."""
     key = next((key for key in ("p", "ord") if key in operation.keywords), "p")
-    p = _setting(operation, key, 1, 2)
-    whole, other = derivative_rules.NORMS[name]
-    if p in (None, 2, "fro"):
-        return whole
-    if p == math.inf:
-        return derivative_rules.MAXIMUM_NORM if name == "norm" else ""
-    return other.format(p=f"{p:g}") if isinstance(p, int | float) and p > 0 else ""
+    return _setting(operation, key, 1)
+
+
+def _is_of_matrices(operation: ExecutedOp) -> bool:
+    """Whether a norm is one of matrices that no norm of all their numbers equals."""
+    order, dim = _order(operation), _setting(operation, "dim", 2)
+    dims = operation.uses[0].tensor.shape if dim is None else dim
+    pair = (
+        operation.step.name == "linalg.norm" and isinstance(dims, tuple | list) and len(dims) == 2
+    )
+    named = pair or operation.name == "matrix_norm"
+    return order == "nuc" or (named and order not in (None, "fro"))
 
 
 def _einsum(names: Names, operation: ExecutedOp, use: Use) -> str:
