@@ -390,6 +390,23 @@ FED: dict[str, tuple[bool, str]] = {
     "softmax(softmax(c, 0), 1)[0, 0]": (False, ""),
     "softmax(softmax(c, 1), -1)[0, 0]": (True, "softmax"),
     "p = softmax(a, -1); cross_entropy(a, y) + p[0]": (False, ""),
+    "cross_entropy(softmax(a, -1).clone(), y)": (True, "softmax"),
+    "cross_entropy(softmax(a, -1).float().clamp(1e-7, 1 - 1e-7).double(), y)": (True, "softmax"),
+    "nll(1e-8 + softmax(a, -1), y)": (True, "softmax"),
+    "bce_with_logits(maximum(sigmoid(a).to(torch.float32), tensor(1e-8)), b.float())": (
+        True,
+        "sigmoid",
+    ),
+    "nn.CrossEntropyLoss()(nn.Softmax(-1)(a).clip(min=1e-8), y)": (True, "softmax"),
+    "log_softmax(softmax(a, -1), -1)[0]": (True, "softmax"),
+    "nll(log_softmax(softmax(a, -1).clone(), -1), y)": (True, "softmax"),
+    "log_softmax(softmax(c, 0), 1)[0, 0]": (False, ""),
+    "nll(log(softmax(a, -1) + 1e-8), y)": (False, ""),
+    "nll((softmax(a, -1) + 1e-8).log().clamp(-100, 0), y)": (False, ""),
+    "softmax(softmax(a, -1) + b, -1)[0]": (False, ""),
+    "softmax(softmax(a, -1) + 0*a, -1)[0]": (False, ""),
+    "softmax(softmax(a, -1).clamp(max=0.3), -1)[0]": (False, ""),
+    "cross_entropy(softmax(a, -1) - 1e-8*a, y)": (False, ""),
 }
 
 

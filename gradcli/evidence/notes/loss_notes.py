@@ -16,7 +16,7 @@ def twice(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """A function that applies softmax or sigmoid itself, given the output of one."""
     maker, (function, advice) = _made_by(op, before), TWICE[op.name]
     # Softmax of rows and then of columns is not a mistake.
-    if maker and (op.name != function or op.dimension == maker.dimension):
+    if maker and ("softmax" not in op.name or op.dimension == maker.dimension):
         given = function if maker.name == function else f"exp of {maker.name}, which is {function}"
         yield Note("double-softmax", f"{op.name} is given the output of {given}: {advice}")
 
@@ -25,23 +25,30 @@ TWICE: Mapping[str, tuple[str, str]] = {
     "cross_entropy": ("softmax", "it applies softmax itself, so pass the logits"),
     "nll": ("softmax", "it takes log-probabilities, so use log_softmax"),
     "bce_with_logits": ("sigmoid", "it applies sigmoid itself, so pass the logits, or use bce"),
+    "log_softmax": ("softmax", "it applies softmax itself, so pass the logits"),
     "softmax": ("softmax", "a second softmax evens out the probabilities; one is enough"),
 }
 """Functions that must not be given the output of another one: which, and what to do instead."""
 _LOGARITHM = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
 """The function that computes the logarithm of another one."""
+_KEEPING = frozenset(
+    f"{name}Backward{n}" for n in (0, 1) for name in ("Clone", "ToCopy", "Clamp", "ClampMin", "ClampMax", "Maximum", "Add")
+)  # fmt: skip
+"""The nodes of copies, casts, bounds and added numbers."""
+_NEAR = 0.01
+"""The change by these up to which a probability is still the same one."""
 
 
 def _made_by(op: WatchedOp, before: Sequence[WatchedOp]) -> WatchedOp | None:
-    """The operation that must not have made the first operand, or a view of it, if it did, or if exp
-    of its result did.
+    """The operation that must not have made the first operand, a view of it, or what it was before
+    small changes, if it did, or if exp of its result did.
     """
     x, function = op.operands[0], TWICE[op.name][0]
     values = (x, x._base) if isinstance(x, Tensor) else (x,)
 
     def made(maker: WatchedOp, value: Any) -> bool:
         if maker.name == function:
-            return maker.value is value
+            return maker.value is value or _is_near(value, maker.value)
         return (  # exp is not watched
             maker.name == _LOGARITHM[function]
             and isinstance(value, Tensor)
@@ -50,6 +57,16 @@ def _made_by(op: WatchedOp, before: Sequence[WatchedOp]) -> WatchedOp | None:
         )
 
     return next((each for each in before if any(made(each, value) for value in values)), None)
+
+
+def _is_near(x: Any, made: Tensor) -> bool:
+    """Whether `x` is `made`, in the same shape, after copies, casts, and changes of at most _NEAR."""
+    node = x.grad_fn if isinstance(x, Tensor) and x.shape == made.shape else None
+    while node is not None and node.name() in _KEEPING:
+        sources = [source for source, _ in node.next_functions if source is not None]
+        node = sources[0] if len(sources) == 1 else None
+    near = node is not None and node is made.grad_fn
+    return near and bool(((x - made).detach().abs() <= _NEAR).all())
 
 
 def improbable(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
