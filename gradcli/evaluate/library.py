@@ -390,8 +390,8 @@ def split(step: Step, operands: Sequence[Any]) -> tuple[list[Any], dict[str, Any
 def by_place(arguments: list[Any], keywords: dict[str, Any], *names: str) -> None:
     """Move arguments with these names, in this order, from the keywords to their places."""
     for place, name in enumerate(names):
-        if name in keywords and place <= len(arguments):
-            arguments.insert(place, keywords.pop(name))
+        if name in keywords and place == len(arguments):
+            arguments.append(keywords.pop(name))
 
 
 def _class_indices(entry: Loss) -> Prepare:

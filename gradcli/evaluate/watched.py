@@ -16,13 +16,16 @@ from gradcli.language.calls import Call
 from gradcli.language.expressions.program import Expression, Step, once
 
 OTHERS = frozenset(
-    {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "hypot"}
+    {"abs", "absolute", "clamp", "clip", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "hypot",
+     "margin_ranking_loss"}
 )  # fmt: skip
 """Functions besides the catalogue's that notes examine."""
 NORMS = frozenset(
-    {"norm", "linalg.norm", "matrix_norm", "dist", "cdist", "pdist", "pairwise_distance"}
-)
-"""Others: norms of vectors and matrices, and distances, which are norms of differences."""
+    {"norm", "linalg.norm", "matrix_norm", "dist", "cdist", "pdist", "pairwise_distance", "std", "cosine_embedding_loss"}
+)  # fmt: skip
+"""Others: norms of vectors and matrices, distances and deviations, which are norms of differences, and what
+is made of norms.
+"""
 ORDERING = frozenset(
     {"sort", "msort", "topk", "kthvalue", "mode", "median", "nanmedian", "quantile", "nanquantile", "cummax", "cummin",
      "aminmax", *(f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))}
@@ -156,7 +159,7 @@ def _of_module(
     again = partial(library.apply, module, **keywords)
     name = canonical(type(module).__name__)
     attributes = {key: v for key, v in vars(module).items() if not key.startswith("_")}
-    settings = _settings(name, (), attributes)
+    settings = _settings(name, (), attributes | keywords)
     return _hooked(WatchedOp(name, tuple(arguments), settings, value, again, label))
 
 

@@ -207,8 +207,35 @@ def slopes(text: str) -> tuple[float, float, float]:
         ("relu(2*x + 1)", "-0.5", 0, 1, "2 * x + 1 = 0"),
         ("l1(x, y)", "5", -1, 1, "x = 5"),
         ("smooth_l1(x, y, beta=0)", "5", -1, 1, "x = 5"),
-        ("multi_margin(x, t)", "2,1,0.3", 0, 1 / 3, "x[1] = 1"),
-        ("F.multi_margin_loss(x, t, 1, 1.0, ones(3))", "2,1,0.3", 0, 1 / 3, "x[1] = 1"),
+        ("multi_margin(x, t)", "2,1,0.3", -1 / 3, 0, "x[0] = 2"),
+        ("F.multi_margin_loss(x, t, 1, 1.0, ones(3))", "2,1,0.3", -1 / 3, 0, "x[0] = 2"),
+        ("multi_margin(x, t + 1)", "1,2,0.3", 0, 1 / 3, "x[0] = 1"),
+        ("F.margin_ranking_loss(x, 0*x + 2, y/y)", "2", -1, 0, "x = 2"),
+        (
+            "F.margin_ranking_loss(x, tensor([9., 2., 2.]), y/y - 2*tensor([0., 1., 0.]), 1, reduction='sum')",
+            "2,1,1",
+            0,
+            1,
+            "x[1] = 1",
+        ),
+        (
+            "nn.MarginRankingLoss(margin=0.5)(tensor(2.), x, target=-y/y)",
+            "2.5",
+            -1,
+            0,
+            "its input = 2.5",
+        ),
+        ("F.cosine_embedding_loss(x, tensor([0., 1.]), tensor(-1))", "2,0", 0, 0.5, "x[1] = 0"),
+        (
+            "nn.CosineEmbeddingLoss(0.6)(x[None], tensor([[1., 0.]]), -y/y*ones(1))",
+            "3,4",
+            0,
+            0.128,
+            "[0,0] = 3",
+        ),
+        ("x.std()", "3,3,3", -(3**-0.5), 3**-0.5, "x[0] = 3"),
+        ("torch.std(x[None], 1, False)[0]", "3,3", -0.5, 0.5, "[0,0] = 3"),
+        ("np.std(x)", "3,3", -0.5, 0.5, "x[0] = 3"),
         ("hinge_embedding(x, -y/y)", "1", -1, 0, "x = 1"),
     ],
 )
@@ -252,6 +279,24 @@ def test_the_choice_of_pytorch_is_measured_and_not_known() -> None:
 @pytest.mark.smoke
 def test_kinks_count_their_elements() -> None:
     assert "3 elements" in one("kink", "activate", "relu", "--x", "0,1,0,0")
+    margin = ("loss", "multi_margin", "--pred", "1,2,1;5,0,0;3,1,2", "--target", "1,0,0")
+    assert "5 elements" in one("kink", *margin)
+    labels = ("loss", "multilabel_margin", "--pred", "2,1,3,1", "--target", "tensor([0,2,-1,1])")
+    assert "3 elements" in one("kink", *labels)
+
+
+def test_a_loss_of_pairs_beside_its_kink_has_none() -> None:
+    for text, x in (
+        ("F.margin_ranking_loss(x, tensor(2.), tensor(1.), margin=0.5)", "2"),
+        ("F.cosine_embedding_loss(x, tensor([0., 1.]), tensor(1))", "2,0"),
+        ("F.cosine_embedding_loss(x, tensor([0., 1.]), tensor(-1), 0.5)", "2,0"),
+        ("F.cosine_embedding_loss(x, tensor([0., 0.]), tensor(-1))", "2,0"),
+        ("x.std()", "3,3.5"),
+        ("x.var()", "3,3"),
+        ("x.std()", "3"),
+        ("x.std(0).sum()", "3,3;"),
+    ):
+        assert "kink" not in notes("grad", text, f"x={x}")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor
         indices = _until_minus_one(indices) if labels else indices.reshape(())
         for place in places(entry, settings, row, indices):
             hits |= (row == place).reshape(-1, len(row)).any(0)
+            hits[indices[(row == place).any(-1)]] = True  # which is compared with them
     return marked.reshape(rows.shape).movedim(-1, min(1, pred.ndim - 1))
 
 
@@ -118,6 +119,9 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
         return _union(x, [x == bound for bound in bounds if _is_value(bound)])
     if name in NORMS:
         return _of_norm(name, operands, settings, place)
+    if name == "margin_ranking_loss":
+        one, two, target, margin = _pair(operands, settings)
+        return _like(x, -target * (one - two) + margin == 0)
     if name == "hypot":
         return _union(x, [(x == 0) & (torch.as_tensor(other) == 0) for other in rest])
     if place or compares(name, rest):
@@ -133,7 +137,16 @@ def _of_norm(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
         return torch.zeros_like(operands[place], dtype=torch.bool)
     if "dist" in name:
         return _of_distance(name, operands, settings, place)
+    if name == "cosine_embedding_loss":
+        return _of_cosine(operands, settings, place)
     x, *rest = operands
+    if name == "std":
+        along = rest[0] if rest and not isinstance(rest[0], bool) else settings.get("dim")
+        least, most = (
+            end(_dims(along), keepdim=True) for end in (x.detach().amin, x.detach().amax)
+        )
+        equal: Tensor = (least == most).expand_as(x)
+        return equal
     order = rest[0] if rest else settings.get("p", settings.get("ord"))
     dim: Any = rest[1] if len(rest) > 1 else settings.get("dim")
     if dim is None and (name == "matrix_norm" or x.ndim == 2):
@@ -212,6 +225,27 @@ def _of_distance(
     if one is other:  # whose distance from itself is always 0
         pairs &= ~torch.eye(rows, dtype=torch.bool, device=x.device).unsqueeze(-1)
     return _like(x, pairs.any(-3 if place else -2))
+
+
+def _pair(operands: Sequence[Any], settings: Mapping[str, Any]) -> list[Any]:
+    """The two inputs, the target and the margin of a loss of pairs."""
+    names = ("input1", "input2", "target", "margin")
+    given = {"margin": 0.0, **settings, **dict(zip(names, operands, strict=False))}
+    values = (given[name] for name in names)
+    return [value.detach() if isinstance(value, Tensor) else value for value in values]
+
+
+def _of_cosine(operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
+    """Where cosine_embedding_loss has a kink by one of its inputs: a mask in its shape. The cosine is
+    the margin there, and not constant to first order.
+    """
+    one, two, target, margin = _pair(operands, settings)
+    x, other = (two.double(), one) if place else (one.double(), two)
+    size, length = (each.norm(dim=-1, keepdim=True) for each in (x, other.double()))
+    cosine = (x * other).sum(-1, keepdim=True) / (size * length)
+    slope = (other / length - cosine * x / size).nan_to_num(0).abs()
+    near = (cosine - margin).abs() <= 4 * torch.finfo(x.dtype).eps
+    return _like(operands[place], near & (target == -1).unsqueeze(-1) & (slope > SAME))
 
 
 def compares(name: str, rest: Sequence[Any]) -> bool:

@@ -286,7 +286,7 @@ def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> 
 
 def _kink_note(op: WatchedOp, place: int, at: int, slopes: Sequence[float], count: str) -> Note:
     """The note on the element `at` of an operand: the slopes on the left, chosen, and on the right."""
-    x, (left, chosen, right) = op.operands[place], slopes
+    x, (left, chosen, right) = op.operands[place], (slope + 0 for slope in slopes)  # -0 becomes 0
     more = f"; {count} elements are at a kink" if count else ""
     where = _place(op, result_paths.index(at, x.shape), place)
     # In 16 bits the points beside a kink are not near it.
