@@ -185,9 +185,10 @@ def _backward(subject: Subject, live: dict[str, Tensor], trace: Trace) -> str:
             if not any(f"{number} out {place}" in broken for place in range(len(op.results))):
                 turns += [(number, place) for place in places if place in bad]
     for number, place in turns[::-1]:
-        passed, reached = gradients[f"{number} {place}"], gradients.get(f"{number} out 0")
+        op, passed = operations[number], gradients[f"{number} {place}"]
+        outputs = (gradients.get(f"{number} out {i}") for i in range(len(op.results)))
+        reached = next((each for each in outputs if each is not None), None)
         if passed is not None and reached is not None:
-            op = operations[number]
             where = "in the backward pass"
             return _turning(where, _name(op.step), op.operands[place], "gradient", reached, passed)
     return ""

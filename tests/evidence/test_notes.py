@@ -439,6 +439,21 @@ def test_the_cause_of_the_first_broken_row_is_named() -> None:
             ["x=4,0", "m=True,False"],
             "in intermediates.x.gradient: in the backward pass, sqrt at 0 turns the gradient 1 into inf",
         ),
+        (
+            "torch.linalg.eigh(A)[1].sum()",
+            ["A=eye(2)"],
+            "pass, eigh at 1 turns the gradient 1 into nan",
+        ),
+        (
+            "L, V = torch.linalg.eigh(2*A); L.sum() + V[0].sum()",
+            ["A=eye(2)"],
+            "eigh at 2 turns a finite gradient into nan",
+        ),
+        (
+            "torch.linalg.svd(A)[2].sum()",
+            ["A=eye(2)"],
+            "pass, svd at 1 turns the gradient 1 into nan",
+        ),
         ("stack([x, log(y)]).sum()", ["x=1", "y=0"], "log(0) = -inf"),
         ("linalg.inv(A).sum() * (1/(s - 1))", ["A=eye(2)", "s=1"], "1 / 0 = inf"),
         # What is not finite is the value of a step alone.
