@@ -11,7 +11,7 @@ from gradcli.errors import MathError
 from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.machine import After
 from gradcli.evaluate.trace import Trace, program_of, pushed, replay
-from gradcli.evaluate.watched import WatchedOp, watching
+from gradcli.evaluate.watched import WatchedOp, used, watching
 from gradcli.language.expressions.program import Step
 from gradcli.results import Inputs, Subject, step_key
 
@@ -107,8 +107,8 @@ class Rerun:
         before, after = watching(self.program, self._before, operations)
         live = core.require_grad(self.inputs, self.by)
         with in_float64():
-            replay(self.program, live, self._state, before, after)
-        return operations
+            value = replay(self.program, live, self._state, before, after).value
+        return used(operations, value)
 
     def gradients(
         self, inputs: Inputs, upstream: Tensor | None = None, held: Held = None

@@ -57,8 +57,10 @@ def run(program: Expression, inputs: Inputs, chosen: list[str], job: Job) -> Run
     live = core.require_grad(inputs, chosen)
     targets: list[Any] = []
     state = torch.get_rng_state()
-    before, after = watched.watching(program, _watching(program, targets, job.before), job.watched)
+    operations: list[watched.WatchedOp] = []
+    before, after = watched.watching(program, _watching(program, targets, job.before), operations)
     outcome = evaluate(program, live, before, after)
+    job.watched += watched.used(operations, outcome.value)
     for code, text in program.notes:
         job.note(code, text)
     indices = _among(live, targets)

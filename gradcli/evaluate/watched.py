@@ -42,8 +42,8 @@ class WatchedOp(NamedTuple):
 
     `settings` are its parameters; `again` computes it from other tensors in the places of
     `operands`; `label` returns the name of the first of them. `upstream` holds what a backward pass
-    brought to each real output of a function of ORDERING, or of one with indices, and `beside` what
-    it brought to the first operand by all ways, both as `core.upstream_of` does.
+    brought to each real output of a function of ORDERING, or of one with indices, as
+    `core.upstream_of` does.
     """
 
     name: str
@@ -53,7 +53,25 @@ class WatchedOp(NamedTuple):
     again: Callable[..., Any]
     label: Callable[[], str]
     upstream: Sequence[list[Tensor]] = ()
-    beside: Sequence[Tensor] = ()
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """The outputs that record."""
+        values = self.value if isinstance(self.value, tuple) else (self.value,)
+        return [value for value in values if value.requires_grad]
+
+    def leads_to(self, value: Tensor) -> bool:
+        """Whether `value` is computed from an output that records."""
+        ends, waiting = {each.grad_fn for each in self.outputs}, [value.grad_fn]
+        seen: set[Any] = set()
+        while waiting:
+            node = waiting.pop()
+            if node in ends:
+                return True
+            if node is not None and node not in seen:
+                seen.add(node)
+                waiting += [each for each, _ in node.next_functions]
+        return False
 
     @property
     def dimension(self) -> int:
@@ -76,6 +94,13 @@ def of_loss(
     """A loss of `pred`, which records, and a target in the shape and dtype that the loss takes."""
     again = implementations.loss(call, reduction)
     return WatchedOp(call.entry.name, (pred, target), call.bound, value, again, lambda: label)
+
+
+def used(operations: Sequence[WatchedOp], value: Tensor) -> list[WatchedOp]:
+    """The operations of a run without those with upstream gradients of which at most the indices are
+    used for its value.
+    """
+    return [op for op in operations if not op.upstream or op.leads_to(value)]
 
 
 def watching(
@@ -137,9 +162,7 @@ def _hooked(op: WatchedOp) -> WatchedOp:
     x = op.operands[0] if op.operands else None
     if not (indexed or op.name in ORDERING) or not (isinstance(x, Tensor) and x.requires_grad):
         return op
-    outputs = op.value if isinstance(op.value, tuple) else (op.value,)
-    upstream = [core.upstream_of(each) for each in outputs if each.requires_grad]
-    return op._replace(upstream=upstream, beside=core.upstream_of(x))
+    return op._replace(upstream=[core.upstream_of(each) for each in op.outputs])
 
 
 def _of_function(

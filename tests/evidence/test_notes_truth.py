@@ -321,6 +321,11 @@ INDICES = ("max(1)[1]", "min(1)[1]", "median(1)[1]", "topk(1)[1].squeeze(1)")
         ("grad nn.MaxPool1d(2)(x[None]).sum() x=1,1 --via backward", 1),
         ("grad x.aminmax()[1] x=1,1,3", 0),
         *((f"grad cross_entropy(x,x.{index}) x=2,2;1,3", 0) for index in INDICES),
+        *((f"grad (y*x.{index}).sum() x=2,2;1,3 y=1 --jvp y=1", 0) for index in INDICES),
+        *((f"grad y*x.{index} x=2,2;1,3 y=1,2 --jvp y=1,1", 0) for index in INDICES),
+        ("grad y[x.max(0)[1]] x=2,2 y=1,2", 0),
+        ("grad i=x.max(0)[1];x.max(0)[0]*y[i] x=2,2 y=1,2 --jvp x=1,1", 1),
+        ("jacobian y[x.sort()[1]] x=2,2 y=1,2", 0),
         ("grad cross_entropy(x,x.max(1)[1])+x.max(1)[0].sum() x=2,2;1,3", 1),
         ("grad cross_entropy(x,x.topk(1)[1][:,0])+x.topk(1)[0].sum() x=2,2;1,3", 1),
         *(

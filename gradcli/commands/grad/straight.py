@@ -15,7 +15,7 @@ from gradcli.commands.grad.result import GradEachResult, GradResult
 from gradcli.evaluate.job import Job, default_dtype, heard, seed
 from gradcli.evaluate.machine import composed
 from gradcli.evaluate.run import note_steps
-from gradcli.evaluate.watched import makers
+from gradcli.evaluate.watched import makers, used
 from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.literals.literal import Numbers
 from gradcli.options.check import CheckedRequest
@@ -89,6 +89,7 @@ def straight(
             if step.requires_grad
         }
         found = core.gradients(value, leaves | live if live else leaves, upstream=upstream, via=via)
+        job.watched[:] = used(job.watched, value)
         collect_notes(job, unnoted)
         if caught:
             return None

@@ -227,8 +227,6 @@ def _loss_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 
 def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Functions besides the catalogue's: the differentiated operand, at 0, a bound or a tie."""
-    if _bypassed(op):
-        return
     for place, operand in enumerate(op.operands):
         if _differentiated(operand):
             elementwise = place > 0 or kinks.compares(op.name, op.operands[1:])
@@ -241,7 +239,7 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
 def _tie(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """Functions that choose by order, at elements that are equal, by what reaches their outputs."""
     x = op.operands[0]
-    if not _differentiated(x) or x.numel() > kinks.WORK or _bypassed(op):
+    if not _differentiated(x) or x.numel() > kinks.WORK:
         return
     function, counts = _outputs(op), op.name == "mode"
     if found := kinks.at_ties(function, x.detach(), _moving(x), _upstream(op), counts=counts):
@@ -251,16 +249,9 @@ def _tie(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
         yield _kink_note(op, 0, places[0], (left, float(slopes[places[0]]), right), count)
 
 
-def _bypassed(op: WatchedOp) -> bool:
-    """Whether a gradient reached the operand, but none of the outputs, as if only indices are used."""
-    return bool(op.beside) and not any(op.upstream)
-
-
 def _upstream(op: WatchedOp) -> Tensor | None:
     """What reached the real outputs of an operation, [outputs]; None if that is not known."""
-    values = op.value if isinstance(op.value, tuple) else (op.value,)
-    outputs = [value for value in values if value.requires_grad]
-    held = zip(op.upstream, outputs, strict=True) if any(op.upstream) else ()
+    held = zip(op.upstream, op.outputs, strict=True) if any(op.upstream) else ()
     parts = [(one[0] if one else torch.zeros_like(output)).reshape(-1) for one, output in held]
     return torch.cat(parts).detach().double() if parts else None
 
