@@ -113,8 +113,6 @@ ALONG: Mapping[str, str] = {
     "prod": "upstream * the product of the others",
     "var": "upstream*2*(operand - mean(operand))/(n - correction)",
     "std": "upstream*(operand - mean(operand))/((n - correction)*result)",
-    "var_mean": "upstream[0]*2*(operand - mean(operand))/(n - correction) + upstream[1]/n",
-    "std_mean": "upstream[0]*(operand - mean(operand))/((n - correction)*result[0]) + upstream[1]/n",
     **dict.fromkeys(("max", "min", "aminmax", "median", "nanmedian", "mode"), _CHOSEN),
     "cummax": "upstream, summed at the positions of the running maxima",
     "cummin": "upstream, summed at the positions of the running minima",
@@ -181,6 +179,8 @@ RULES: Mapping[str, Mapping[str, str]] = {
         for n in (1, 2, 3)
         for kind, adjoint in (("", "_transpose"), ("_transpose", ""))
     },
+    "var_mean": {"": "upstream[0]*2*(operand - mean(operand))/(n - correction) + upstream[1]/n"},
+    "std_mean": {"": "upstream[0]*(operand - mean(operand))/((n - correction)*result[0]) + upstream[1]/n"},
     "layer_norm": {"input": f"{_NORMALISED}over the normalized dimensions", "weight": _WEIGHT, "bias": _BIAS},
     "batch_norm": {"input": f"{_NORMALISED}over all but the channels", "weight": _WEIGHT, "bias": _BIAS},
     "instance_norm": {"input": f"{_NORMALISED}over the places of each channel", "weight": _WEIGHT, "bias": _BIAS},
