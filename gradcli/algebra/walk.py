@@ -5,6 +5,7 @@ Sizes stay open: `len(x)` is the size of a side, and sides that must agree are m
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -86,6 +87,7 @@ def walk(program: Expression, inputs: Mapping[str, Any], *, named: bool) -> Walk
     scope: dict[str, Any] = dict(inputs)
     stack: list[Any] = []
     last = {step.name: at for at, step in enumerate(program.steps) if step.kind == "store"}
+    loads = Counter(step.name for step in program.steps if step.kind == "load")
     at = 0
     while at < len(program.steps):
         step = program.steps[at]
@@ -100,6 +102,9 @@ def walk(program: Expression, inputs: Mapping[str, Any], *, named: bool) -> Walk
             case "store":
                 value = scope[step.name] = stack[-1]
                 own = isinstance(value, Value) and value.count is None
+                read = program.steps[at - 2]
+                # Where x is used beside `a = x`, both are one tensor.
+                own &= read.kind != "load" or loads[read.name] == 1
                 if named and own and last[step.name] == at - 1 and step.name not in inputs:
                     scope[step.name] = _named(step.name, value, done)
             case "drop":
@@ -145,7 +150,7 @@ def _target(step: Step) -> int:
 
 def _named(name: str, value: Value, done: Walk) -> Value:
     """A step as a tensor of its own; a plain number stays itself."""
-    if value.node.weight <= 1:
+    if value.node.kind == "num":
         return value
     own = Value(value.element(name), value.sides)
     value = value.but(node=in_steps(value.node, done))
@@ -159,7 +164,8 @@ def _named(name: str, value: Value, done: Walk) -> Value:
 def in_steps(node: Node, done: Walk) -> Node:
     """A node with the steps before it in place of what they were computed as."""
     steps = ((own.node, value.node) for own, value in done.steps.values())
-    known = {value: own for own, value in steps if value.free or value.weight > 3}
+    # A step that only picks or views elements of another tensor replaces nothing.
+    known = {v: own for own, v in steps if v.kind != "sym" and (v.free or v.weight > 3)}
     products = [(*powers(value), own) for value, own in known.items() if value.kind == "mul"]
     # Of a mean, the sum is known too: then sum(x) - len(x)*m is 0.
     for coefficient, factors, own in products:

@@ -292,6 +292,30 @@ def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
 
 
 @pytest.mark.parametrize(
+    ("expression", "lines"),
+    [
+        ("b = x[1]; sin(b).sum()*x.sum()", ["db = sum(x)*cos(b)"]),
+        (
+            "c = x.T; r = c[0]; (r @ r)*c.sum()",
+            ["dr = 2*r*sum(c)", "dc = r @ r + outer(eye(x.shape[1])[0], dr)"],
+        ),
+        ("d = x[:, 0]; (d**2).sum()*x.sum()", ["dd = 2*d*sum(x)"]),
+        ("e = x.view(-1); exp(e).sum()", ["de = exp(e)"]),
+        (
+            "z = x**2; u, v = z[0], z[1]; u @ v",
+            ["dv = u", "du = v", "dz = outer(eye(len(x))[1], dv) + outer(eye(len(x))[0], du)"],
+        ),
+        ("a = x; (a**2).sum()", ["da = 2*a"]),
+        ("a = x; b = a**2; b.sum() + x.sum()", ["db = ones_like(b)"]),  # a is x
+    ],
+)
+def test_a_step_that_only_views_elements_has_its_line(expression: str, lines: list[str]) -> None:
+    found = derive(expression, "x=randn(2,2)", "--steps")
+    check(expression, found, drawn(x=(2, 2)))
+    assert [f"{row['name']} = {row['text']}" for row in found["steps"]] == lines
+
+
+@pytest.mark.parametrize(
     ("form", "parts"),
     [
         (
