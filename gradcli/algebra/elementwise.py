@@ -4,11 +4,12 @@ from fractions import Fraction
 from typing import Any
 
 from gradcli.algebra import indices, products, recognised, terms
-from gradcli.algebra.nodes import ONE, ZERO, Node, Number, interned, num
+from gradcli.algebra.nodes import ONE, ZERO, Node, Number, interned, num, state
 from gradcli.algebra.signs import is_not_negative, is_positive
 
 _ODD = frozenset({"sin", "tan", "tanh", "sinh", "asin", "atan", "asinh", "atanh", "erf", "sign"})
 _EVEN = frozenset({"cos", "cosh", "abs"})
+_OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _AT_ZERO: dict[str, Number] = {
     **dict.fromkeys(("sin", "tan", "tanh", "sinh", "erf", "atan", "asin", "abs", "relu", "sign"), 0),
     **dict.fromkeys(("cos", "cosh", "exp"), 1), "sigmoid": Fraction(1, 2),
@@ -20,6 +21,8 @@ def fn(name: str, *arguments: Node, settings: tuple[tuple[str, Any], ...] = ()) 
     found = None
     if len(arguments) == 1 and not settings:
         found = _simpler(name, arguments[0])
+    elif name == "!=" and arguments[1] is ZERO and is_condition(arguments[0]):
+        found = arguments[0]
     elif name == "where":
         found = _where(*arguments)
     elif name in ("maximum", "minimum") and arguments[0] is arguments[1]:
@@ -34,6 +37,20 @@ def fn(name: str, *arguments: Node, settings: tuple[tuple[str, Any], ...] = ()) 
     return interned("fn", data, data, arguments, len(name) + 2 * len(arguments))
 
 
+def is_condition(node: Node) -> bool:
+    """Whether the elements of a node are known to be truth values."""
+    if node.kind == "sym":
+        return node.data[0] in state().conditions
+    return node.is_fn(*_OPPOSITES, "&", "|")
+
+
+def negated(node: Node) -> Node:
+    """Where a condition does not hold."""
+    if node.is_fn(*_OPPOSITES):
+        return fn(_OPPOSITES[node.data[0]], *node.data[1])
+    return fn("==", node, ZERO)
+
+
 def chosen(condition: Node, left: Node = ONE, right: Node = ZERO) -> Node:
     """where(condition, left, right); 1 or 0 without these."""
     return fn("where", condition, left, right)
@@ -42,6 +59,9 @@ def chosen(condition: Node, left: Node = ONE, right: Node = ZERO) -> Node:
 def _where(condition: Node, left: Node, right: Node) -> Node | None:
     if left is right:
         return left
+    for place, (branch, other) in enumerate(((left, right), (right, left)), 1):
+        if branch is ZERO and _is_masked(condition, place, other):
+            return other
     if left.kind == "num" and left is not ONE and right is ZERO:
         return products.mul(left, chosen(condition))
     (one, mine), (two, theirs) = products.powers(left), products.powers(right)
@@ -55,6 +75,27 @@ def _where(condition: Node, left: Node, right: Node) -> Node | None:
     common = products.product(sign, shared)
     branches = (products.divide(branch, common) for branch in (left, right))
     return products.mul(common, chosen(condition, *branches))
+
+
+def _is_masked(condition: Node, place: int, node: Node) -> bool:
+    """Whether a product has a softmax of where(condition, -inf, x) as a factor: it is 0 there."""
+    for base, by in products.powers(node)[1]:
+        factor = _computed(base)
+        if by is ONE and factor.is_call("softmax"):
+            (((bound, _),), body), *_ = factor.data[1]
+            logit = _computed(indices.rename(body, {bound: factor.data[2][0]}))
+            if logit.is_fn("where") and logit.argument is condition:
+                return bool(logit.data[1][place].is_fn("-inf"))
+    return False
+
+
+def _computed(node: Node) -> Node:
+    """What a named step is computed as; any other node itself."""
+    if node.kind != "sym" or node.data[0] not in state().steps:
+        return node
+    own, value = state().steps[node.data[0]]
+    places = zip(own, node.data[1], strict=True)
+    return indices.rename(value, {mine: it for mine, it in places if isinstance(mine, int)})
 
 
 def _simpler(name: str, u: Node) -> Node | None:

@@ -80,6 +80,11 @@ def _contracted(over: dict[int, Dim], body: Node) -> Node | None:
             if left in over:
                 del over[left]
                 return rename(products.divide(body, base), {left: right})
+        if base.is_call("softmax", "one_hot") and base.data[2][0] in over:
+            rest = products.divide(body, base)
+            if base.data[2][0] not in rest.free:  # its elements add up to 1
+                del over[base.data[2][0]]
+                return rest
         if base.is_call("inv") and (found := _inverse(base, factors, over)) is not None:
             other, unit = found
             return products.mul(products.divide(products.divide(body, base), other), unit)
@@ -124,8 +129,6 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
             return terms.combine(apart)
     if len(over) == 1:
         (index,) = over
-        if body.is_call("softmax", "one_hot") and body.data[2] == (index,):
-            return ONE
         place = nodes.state().shares.get(body.data[0]) if body.kind == "sym" else None
         if place is not None and body.data[1][place] == index:
             return ONE

@@ -163,6 +163,10 @@ class _State:
         self.signs: set[Any] = set()
         self.shares: dict[str, int] = {}
         """The tensors whose elements add up to 1, and along which of their indices."""
+        self.steps: dict[str, tuple[tuple[Index, ...], Node]] = {}
+        """The named steps: their indices, and what they were computed as."""
+        self.conditions: set[str] = set()
+        """The inputs of truth values."""
         self.positive: dict[Node, bool] = {}
         """Whether nodes are known to be positive."""
         self.indices = count(1000)

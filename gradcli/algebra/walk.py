@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeAlias, cast
 
 from gradcli.algebra import nodes
-from gradcli.algebra.elementwise import fn
+from gradcli.algebra.elementwise import fn, negated
 from gradcli.algebra.indices import rename, transformed
 from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, NoRuleError
 from gradcli.algebra.products import divide, mul, neg, power, powers, product, without
@@ -157,6 +157,7 @@ def _named(name: str, value: Value, done: Walk) -> Value:
     node = value.node
     if node.is_call("softmax", "one_hot") and node.data[2][0] in own.node.data[1]:
         nodes.state().shares[name] = own.node.data[1].index(node.data[2][0])
+    nodes.state().steps[name] = own.node.data[1], node
     done.steps[name] = (own, value)
     return own
 
@@ -271,6 +272,8 @@ def _operator(symbol: str, operands: list[Any]) -> Any:
     tensors = any(isinstance(operand, Value) for operand in operands)
     if len(operands) == 1:
         (value,) = operands
+        if symbol == "~" and tensors:
+            return elementwise(negated, value)
         if symbol not in ("-", "+"):
             raise NoRuleError(f"no rule for {symbol}")
         if symbol == "+":

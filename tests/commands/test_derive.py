@@ -291,6 +291,51 @@ def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
         torch.testing.assert_close(scope[name], slopes[name[1:]], rtol=1e-9, atol=1e-12)
 
 
+MASK, KEEP = "tensor([[1,0,0],[1,1,0],[1,1,1]])", "True,False,False;True,True,False;True,True,True"
+
+
+@pytest.mark.parametrize(
+    ("mask", "masked", "written"),
+    [
+        (MASK, "s.masked_fill(m == 0, float('-inf'))", "where(m == 0, -inf, s)"),
+        (MASK, "where(m.bool(), s, float('-inf'))", "where(m != 0, s, -inf)"),
+        (MASK, "where(m.to(torch.bool), s, -torch.inf)", "where(m != 0, s, -inf)"),
+        (MASK, "s.masked_fill(m.logical_not(), -inf)", "where(m == 0, -inf, s)"),
+        (KEEP, "s.masked_fill(~m, float('-inf'))", "where(m == 0, -inf, s)"),
+        (KEEP, "where(m, s, -float('inf'))", "where(m, s, -inf)"),
+        (KEEP, "s.masked_fill(~(m & (s < 9)), -inf)", "where((m & (s < 9)) == 0, -inf, s)"),
+        (
+            "",
+            "s.masked_fill(torch.tril(torch.ones(len(s), len(s))) == 0, float('-inf'))",
+            "where(tril(ones(len(s), len(s))) == 0, -inf, s)",
+        ),
+        (
+            "",
+            "s.masked_fill(torch.triu(torch.ones(3, 3), diagonal=1).bool(), float('-inf'))",
+            "where(triu(ones(3, 3), 1) != 0, -inf, s)",
+        ),
+        (
+            "",
+            "s.masked_fill(~torch.tril(torch.ones_like(s, dtype=torch.bool)), -inf)",
+            "where(tril(ones(len(s), len(v))) == 0, -inf, s)",
+        ),
+        (
+            "",
+            "s + torch.triu(torch.full((3, 3), float('-inf')), diagonal=1)",
+            "s + triu(full([3, 3], -inf), 1)",
+        ),
+    ],
+)
+def test_a_mask_may_be_written_as_courses_do(mask: str, masked: str, written: str) -> None:
+    expression = f"p = softmax({masked}, -1); p @ v"
+    words = ("s=randn(3,3)", "v=randn(3,2)", *([f"m={mask}"] if mask else []), "--wrt", "s,v")
+    found = derive(expression, *words)
+    assert found["formulas"] == {
+        "s": f"p = softmax({written}, 1); p*(g @ v.T - sum(g*(p @ v), 1)[:, None])",
+        "v": f"softmax({written}, 1).T @ g",
+    }
+
+
 @pytest.mark.parametrize(
     ("expression", "lines"),
     [

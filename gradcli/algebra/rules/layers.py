@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from gradcli.algebra.nodes import NoRuleError, num, size
+from gradcli.algebra.nodes import ONE, NoRuleError, num, size
 from gradcli.algebra.products import divide, mul, neg
 from gradcli.algebra.rules.places import one_hot
 from gradcli.algebra.rules.reducing import Rule, count, total
@@ -17,7 +17,8 @@ def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings:
     reduction = settings.pop("reduction", "mean")
     smoothing = settings.pop("label_smoothing", 0.0)
     weight = settings.pop("weight", None)
-    if any(value is not None and key != "ignore_index" for key, value in settings.items()):
+    ignored = settings.pop("ignore_index", -100)
+    if any(value is not None for value in settings.values()):
         raise NoRuleError("no rule for cross_entropy with these arguments")
     if weight is not None and smoothing:
         raise NoRuleError("no rule for cross_entropy with weights and smoothing")
@@ -31,6 +32,10 @@ def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings:
     if smoothing:
         share = divide(num(smoothing), size(classes))
         hot = elementwise(lambda h: add(mul(num(1 - smoothing), h), share), hot)
+    if ignored >= 0 and len(target.sides) != len(pred.sides):
+        counted = formula("unsqueeze(t, -1) != ignored", {"t": target, "ignored": ignored})
+        hot = elementwise(mul, hot, counted)
+        weight = weight or Value(ONE)
     if weight is not None:
         hot = elementwise(mul, hot, weight)
     losses = elementwise(neg, total(elementwise(mul, hot, rows), -1))

@@ -4,11 +4,12 @@ Elementwise functions and losses are those of the catalogue.
 """
 
 import ast
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from gradcli.algebra.elementwise import fn
+from gradcli.algebra.elementwise import fn, is_condition
 from gradcli.algebra.nodes import ONE, ZERO, Node, NoRuleError
 from gradcli.algebra.products import root
 from gradcli.algebra.rules import layers, matrices, places, reducing, sides
@@ -92,6 +93,13 @@ _DEFINITIONS: Mapping[str, tuple[str, str]] = {
     "bilinear": ("input1 input2 weight", "einsum('bi,oij,bj->bo', input1, weight, input2)"),
     "clamp": ("input min=None max=None",
               "x = input if min == None else maximum(input, min); x if max == None else minimum(x, max)"),
+    "gt": ("input other", "input > other"), "ge": ("input other", "input >= other"),
+    "lt": ("input other", "input < other"), "le": ("input other", "input <= other"),
+    "eq": ("input other", "input == other"), "ne": ("input other", "input != other"),
+    "bool": ("input", "input != 0"), "logical_not": ("input", "input == 0"),
+    "logical_and": ("input other", "(input != 0) & (other != 0)"),
+    "logical_or": ("input other", "(input != 0) | (other != 0)"),
+    "dropout": ("input p=0.5 training=True", "input"),  # what is random is refused before
     "masked_fill": ("input mask value", "where(mask, value, input)"),
     "diff": ("input", "input[1:] - input[:-1]"), "embedding": ("input weight", "weight[input]"),
     "softmin": ("input dim=None", "softmax(-input, dim)"),
@@ -115,6 +123,19 @@ def _of(name: str) -> Rule:
     return lambda *values: elementwise(partial(fn, name), *map(tensor, values))
 
 
+def _where(condition: Any, *branches: Any) -> Value:
+    true = elementwise(lambda node: fn("!=", node, ZERO), tensor(condition))
+    return elementwise(partial(fn, "where"), true, *map(tensor, branches))
+
+
+def _attention(query: Any, key: Any, value: Any, attn_mask: Any = None, **more: Any) -> Value:
+    """Attention, whose mask says which scores count or is added to them."""
+    if isinstance(attn_mask, Value) and is_condition(attn_mask.node):
+        attn_mask = _where(attn_mask, 0, -math.inf)
+    parameters, text = _DEFINITIONS["scaled_dot_product_attention"]
+    return _defined(parameters, text, query, key, value, attn_mask, **more)
+
+
 def _full(number: Node, *shape: Any) -> Value:
     counts = sides.listed(shape)
     return Value(number, tuple(None if plain(n) == 1 else sides.side_of(n) for n in counts))
@@ -122,11 +143,15 @@ def _full(number: Node, *shape: Any) -> Value:
 
 _RULES: Mapping[str, Rule] = {
     **reducing.RULES, **matrices.RULES, **sides.RULES, **places.RULES, **layers.RULES,
-    **{name: _of(name) for name in ("where", "maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu")},
+    "where": _where, "scaled_dot_product_attention": _attention,
+    **{name: _of(name) for name in ("maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu")},
     "sqrt": lambda v: elementwise(root, tensor(v)),
     "zeros": partial(_full, ZERO), "ones": partial(_full, ONE),
     "zeros_like": lambda v: Value(ZERO, v.sides), "ones_like": lambda v: Value(ONE, v.sides),
-    **dict.fromkeys(("clone", "contiguous", "float", "double", "to", "type_as", "positive", "identity"),
+    "full": lambda shape, number: _full(tensor(number).node, shape),
+    "full_like": lambda v, number: Value(tensor(number).node, v.sides),
+    "float": lambda value, *_: float(value) if isinstance(value, str) else value,
+    **dict.fromkeys(("clone", "contiguous", "double", "to", "type_as", "positive", "identity"),
                     lambda value, *_, **more: value),
 }  # fmt: skip
 _OWN = frozenset({

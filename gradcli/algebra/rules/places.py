@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from gradcli.algebra.elementwise import is_condition
 from gradcli.algebra.indices import call, rename, sigma
 from gradcli.algebra.nodes import Dim, Index, Node, NoRuleError, fresh
 from gradcli.algebra.products import mul
@@ -43,7 +44,7 @@ def _index(value: Any, places: Any) -> Any:
         elif number is not None and not isinstance(number, bool):
             if side is not None:
                 node = rename(node, {name: (int(number),)})
-        elif isinstance(place, Value) and side is not None:
+        elif isinstance(place, Value) and side is not None and not is_condition(place.node):
             spot = spot if looked_up else len(outs)
             looked_up.append((place, name, side))
         else:

@@ -40,13 +40,14 @@ def add(w: "Writer", node: Node, axes: Axes) -> Text:
         inner = w.write(neg(first.argument), axes)  # 1 - sigmoid(u) as sigmoid(-u)
         return Text(f"sigmoid({inner.text})", layout=inner.layout)
     plain = total(w, terms(node), axes)
-    texts = [plain]
+    texts = []
     if sum(map(plain.text.count, _TURNED)) > 1 and plain.layout == axes:
         for left, right in combinations(axes, 2):
             order = tuple({left: right, right: left}.get(index, index) for index in axes)
             turned = total(w, terms(node), order)
             if turned.layout == order:
-                texts.append(w.laid(turned, order, axes))
+                texts.append(w.laid(turned, order, axes))  # (A - B).T before A.T - B.T
+    texts.append(plain)
     one = as_one_sum(node)
     if one is not None:
         texts += summing.reduced(w, *one, axes, "sum")

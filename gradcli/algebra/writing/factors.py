@@ -11,7 +11,6 @@ from gradcli.algebra.terms import terms
 from gradcli.algebra.writing import additive, summing
 from gradcli.algebra.writing.layouts import (
     ATOM,
-    COMPARE,
     POWER,
     PRODUCT,
     SIGN,
@@ -111,10 +110,12 @@ def _quotient(
     lead = [] if over == "1" else [over]
     divisors = [*([under] if under else []), *(text.within(POWER) for text in bottom)]
     layout = broadcast([text.layout for text in (*top, *bottom)])
-    if not lead and not divisors and top:
-        if all(text.binds == COMPARE for text in top):
+    truths = [text.is_truth for text in top]
+    if not lead and top:
+        # PyTorch neither negates truth values nor gives a product of them as a float.
+        if (truths[0] and coefficient < 0) or (all(truths) and not divisors):
             lead = ["1.0"]
-        elif len(top) == 1 and coefficient > 0:
+        elif len(top) == 1 and coefficient > 0 and not divisors:
             return top[0]
     divided = "*".join(divisors)
     divided = f"/({divided})" if len(divisors) > 1 else f"/{divided}" if divisors else ""

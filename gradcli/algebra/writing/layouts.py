@@ -12,8 +12,8 @@ Axes = tuple[int | None, ...]
 KEPT = ", keepdim=True"
 """The argument of a reduction that keeps the reduced sides."""
 
-COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM = range(1, 7)
-"""How tightly a text binds."""
+COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM, TRUTH = range(1, 8)
+"""How tightly a text binds. COMPARE and TRUTH are of truth values; TRUTH binds as ATOM does."""
 
 
 class Text(NamedTuple):
@@ -34,9 +34,14 @@ class Text(NamedTuple):
         return self.within(ATOM)
 
     @property
+    def is_truth(self) -> bool:
+        """Whether it is of truth values."""
+        return self.binds in (COMPARE, TRUTH)
+
+    @property
     def as_float(self) -> "Text":
         """The same as an operand of `@`, `+` or `-`, which take no truth values."""
-        if self.binds != COMPARE:
+        if not self.is_truth:
             return self
         return Text(f"1.0*{self.within(POWER)}", PRODUCT, self.layout)
 
@@ -67,9 +72,13 @@ def broadcast(layouts: Sequence[Axes]) -> Axes:
 
 
 def decimal(value: Number) -> str:
-    """A number as students write it: 3, 0.1, 1e-05, 2/3."""
+    """A number as students write it: 3, 1e9, 0.1, 1e-05, 2/3."""
     if value.denominator == 1:
-        return str(value.numerator) if -(10**7) < value < 10**7 else repr(float(value))
+        text = str(value.numerator)
+        digits = text.rstrip("0")
+        if len(text) - len(digits) > 5:
+            return f"{digits}e{len(text) - len(digits)}"
+        return text if -(10**7) < value < 10**7 else repr(float(value))
     text = repr(float(value))
     fits = value.denominator % 5 == 0 or len(text) > 6
     if Fraction(text) == value and fits and len(text) < 24:

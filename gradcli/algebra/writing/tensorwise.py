@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcli.algebra.nodes import Bounds, Dim, Node, NoRuleError, count_of
-from gradcli.algebra.writing.layouts import KEPT, Axes, Text
+from gradcli.algebra.writing.layouts import KEPT, Axes, Text, length
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -38,7 +38,13 @@ def call(w: "Writer", node: Node, axes: Axes) -> Text:
     elif not kept:
         moved = [index for index in axes if index in outs or index in body.free]
         order = tuple(places[outs.index(index)] if index in outs else index for index in moved)
-    whole = _full(w, w.write(body, order), order, dict(bounds))
+    inner = w.write(body, order)
+    if name == "softmax" and order[-1] != places[0] and body.kind != "sym":
+        # softmax(Q @ K.T, 1).T, as the user wrote it, rather than softmax(K @ Q.T, 0)
+        last = (*(index for index in order if index != places[0]), places[0])
+        turned = w.write(body, last)
+        order, inner = (last, turned) if length(turned) <= length(inner) else (order, inner)
+    whole = _full(w, inner, order, dict(bounds))
     at = order.index(places[0])
     names: dict[Any, Any] = dict.fromkeys(places) | dict(zip(places, outs, strict=False))
     result = tuple(names.get(index, index) for index in order)

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gradcli.algebra.indices import arguments_of, opened, rename
-from gradcli.algebra.nodes import Dim, Node, NoRuleError, number, sym
+from gradcli.algebra.nodes import Dim, Node, NoRuleError, number, state, sym
 from gradcli.algebra.writing import additive, factors, summing, tensorwise
-from gradcli.algebra.writing.layouts import COMPARE, PRODUCT, Axes, Text, decimal, spelled
+from gradcli.algebra.writing.layouts import ATOM, PRODUCT, TRUTH, Axes, Text, decimal, spelled
 from gradcli.language.assignment import in_expression
 
 
@@ -37,8 +37,7 @@ class Writer:
                 return f"{'ones' if value else 'zeros'}_like({like})"
             return f"full_like({like}, {decimal(value)})"
         text = self.write(node, axes)
-        if text.binds == COMPARE:
-            text = Text(f"1.0*({text.text})", PRODUCT, text.layout)
+        text = text.as_float
         # A formula may read a step as mu[0], so its first sides are written even where they are 1.
         missing = axes[: len(axes) - len(text.layout)]
         if {*missing} == {None} and (text.layout or not like):
@@ -110,6 +109,7 @@ class Writer:
 
     def _sym(self, node: Node, axes: Axes) -> Text:
         name, indices = node.data
+        kind = TRUTH if name in state().conditions else ATOM
         if name in self._inner:
             own, inner = self._inner[name]
             return self.write(rename(inner, dict(zip(own, indices, strict=True))), axes)
@@ -120,7 +120,7 @@ class Writer:
         if () in indices and len(layout) <= len(axes):
             fits = all(mine in (None, asked) for mine, asked in zip(layout, behind, strict=True))
             if fits and all(isinstance(index, int) or index == () for index in indices):
-                return Text(in_expression(name), layout=layout)
+                return Text(in_expression(name), kind, layout)
         places = [":" if isinstance(i, int) else str(i[0] if i else 0) for i in indices]
         while places and places[-1] == ":":
             places.pop()
@@ -132,7 +132,7 @@ class Writer:
             if len(varying) != 2:
                 raise NoRuleError("no short text for a diagonal")
             text, varying = f"{text}.diagonal()", varying[:1]
-        return self.laid(Text(text), varying, axes)
+        return self.laid(Text(text, kind), varying, axes)
 
     def laid(self, text: Text, own: Axes, axes: Axes) -> Text:
         """A text whose axes are `own`, for the axes that are asked for. Raises NoRuleError."""
@@ -151,7 +151,7 @@ class Writer:
             turned += _permuted([own.index(index) for index in order])
         if None in layout:
             turned += f"[{', '.join('None' if i is None else ':' for i in layout)}]"
-        return Text(turned, layout=layout)
+        return Text(turned, TRUTH if text.is_truth else ATOM, layout)
 
     def _delta(self, node: Node, axes: Axes) -> Text:
         left, right, dim = node.data

@@ -210,6 +210,7 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
     single: dict[str, set[int]] = {name: set() for name in run.inputs}
     while True:
         nodes.restart()
+        nodes.state().conditions |= {n for n, t in run.inputs.items() if t.dtype is torch.bool}
         inputs = {name: input_value(name, t.shape, single[name]) for name, t in run.inputs.items()}
         try:
             walk(run.program, inputs, named=named)
