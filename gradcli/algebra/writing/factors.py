@@ -110,10 +110,11 @@ def _quotient(
     lead = [] if over == "1" else [over]
     divisors = [*([under] if under else []), *(text.within(POWER) for text in bottom)]
     layout = broadcast([text.layout for text in (*top, *bottom)])
-    truths = [text.is_truth for text in top]
     if not lead and top:
         # PyTorch neither negates truth values nor gives a product of them as a float.
-        if (truths[0] and coefficient < 0) or (all(truths) and not divisors):
+        first = next((text for text in top if not text.chain), top[0])
+        all_truths = all(text.is_truth for text in top) and not divisors
+        if all_truths or (first.is_truth and coefficient < 0):
             lead = ["1.0"]
         elif len(top) == 1 and coefficient > 0 and not divisors:
             return top[0]
@@ -177,7 +178,8 @@ def _outer(w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes)
     left, right = w.write(product(1, rows), (i,)), w.write(product(1, columns), (j,))
     text = f"outer({left.text}, {right.text})"
     above, below = _halves(product(magnitude(coefficient), none))
-    front = "" if above is ONE else f"{w.write(above, ()).within(PRODUCT)}*"
+    before = w.write(above, ()).as_float if coefficient < 0 else w.write(above, ())
+    front = "" if above is ONE else f"{before.within(PRODUCT)}*"
     under = "" if below is ONE else f"/{w.write(below, ()).within(POWER)}"
     sign = "-" if coefficient < 0 else ""
     plain = ATOM if not front and not under else PRODUCT

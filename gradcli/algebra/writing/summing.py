@@ -10,7 +10,6 @@ from gradcli.algebra.products import powers, product, without
 from gradcli.algebra.signs import is_even
 from gradcli.algebra.writing import chains
 from gradcli.algebra.writing.layouts import ATOM, KEPT, Axes, Text, as_floats, length
-from gradcli.language.assignment import in_expression
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -192,7 +191,9 @@ def _rows(w: "Writer", table: Node, out: int, places: Node) -> Node | None:
     """A table indexed by `out` as the tensor of its elements at the places; None if it is not a tensor."""
     if table.kind != "sym" or not all(isinstance(i, int) for i in table.data[1]):
         return None
-    name, indices = in_expression(table.data[0]), table.data[1]
+    name, indices = w.named(table), table.data[1]
+    if name is None:
+        return None
     at = indices.index(out)
     rows = tuple(sorted(places.free, reverse=True))
     if places.kind == "sym" and places.free.issuperset(places.data[1]):

@@ -99,6 +99,13 @@ class Writer:
         self._given[name] = Text(text)
         return sym(name, axes)
 
+    def named(self, node: Node) -> str | None:
+        """The text of a tensor with all its sides; None if it is only written as parts of it."""
+        name = node.data[0]
+        if name in self._given:
+            return self._given[name].text
+        return None if name in self._inner else in_expression(name)
+
     def size(self, dim: Dim) -> str:
         """The size of a side: `len(y)`, `X.shape[1]`, or its number."""
         dim = dim.root
