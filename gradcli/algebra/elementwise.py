@@ -5,7 +5,7 @@ from typing import Any
 
 from gradcli.algebra import indices, products, recognised, terms
 from gradcli.algebra.nodes import ONE, ZERO, Node, Number, interned, num, state
-from gradcli.algebra.signs import is_not_negative, is_positive
+from gradcli.algebra.signs import is_not_negative, is_positive, picks
 
 _ODD = frozenset({"sin", "tan", "tanh", "sinh", "asin", "atan", "asinh", "atanh", "erf", "sign"})
 _EVEN = frozenset({"cos", "cosh", "abs"})
@@ -153,11 +153,14 @@ def _simpler_log(u: Node) -> Node | None:
     if u.kind == "sigma" and len(u.data[0]) == 1 and u.data[1].is_fn("exp"):
         ((bound, dim),), body = u.data
         return indices.along("logsumexp", body.argument, bound, dim)
+    if u.kind == "sigma" and len(u.data[0]) == 1 and is_positive(u):  # p[t] as a sum of one_hot*p
+        over, body = indices.opened(u)
+        hot = picks(body)
+        if hot is not None:
+            return indices.sigma(over, products.mul(hot, fn("log", products.divide(body, hot))))
     coefficient, factors = products.powers(u)
-    if u.kind == "mul" and len(factors) == 1 and coefficient == 1:
-        ((base, by),) = factors
-        if is_positive(base):
-            return products.mul(by, fn("log", base))
+    if u.kind == "mul" and coefficient == 1 and all(is_positive(base) for base, _ in factors):
+        return terms.add(*(products.mul(by, fn("log", base)) for base, by in factors))
     exps = [base for base, _ in factors if base.is_fn("exp")]
     if u.kind == "mul" and exps and coefficient > 0:
         rest = fn("log", products.divide(u, products.mul(*exps)))

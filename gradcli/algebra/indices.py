@@ -167,6 +167,10 @@ def call(
     settings: tuple[Any, ...] = ()
 ) -> Node:  # fmt: skip
     """An element of what a function of whole tensors returns, at the indices `outs`."""
+    if name in ("softmax", "logsumexp") and (apart := _same_along(*arguments[0])) is not None:
+        shift, rest = apart
+        shorter = call(name, [(arguments[0][0], rest)], outs)
+        return shorter if name == "softmax" else terms.add(shift, shorter)
     indices = tuple(index for index, _ in outs)
     taken = _taken(name, arguments, indices, settings, [dim.root for _, dim in outs])
     if taken is not None:
@@ -187,6 +191,18 @@ def call(
     node.free = frozenset(own.union(*inside))
     node.depth = max((body.depth + len(axes) for axes, body in arguments), default=0)
     return node
+
+
+def _same_along(axes: Bounds, body: Node) -> tuple[Node, Node] | None:
+    """The terms of a sum that are the same along an axis, and the other ones; None if there are none."""
+    if body.kind != "add":
+        return None
+    ((index, _),) = axes
+    shift = terms.combine(
+        (each, term) for each, term in terms.terms(body) if index not in term.free
+    )
+    rest = terms.sub(body, shift)
+    return None if shift is nodes.ZERO or rest is nodes.ZERO else (shift, rest)
 
 
 def along(name: str, body: Node, index: int, dim: Dim, out: Index | None = None) -> Node:

@@ -1,6 +1,6 @@
 """What is known of the sign of a node, whatever the values of its tensors."""
 
-from gradcli.algebra.nodes import Node, state, whole
+from gradcli.algebra.nodes import ONE, Node, state, whole
 
 
 def is_negative(by: Node) -> bool:
@@ -12,6 +12,14 @@ def is_even(by: Node) -> bool:
     """Whether a node is an even number."""
     value = whole(by)
     return value is not None and value % 2 == 0
+
+
+def picks(node: Node) -> Node | None:
+    """The one-hot factor of a product; None if it has none."""
+    if node.kind != "mul" or node.data[0] != 1:
+        return None
+    hots = (base for base, by in node.data[1].items() if by is ONE and base.is_call("one_hot"))
+    return next(hots, None)
 
 
 def is_positive(node: Node) -> bool:
@@ -28,7 +36,14 @@ def _is_positive(node: Node) -> bool:
             return bool(node.data > 0)
         case "size":
             return True
+        case "sym":
+            _, value = state().steps.get(node.data[0], ((), node))
+            return value is not node and is_positive(value)
         case "sigma":
+            (index, _), *more = node.data[0]
+            hot = picks(node.data[1])
+            if hot is not None and not more and hot.data[2] == (index,):
+                return all(is_positive(base) for base in node.data[1].data[1] if base is not hot)
             return is_positive(node.data[1])
         case "add":
             constant, found = node.data

@@ -269,7 +269,7 @@ def test_an_element_may_be_looked_up_at_two_places_and_a_condition_negated() -> 
     looked_up = derive("(Q[s, a] - r)**2", "Q=randn(3,2)", "s=tensor(0)", "a=tensor(1)", "r=1")
     assert looked_up["formulas"]["r"] == "2*(r - Q[s][a])"
     hinge = derive("relu(1 - u @ (W @ x))", "u=randn(4)", "W=randn(4,3)", "x=randn(3)")
-    assert hinge["formulas"]["x"] == "-1.0*(1 > W.T @ u @ x)*W.T @ u"
+    assert hinge["formulas"]["x"] == "-1.0*(1 > W @ x @ u)*W.T @ u"
 
 
 def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
