@@ -8,6 +8,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import lru_cache, partial
 from typing import Any, TypeAlias, cast
 
@@ -198,8 +199,11 @@ def tensor(value: Any) -> Value:
     if isinstance(value, Value):
         return value
     if isinstance(value, bool | int | float):
-        e = value == math.e
-        return Value(fn("pi") if value == math.pi else fn("exp", ONE) if e else nodes.num(+value))
+        if isinstance(value, float) and abs(value) < 100:
+            turns = Fraction(value / math.pi).limit_denominator(12)
+            if turns and turns * math.pi == value:  # 2*pi
+                return Value(mul(nodes.num(turns), fn("pi")))
+        return Value(fn("exp", ONE) if value == math.e else nodes.num(+value))
     raise NoRuleError(f"no rule for a {type(value).__name__}")
 
 

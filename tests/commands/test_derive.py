@@ -298,6 +298,12 @@ def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
         torch.testing.assert_close(scope[name], slopes[name[1:]], rtol=1e-9, atol=1e-12)
 
 
+def test_a_minimum_of_operands_that_are_equal_in_a_region_has_its_formula() -> None:
+    found = derive("r = exp(p - 1); torch.min(r*A, torch.clamp(r, 0.8, 1.2)*A)", "p=1", "A=-2")
+    assert (found["ok"], found["reasons"]) == (True, {})
+    assert derive("-n/2*log(2*pi)", "n=3")["formulas"] == {"n": "-log(2*pi)/2"}
+
+
 MASK, KEEP = "tensor([[1,0,0],[1,1,0],[1,1,1]])", "True,False,False;True,True,False;True,True,True"
 
 

@@ -26,6 +26,7 @@ _ALIASES = {
     "mv": "matmul", "bmm": "matmul", "frobenius_norm": "norm", "matrix_norm": "norm", "linear_norm": "norm",
     "swapaxes": "transpose", "swapdims": "transpose", "movedim": "moveaxis", "view_as": "reshape_as",
     "inner": "dot", "vdot": "dot", "logsoftmax": "log_softmax", "view": "reshape", "ravel": "flatten", "t": "T",
+    "TripletMarginLoss": "triplet_margin_loss", "MarginRankingLoss": "margin_ranking_loss",
     "inverse": "inv", "diag": "diagonal", "broadcast_to": "expand", "average": "mean", "shape": "size", "dim": "ndim",
 }  # fmt: skip
 _KEYS = {
@@ -113,6 +114,8 @@ _DEFINITIONS: Mapping[str, tuple[str, str]] = {
         "; s = s if attn_mask == None else s + attn_mask"
         "; softmax(where(tril(ones(query.shape[-2], key.shape[-2])) > 0, s, -inf) if is_causal else s, -1) @ value"),
     "gaussian_nll_loss": ("input target var", "mean(log(var) + (input - target)**2/var)/2"),
+    "triplet_margin_loss": ("anchor positive negative margin=1.0 p=2 eps=1e-6",
+        "mean(relu(margin + norm(anchor - positive + eps, p, -1) - norm(anchor - negative + eps, p, -1)))"),
     "margin_ranking_loss": ("input1 input2 target margin=0", "mean(relu(margin - target*(input1 - input2)))"),
 }  # fmt: skip
 """Parameters, some with defaults, and the definition of functions that others make up."""

@@ -33,9 +33,16 @@ def slope(node: Node, place: int) -> Node:
     return formula(text, {"x": Value(arguments[0]), **bound}).node
 
 
+def _first(symbol: str, other: Node) -> str:
+    """How the first of two operands compares with the other, if it is the one that counts at a tie:
+    both may be equal everywhere in a region, as in minimum(r*A, clamp(r, 0.8, 1.2)*A).
+    """
+    return symbol if other.kind == "num" else f"{symbol}="
+
+
 _OWN: Mapping[str, tuple[Slope, ...]] = {
-    "maximum": (lambda a, b: chosen(fn(">", a, b)), lambda a, b: chosen(fn(">", b, a))),
-    "minimum": (lambda a, b: chosen(fn("<", a, b)), lambda a, b: chosen(fn("<", b, a))),
+    "maximum": (lambda a, b: chosen(fn(_first(">", b), a, b)), lambda a, b: chosen(fn(">", b, a))),
+    "minimum": (lambda a, b: chosen(fn(_first("<", b), a, b)), lambda a, b: chosen(fn("<", b, a))),
     "relu": (lambda a: chosen(fn(">", a, ZERO)),),
 }
 _FLAT = frozenset({"<", "<=", ">", ">=", "==", "!=", "&", "|", "detach"})
