@@ -159,7 +159,8 @@ def _simpler_log(u: Node) -> Node | None:
         if hot is not None:
             return indices.sigma(over, products.mul(hot, fn("log", products.divide(body, hot))))
     coefficient, factors = products.powers(u)
-    if u.kind == "mul" and coefficient == 1 and all(is_positive(base) for base, _ in factors):
+    apart = len(factors) == 1 or any(base.kind == "sigma" for base, _ in factors)
+    if u.kind == "mul" and coefficient == 1 and apart and all(is_positive(b) for b, _ in factors):
         return terms.add(*(products.mul(by, fn("log", base)) for base, by in factors))
     exps = [base for base, _ in factors if base.is_fn("exp")]
     if u.kind == "mul" and exps and coefficient > 0:

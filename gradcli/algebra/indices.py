@@ -167,10 +167,8 @@ def call(
     settings: tuple[Any, ...] = ()
 ) -> Node:  # fmt: skip
     """An element of what a function of whole tensors returns, at the indices `outs`."""
-    if name in ("softmax", "logsumexp") and (apart := _same_along(*arguments[0])) is not None:
-        shift, rest = apart
-        shorter = call(name, [(arguments[0][0], rest)], outs)
-        return shorter if name == "softmax" else terms.add(shift, shorter)
+    if name == "softmax" and (rest := _varying(*arguments[0])) is not None:
+        return call(name, [(arguments[0][0], rest)], outs)
     indices = tuple(index for index, _ in outs)
     taken = _taken(name, arguments, indices, settings, [dim.root for _, dim in outs])
     if taken is not None:
@@ -193,8 +191,8 @@ def call(
     return node
 
 
-def _same_along(axes: Bounds, body: Node) -> tuple[Node, Node] | None:
-    """The terms of a sum that are the same along an axis, and the other ones; None if there are none."""
+def _varying(axes: Bounds, body: Node) -> Node | None:
+    """A sum without its terms that are the same along an axis; None if there are none."""
     if body.kind != "add":
         return None
     ((index, _),) = axes
@@ -202,7 +200,7 @@ def _same_along(axes: Bounds, body: Node) -> tuple[Node, Node] | None:
         (each, term) for each, term in terms.terms(body) if index not in term.free
     )
     rest = terms.sub(body, shift)
-    return None if shift is nodes.ZERO or rest is nodes.ZERO else (shift, rest)
+    return None if nodes.ZERO in (shift, rest) else rest
 
 
 def along(name: str, body: Node, index: int, dim: Dim, out: Index | None = None) -> Node:
