@@ -137,7 +137,8 @@ def upstream_of(tensor: Tensor) -> list[Tensor]:
     """A list that holds what reaches a tensor that records, in its shape, once backward passes ran.
 
     Of several passes, such as those of a Jacobian's rows, it holds a sum in which they do not
-    cancel; vectorised ones, and those of a second derivative, add nothing.
+    cancel: the factors are 1 plus multiples of the golden ratio modulo 1 (a Weyl sequence).
+    Vectorised passes, and those of a second derivative, add nothing.
     """
     found: list[Tensor] = []
     passes = count()
@@ -280,7 +281,8 @@ def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Ten
 
 class ForwardMode(NamedTuple):
     """Forward mode while its level lasts: `dual` gives a tensor a tangent in its shape and dtype, and
-    `unpack` a tensor and its tangent, None if it has none.
+    `unpack` returns a tensor and its tangent, None if it has none (R. Wengert, "A simple automatic
+    derivative evaluation program", Communications of the ACM 7, 1964).
     """
 
     dual: Callable[[Tensor, Tensor], Tensor]
@@ -346,7 +348,8 @@ def hessian_product(
     output: Tensor, inputs: Mapping[str, Tensor], directions: Mapping[str, Tensor] | None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
     """The gradient of one number by each input; and that of the gradient's product with `directions`,
-    which is the Hessian's product with them, without the Hessian.
+    which is the Hessian's product with them, without the Hessian (B. Pearlmutter, "Fast exact
+    multiplication by the Hessian", Neural Computation 6, 1994; here by two backward passes).
 
     All have the shapes of the inputs. A direction left out is 0, a gradient off the path is 0, and
     its derivative None: so are all without directions.
@@ -418,7 +421,7 @@ class GradNode:
 
     `function` is PyTorch's object, `operands` are the nodes that it passes gradients on to, and
     `leaf` is the input if the node only accumulates its gradient. `gradients` are those that
-    reached the node, one for each output of its operation, None where none did.
+    reached the node, one for each output of its operation, in its shape, None where none did.
     """
 
     name: str

@@ -71,8 +71,8 @@ class Subject(NamedTuple):
 
     `name` is the result's name for it (empty if there is only one). `upstream` has the shape of the
     expression's value, and is None if that is one number. `call` is the catalogue's function if the
-    expression applies one. `state` is that of PyTorch's generator just before the expression ran:
-    from it the expression draws the same numbers again.
+    expression applies one. `state` is that of PyTorch's generator, uint8 [bytes], just before the
+    expression ran: from it the expression draws the same numbers again.
     """
 
     name: str
@@ -189,7 +189,11 @@ RowKind: TypeAlias = Literal["input", "operation", "gradient", "jvp", "cell", "i
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One line of the chain rule. `local` is a tensor, or the rule in words without a number."""
+    """One line of the chain rule. `local` is a tensor, or the rule in words without a number.
+
+    `upstream` and each of its paths have the shape of `value`, `product` has that of the operand; in
+    the row of a gradient, `product` and its paths have the input's. None where there is none.
+    """
 
     name: str
     operation: str
@@ -220,7 +224,7 @@ class LedgerRow:
 @dataclass(frozen=True)
 class ForwardRow:
     """One line of the chain rule in forward mode, as a `LedgerRow`: `tangent` is that of an operand,
-    `product` what it adds to the tangent of the value.
+    in its shape, `product` what it adds to the tangent of the value, in the shape of the value.
     """
 
     name: str
@@ -252,7 +256,9 @@ class ForwardRow:
 
 @dataclass(frozen=True)
 class Checked:
-    """Autograd's gradient for one input, its closed form and central difference, all in float64."""
+    """Autograd's gradient for one input, its closed form and central difference: all tensors are
+    float64 [slopes].
+    """
 
     max_abs_error: float
     max_rel_error: float
@@ -275,7 +281,9 @@ class Checked:
 
 @dataclass(frozen=True)
 class Expected:
-    """An expected value, the computed one, and the slip that explains the difference exactly."""
+    """An expected value and the computed one, of any shapes, and the slip that explains the
+    difference exactly.
+    """
 
     expected: Tensor
     computed: Tensor
@@ -330,7 +338,7 @@ class ExpectedLine(ExpectedFormula):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What every computing command returns. `inputs` include the defaults."""
+    """What every computing command returns. `inputs`, of any shape and dtype, include the defaults."""
 
     of_one_gradient: ClassVar[bool] = True
     """Whether a slip may explain a number: not if it comes from many gradients."""

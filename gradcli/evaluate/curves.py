@@ -105,7 +105,7 @@ def unary(call: Call) -> implementations.Unary:
 
 
 def subject(call: Call, x: Tensor) -> Subject:
-    """The function of the catalogue as an expression of one number x."""
+    """The function of the catalogue as an expression of x, the range [points]."""
     if not isinstance(call.entry, Loss):
         return Subject(call.text, call.applied("x"), {"x": x}, ("x",), call=call)
     inputs = {"x": x, "target": x.new_tensor(target(call.entry))}
@@ -114,7 +114,7 @@ def subject(call: Call, x: Tensor) -> Subject:
 
 
 def of_call(call: Call, x: Tensor) -> Curve:
-    """The function of the catalogue at every point of x, all at once: it is elementwise."""
+    """The function of the catalogue at x [points], all at once: it is elementwise."""
     function = unary(call)
     with translated(call.text, {"x": x}):
         try:
@@ -170,9 +170,9 @@ def jumps(
 ) -> dict[int, float]:
     """The numbers of the points after which y jumps, and about where; x ascends.
 
-    Each visible step is halved, all of them at once; a jump stays as large. If there are too many
-    to halve, as for random numbers, the rest count as jumps too, because a line between those
-    points would claim to know the function. `grain` is the dtype's epsilon: steps within its
+    Each visible step is halved (bisection), all of them at once; a jump stays as large. If there are
+    too many to halve, as for random numbers, the rest count as jumps too, because nothing is known
+    of the function between those points. `grain` is the dtype's epsilon: steps within its
     rounding do not count, and if it has few numbers between two points, the steps beside decide.
     """
     finite = sorted(number for number in y if math.isfinite(number))

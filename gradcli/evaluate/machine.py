@@ -32,7 +32,9 @@ After: TypeAlias = Callable[[Step, Any], object]
 
 
 class Evaluation(NamedTuple):
-    """The value of an expression, and its named intermediate tensors, each by its last binding."""
+    """The value of an expression, and its named intermediate tensors, all of any shape, each by its
+    last binding.
+    """
 
     value: Tensor
     intermediates: dict[str, Tensor]
@@ -65,7 +67,9 @@ def evaluate(
 
 
 def evaluated(formula: str, names: Mapping[str, Any]) -> Tensor:
-    """The value of a formula in the expression language; raises what `evaluate` raises."""
+    """The value, of any shape, of a formula in the expression language; raises what `evaluate`
+    raises.
+    """
     return evaluate(parse(Source(formula), tuple(names)), names).value
 
 

@@ -91,7 +91,9 @@ def no_parameter(name: str, known: list[str]) -> UsageError:
 
 
 class Made(NamedTuple):
-    """A module, and PyTorch's generator before and after it drew its parameters."""
+    """A module, and the states of PyTorch's generator, uint8 [bytes], before and after it drew its
+    parameters.
+    """
 
     module: nn.Module
     before: Tensor

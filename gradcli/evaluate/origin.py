@@ -19,7 +19,9 @@ FEW = 64
 
 
 def listed(tensor: Tensor) -> list[Any]:
-    """The elements of a small tensor in row-major order, without PyTorch operations up to 2-D."""
+    """The elements of a small tensor of any shape and dtype in row-major order, without PyTorch
+    operations up to 2-D.
+    """
     rows = tensor.tolist()
     if tensor.ndim == 1:
         return rows

@@ -18,7 +18,7 @@ class GraphNode:
     """One operation, or an input if `pytorch`, PyTorch's name for it, is empty.
 
     `value` is None if it is unknown, in the middle of what PyTorch composed itself. `gradients` are
-    those that reached the node, one for each output, None where none did.
+    those that reached the node, one for each output, in its shape, None where none did.
     """
 
     title: str

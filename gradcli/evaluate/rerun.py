@@ -68,7 +68,7 @@ class Rerun:
             return replay(self.program, inputs, self._state, before, self._watch).value
 
     def trace(self, inputs: Inputs, *, uses: bool = False) -> Trace:
-        """The operations of a run at `inputs`. Raises GradcliError."""
+        """The operations of a run at `inputs`, of any shapes. Raises GradcliError."""
         with in_float64():
             return Trace(self.program, inputs, self._state, self._before, uses=uses)
 
@@ -136,7 +136,7 @@ class Rerun:
         return value.reshape(()), {name: live[name] for name in self.by}
 
     def hessian(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-        """Gradient and Hessian of a subject that is one number."""
+        """Gradient and Hessian of a subject that is one number, in the shapes of `core.hessian`."""
         return core.hessian(*self._one_number(inputs))
 
     def jvp(self, inputs: Inputs, along: Inputs) -> Tensor:
@@ -145,7 +145,9 @@ class Rerun:
             return pushed(self.program, inputs, along, self._state, self._before)[0]
 
     def hvp(self, inputs: Inputs, along: Inputs) -> dict[str, Tensor]:
-        """The Hessian's product with `along`, of a subject that is one number, by each input."""
+        """The Hessian's product with `along`, of a subject that is one number, by each input, in its
+        shape.
+        """
         slopes, products = core.hessian_product(*self._one_number(inputs), along)
         return {n: torch.zeros_like(slopes[n]) if p is None else p for n, p in products.items()}
 

@@ -19,7 +19,9 @@ from gradcli.results import Inputs, Subject
 
 
 class Run(NamedTuple):
-    """An expression that was run: its inputs, those it is differentiated by, value and steps."""
+    """An expression that was run: its inputs, those it is differentiated by, value and steps, all of
+    any shape, with the graph that autograd recorded.
+    """
 
     program: Expression
     inputs: dict[str, Tensor]
@@ -29,7 +31,7 @@ class Run(NamedTuple):
     indices: frozenset[str]
     """The inputs that an index loss took as class indices, which have no gradient."""
     state: Tensor
-    """PyTorch's generator just before the program ran."""
+    """The state of PyTorch's generator, uint8 [bytes], just before the program ran."""
     computed: Any
     """The value before a plain number or a size became a tensor."""
 

@@ -64,7 +64,7 @@ def pushed(
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a tensor that records: as which operand, and the alias in its place."""
+    """One use of a tensor that records: as which operand, and the alias, of its shape, in its place."""
 
     place: Place
     tensor: Tensor
