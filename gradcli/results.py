@@ -256,9 +256,7 @@ class ForwardRow:
 
 @dataclass(frozen=True)
 class Checked:
-    """Autograd's gradient for one input, its closed form and central difference: all tensors are
-    float64 [slopes].
-    """
+    """Autograd's gradient for one input, its closed form and difference, all float64, [slopes]."""
 
     max_abs_error: float
     max_rel_error: float
@@ -281,9 +279,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Expected:
-    """An expected value and the computed one, of any shapes, and the slip that explains the
-    difference exactly.
-    """
+    """An expected and a computed value, any shapes, and the slip that explains the difference."""
 
     expected: Tensor
     computed: Tensor

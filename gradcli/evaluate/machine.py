@@ -32,9 +32,7 @@ After: TypeAlias = Callable[[Step, Any], object]
 
 
 class Evaluation(NamedTuple):
-    """The value of an expression, and its named intermediate tensors, all of any shape, each by its
-    last binding.
-    """
+    """The value of an expression, and its named steps by their last bindings, of any shapes."""
 
     value: Tensor
     intermediates: dict[str, Tensor]
@@ -67,9 +65,7 @@ def evaluate(
 
 
 def evaluated(formula: str, names: Mapping[str, Any]) -> Tensor:
-    """The value, of any shape, of a formula in the expression language; raises what `evaluate`
-    raises.
-    """
+    """The value of a formula as the user writes it, any shape; raises what `evaluate` raises."""
     return evaluate(parse(Source(formula), tuple(names)), names).value
 
 

@@ -91,9 +91,7 @@ def no_parameter(name: str, known: list[str]) -> UsageError:
 
 
 class Made(NamedTuple):
-    """A module, and the states of PyTorch's generator, uint8 [bytes], before and after it drew its
-    parameters.
-    """
+    """A module, and the generator's states, uint8 [bytes], before and after drawing its numbers."""
 
     module: nn.Module
     before: Tensor

@@ -19,9 +19,7 @@ FEW = 64
 
 
 def listed(tensor: Tensor) -> list[Any]:
-    """The elements of a small tensor of any shape and dtype in row-major order, without PyTorch
-    operations up to 2-D.
-    """
+    """The elements of a small tensor of any shape in row-major order; up to 2-D without PyTorch."""
     rows = tensor.tolist()
     if tensor.ndim == 1:
         return rows

@@ -145,9 +145,7 @@ class Rerun:
             return pushed(self.program, inputs, along, self._state, self._before)[0]
 
     def hvp(self, inputs: Inputs, along: Inputs) -> dict[str, Tensor]:
-        """The Hessian's product with `along`, of a subject that is one number, by each input, in its
-        shape.
-        """
+        """The Hessian's product with `along`, in the inputs' shapes, of a subject of one number."""
         slopes, products = core.hessian_product(*self._one_number(inputs), along)
         return {n: torch.zeros_like(slopes[n]) if p is None else p for n, p in products.items()}
 

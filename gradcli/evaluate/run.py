@@ -19,8 +19,8 @@ from gradcli.results import Inputs, Subject
 
 
 class Run(NamedTuple):
-    """An expression that was run: its inputs, those it is differentiated by, value and steps, all of
-    any shape, with the graph that autograd recorded.
+    """An expression that was run: its inputs, those it is differentiated by, value and steps,
+    tensors of any shape that autograd recorded.
     """
 
     program: Expression

@@ -35,8 +35,8 @@ _FIXED = frozenset(name for name, verdict in HELD.items() if verdict in ("detach
 
 
 def kept(inputs: Inputs) -> frozenset[str]:
-    """The inputs that keep their numbers: integers, and one-hot targets, masks and signs, which are
-    all 0 or 1, or all -1 or 1, where both occur.
+    """The inputs, of any shapes, that keep their numbers: integers, and one-hot targets, masks and
+    signs, which are all 0 or 1, or all -1 or 1, where both occur.
     """
     return frozenset(name for name, tensor in inputs.items() if _is_kept(tensor))
 
@@ -99,7 +99,7 @@ def _drawn(
 
 
 def _fan(shape: Sequence[int]) -> float:
-    """What keeps a product with a tensor of this shape near 1, as in the weights of a layer."""
+    """What keeps products with such a tensor near 1 (Y. LeCun, "Efficient BackProp", 1998)."""
     count = math.prod(shape)
     if len(shape) < 2 or not count:
         return float(max(1.0, count / 4) ** 0.25)
@@ -148,7 +148,7 @@ class Sampler:
                 yield seen
 
     def at(self, inputs: Inputs) -> Seen | None:
-        """The subject at a point; None if the point does not count."""
+        """The subject at a point, of the shapes of `inputs`; None if the point does not count."""
         upstream = self.rerun.upstream
         if upstream is not None and self.upstreams:
             normal = torch.randn(upstream.shape, generator=self._chance, dtype=torch.float64)
@@ -161,8 +161,9 @@ class Sampler:
             return None
 
     def counts(self, seen: Seen) -> bool:
-        """Whether the value is finite, and autograd agrees with a central difference. Raises
-        GradcliError if PyTorch refuses a point beside this one.
+        """Whether the value is finite, and autograd agrees with a central difference in a random
+        direction, extrapolated from two steps (L. Richardson, 1911). Raises GradcliError if PyTorch
+        refuses a point beside this one.
         """
         if not bool(seen.value.isfinite().all()):
             return False
@@ -211,7 +212,7 @@ SATURATED = 1e-12
 
 
 def round_points(inputs: Inputs, keeping: Collection[str]) -> list[dict[str, Tensor]]:
-    """Points in small whole numbers and halves, the roundest first.
+    """Points in small whole numbers and halves, in the inputs' shapes, the roundest first.
 
     First the given point with one input changed, then points with all of them chosen again.
     """

@@ -138,7 +138,7 @@ as zero."""
 
 
 class Comparison:
-    """What is known of the slopes by one input."""
+    """What is known of the slopes by one input; `slopes` and `closed` are [pairs]."""
 
     def __init__(
         self, prober: Probe, name: str, pairs: Sequence[Pair], slopes: Tensor, closed: Tensor | None,

@@ -107,7 +107,9 @@ def _power(number: float) -> float:
 
 
 def usual_step(x: float, epsilon: float) -> float:
-    """The step that balances curvature and rounding for a number of that machine epsilon."""
+    """The step that balances curvature and rounding for a number of that machine epsilon: about its
+    cube root times the number (W. Press et al., "Numerical Recipes", 3rd edition, section 5.7).
+    """
     return _power(math.cbrt(epsilon) * max(1.0, abs(x))) if math.isfinite(x) else math.nan
 
 
@@ -121,12 +123,12 @@ def central_difference(change: Change, x: float, epsilon: float) -> tuple[Estima
 
 
 def richardson(change: Change, x: float, step: float, epsilon: float) -> Estimate | None:
-    """The central difference at a step, its half and quarter, extrapolated; None if no value."""
+    """The central difference extrapolated from three steps (L. Richardson, 1911), or None."""
     return _from_window(_window(change, x, step), epsilon).central
 
 
 def ridders(change: Change, x: float, epsilon: float) -> Slopes:
-    """The slopes at x from windows of many sizes."""
+    """The slopes at x from windows of many sizes, each extrapolated as Ridders does."""
     if not math.isfinite(x):
         return Slopes(None, None, None)
     windows = _windows(change, x, epsilon)
@@ -194,7 +196,7 @@ def _side(change: Change, x: float, step: float) -> _Side:
 
 
 def _cubic(at: float, changes: Sequence[float]) -> float:
-    """The curve through the four points around `BETWEEN`."""
+    """The cubic through the four points around `BETWEEN`, by Lagrange's formula."""
     nodes = range(int(BETWEEN) - 1, int(BETWEEN) + 3)
 
     def weight(node: int) -> float:

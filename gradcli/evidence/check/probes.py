@@ -38,7 +38,7 @@ class Probe:
 
     @property
     def inputs(self) -> Inputs:
-        """The inputs in float64."""
+        """The inputs in their shapes, in float64 unless they are integers or bools."""
         return self.rerun.inputs
 
     @property
@@ -234,7 +234,7 @@ class JvpProbe(Probe):
 
     @property
     def inputs(self) -> Inputs:
-        """The place on the line, by each name of the slopes."""
+        """The place on the line, 0-d float64, by each name of the slopes."""
         return dict.fromkeys(self.names, self._start)
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:

@@ -1,4 +1,8 @@
-"""Formulas compared with autograd in float64: at random points, and at other sizes of the inputs."""
+"""Formulas compared with autograd in float64: at random points, and at other sizes of the inputs.
+
+Polynomials that differ seldom agree at a random point (J. Schwartz, "Fast probabilistic algorithms
+for verification of polynomial identities", J. ACM 27, 1980). Here this is a test, not a proof.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -40,7 +44,9 @@ class Verified(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Inputs with the value's upstream gradient, and autograd's gradients by inputs and steps."""
+    """Inputs with the value's upstream gradient, and autograd's gradients by inputs and steps, each
+    in the shape of what it is by.
+    """
 
     names: dict[str, Tensor]
     gradients: dict[str, Tensor]
@@ -196,7 +202,7 @@ def error(found: Tensor, right: Tensor) -> float:
 def holds(text: str, name: str, point: Point, known: Mapping[str, Tensor]) -> float:
     """The error of a formula for the gradient `name` at a point; infinite if it cannot be computed.
 
-    `known` are further names that the formula may read.
+    `known` are further names that the formula may read, of any shapes.
     """
     names = {**point.names, **known}
     try:

@@ -29,7 +29,7 @@ def ledger(subject: Subject, job: Job) -> list[LedgerRow]:
 def shown(
     names: Names, operation: ExecutedOp, reached: Container[int]
 ) -> tuple[str, Tensor | None]:
-    """The name of the rows of an operation, and the one result that they show, or None for several.
+    """The name of an operation's rows, and the one result, of any shape, that they show, or None.
 
     `reached` holds the ids of the tensors that a gradient reached.
     """

@@ -140,7 +140,7 @@ def _joined(
 
 
 def cell_of(tensor: Tensor | str | None, digits: int) -> Cell:
-    """One number as a number, so that it is aligned; a tensor as text."""
+    """A real 0-d tensor as a number, so that it is aligned; any other tensor as text."""
     if tensor is None or isinstance(tensor, str):
         return tensor
     if tensor.ndim == 0 and not tensor.is_complex():

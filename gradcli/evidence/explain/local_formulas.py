@@ -18,7 +18,7 @@ _OPERANDS = ("a", "b", "c")
 
 
 def formula(names: Names, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
-    """d result / d operand in the names of the run; empty if no table has it or it is too long."""
+    """d result / d operand (any shapes) in the run's names; empty if in no table, or too long."""
     place = use.place[0] - (operation.step.kind == "apply")
     if len(use.place) > 1 or place >= len(operation.arguments):
         return ""

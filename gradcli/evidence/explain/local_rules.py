@@ -33,7 +33,9 @@ _MODULES = {name.replace("_", ""): name for table in _TABLES for name in table}
 
 @dataclass(frozen=True)
 class Local:
-    """The local derivative in numbers, or the rule in words, and the rule as it is shown."""
+    """The local derivative in numbers, in the shape of the result, or of the operand if that is 0-d;
+    or the rule in words; and the rule as it is shown.
+    """
 
     value: Tensor | str
     rule: str
@@ -246,8 +248,7 @@ def _derivative(
     """d result / d operand, in the operand's shape if the result is one number, else elementwise.
 
     None if an operand does not expand to the shape of the result, or if upstream * local is not
-    `product` in floating point: PyTorch keeps an infinite local derivative from meeting an upstream
-    0.
+    `product`: PyTorch does not multiply an infinite local derivative by an upstream 0.
     """
     operand, whole = use.tensor, not result.ndim
     local = slope(operation, use, operand.shape if whole else result.shape)
