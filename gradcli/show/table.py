@@ -134,7 +134,7 @@ class Table:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Numbers `name` at 0, 1, 2, ... of `along`, drawn as a small curve below the tables."""
+    """Numbers `name`, [n], at 0, 1, 2, ... of `along`, drawn as a small curve below the tables."""
 
     values: Tensor
     name: str

@@ -1,4 +1,6 @@
-"""Axes: the range of numbers that a picture shows, and the round numbers beside it."""
+"""Axes: the range of numbers that a picture shows, and the round numbers beside it (P. Heckbert,
+"Nice numbers for graph labels", Graphics Gems, 1990).
+"""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
