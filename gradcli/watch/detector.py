@@ -1,4 +1,4 @@
-"""What a detector is told while a program runs: one method for each kind of event."""
+"""The events that a detector is called for while a program runs: a method for each kind."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,19 +36,19 @@ class Call:
 class Detector:
     """Looks for one kind of fault. All methods do nothing here; a subclass overrides what it needs.
 
-    What the methods themselves do with tensors is not watched. They must not draw random numbers,
-    write to a tensor of the program, or keep one alive: hold weak references, and a bounded number
-    of them. Whoever calls `watcher.origin(tensor)` gets how the tensor was made.
+    What the methods themselves do with tensors, which have any shape, is not watched. They must not
+    draw random numbers, write to a tensor of the program, or keep one alive: hold weak references,
+    and a bounded number of them. `watcher.origin(tensor)` returns how the tensor was made.
     """
 
     functions: ClassVar[frozenset[str]] = frozenset()
-    """The names of the functions that `called` is told of; `*` means all of them."""
+    """The names of the functions for which `called` is called; `*` means all of them."""
 
     def __init__(self, watcher: "Watcher") -> None:
         self.watcher = watcher
 
     def called(self, call: Call) -> None:
-        """A function of `functions` returned. Steps of an optimizer are not told, closures are."""
+        """A function of `functions` returned, outside an optimizer's step or in its closure."""
 
     def wrote(self, tensor: Tensor, name: str, before: int, place: Place | None) -> None:
         """`tensor` was changed in place by the function `name`; its version was `before`."""
@@ -69,7 +69,7 @@ class Detector:
         """`optimizer.step()` ended."""
 
     def scheduled(self, scheduler: LRScheduler, place: Place | None) -> None:
-        """`scheduler.step()` begins; the step that its constructor makes is not told."""
+        """`scheduler.step()` begins, but not the step that its constructor makes."""
 
     def zeroed(self, owner: Optimizer | nn.Module, place: Place | None) -> None:
         """`owner.zero_grad()` ended."""

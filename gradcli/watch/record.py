@@ -1,5 +1,5 @@
 """What is remembered of a running program: how tensors were made, writes, backward passes, and the
-numbers that left the graph. It is bounded, and keeps no tensor alive.
+numbers that left the graph. It is bounded, and keeps no tensor alive. Tensors have any shape.
 """
 
 import weakref

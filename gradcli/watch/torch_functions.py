@@ -20,7 +20,7 @@ _QUIET = frozenset(
         "result_type", "promote_types", "can_cast",
     ]
 )  # fmt: skip
-"""Functions that make no tensor which anybody asks about."""
+"""Functions that make no tensor whose origin matters."""
 _LEAVING = frozenset(
     ["item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__complex__"]
 )
@@ -60,7 +60,7 @@ class Known:
 
 
 def tensors_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    """The tensors among the arguments of a call, also those in a list or tuple."""
+    """The tensors, of any shape, among the arguments of a call, also those in a list or tuple."""
     found = []
     for argument in (*args, *kwargs.values()) if kwargs else args:
         if isinstance(argument, Tensor):
