@@ -35,7 +35,7 @@ def finite(tensor: Tensor) -> bool:
             return math.isfinite(tensor.item())
         if tensor.numel() <= FEW:
             return all(map(math.isfinite, listed(tensor)))
-    elif tensor.is_complex():  # of some of these PyTorch knows neither sum nor isfinite
+    elif tensor.is_complex():  # PyTorch has neither sum nor isfinite for some of these
         return finite(torch.view_as_real(tensor.detach().resolve_conj()))
     else:
         return True

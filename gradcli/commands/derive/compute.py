@@ -23,6 +23,7 @@ _RANGES = ((0.5, 1.5), (0.1, 0.9), (1.5, 3.0), (-0.9, -0.1), (-3.0, -1.5), (-1.0
 """Where inputs that are not given are looked for, in this order: most functions have a value in the
 first one, probabilities in the second."""
 _GOLDEN = 0.618034
+"""The golden ratio, whose multiples modulo 1 fill an interval evenly (a Weyl sequence)."""
 
 
 def compute(request: Derive, job: Job) -> DeriveResult:

@@ -13,7 +13,7 @@ Stopped: TypeAlias = Literal["steps", "tolerance", "diverged"]
 
 @dataclass(frozen=True)
 class DescentStep:
-    """Value and parameters after `step` steps; step 0 is the start."""
+    """Value, 0-d, and parameters in their shapes after `step` steps; step 0 is the start."""
 
     step: int
     value: Tensor
@@ -22,8 +22,8 @@ class DescentStep:
 
 @dataclass(frozen=True)
 class UpdateLine:
-    """One quantity of an update. `text` is its formula, and `operands` hold the tensors and numbers
-    of the names in it, or it says in words what PyTorch keeps.
+    """One quantity of an update, of any shape. `text` is its formula, and `operands` hold the
+    tensors and numbers of the names in it; or `text` describes in words what PyTorch keeps.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Update:
 
 @dataclass(frozen=True, kw_only=True)
 class DescendResult(Result):
-    """A descent: every step after the start, where it ended and why."""
+    """A descent: every step after the start, where it ended (value 0-d) and why."""
 
     by_input: ClassVar = "parameters"
     of_one_gradient: ClassVar = False

@@ -37,7 +37,7 @@ class Updates:
         self._lines = LINES.get(kind.lower())
         self._taken = dict.fromkeys(live, 0)
         self._shared: State = {}
-        """What LBFGS kept when it was last asked."""
+        """The state of LBFGS when it was last read."""
 
     @property
     def without_formulas(self) -> bool:
@@ -137,12 +137,12 @@ class _Step(NamedTuple):
 
     @property
     def difference(self) -> Tensor:
-        """How far PyTorch moved the parameter, in float64."""
+        """How far PyTorch moved the parameter, in its shape and float64."""
         return self.end.double() - self.theta.double()
 
     @property
     def names(self) -> State:
-        """What formulas know besides arguments and what is kept."""
+        """The names of formulas besides arguments and what is kept."""
         known: State = {"theta": self.theta, "t": self.t, "ndim": self.theta.ndim}
         known["overwritten"] = self.theta.dtype == torch.bfloat16 and not _MUON_COPIES
         if self.theta.ndim > 1:

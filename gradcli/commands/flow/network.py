@@ -31,7 +31,8 @@ INITS = {
     "kaiming": ("kaiming_normal_", {"nonlinearity": "relu"}),
     "normal": ("normal_", {}),
 }
-"""The function of nn.init and its arguments; `default` keeps the weights that PyTorch drew."""
+"""The function of nn.init and its arguments, after X. Glorot and Y. Bengio (2010) and K. He et al.
+(2015); `default` keeps the weights that PyTorch drew."""
 DRAWN = (nn.Linear, nn.modules.conv._ConvNd)
 """The layers whose weights --init draws."""
 
@@ -87,7 +88,7 @@ class Layer(NamedTuple):
 
     @property
     def weights(self) -> list[nn.Parameter]:
-        """Its weights, each of two or more dimensions; those of a normalisation are none."""
+        """Its weights, each of two or more dimensions; not those of a normalisation."""
         return [p for p in self.parameters if p.ndim > 1 and "Norm" not in self.kind]
 
     @property
@@ -98,8 +99,8 @@ class Layer(NamedTuple):
         return "the weights" if self.weights else f"nn.{self.kind}"
 
     def applied(self, h: Tensor, job: Job) -> Any:
-        """Its output for the input `h`, samples first. Raises a GradcliError at its place for what PyTorch
-        refuses.
+        """Its output for an input `h` of a shape that it takes. Raises a GradcliError at its place
+        for what PyTorch refuses.
         """
         if self.span is None:
             return self.module(h)
@@ -199,8 +200,9 @@ class Network(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What each layer was given and its output, and the gradients: by `x`, by the outputs, under the
-    number of the layer, and by weights, under that number and their own.
+    """What each layer was given and its output, and the gradients, each in the shape of what it is
+    by: `x`, outputs, under the number of the layer, and weights, under that number and their own.
+    `upstream` has the shape of the last output.
     """
 
     given: list[Tensor]
@@ -256,7 +258,7 @@ def norm(*gradients: Tensor | None) -> Tensor:
 
 
 def slope_at(done: Run, i: int) -> Tensor:
-    """The size of the slope of an activation, layer `i` of a run, at each of its inputs."""
+    """The size of the slope of an activation, layer `i` of a run, in the shape of its input."""
     slope = core.gradients(done.outputs[i].sum(), {"z": done.given[i]}, keep=True)["z"]
     assert slope is not None
     return slope.abs()

@@ -11,7 +11,9 @@ from gradcli.results import aside, present
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionsResult:
-    """Entries of the catalogue: their `request.facts`, measured kinks, and codes of notes."""
+    """Entries of the catalogue: their `request.facts`, measured kinks, and codes of notes; and x,
+    [points], with a curve over it.
+    """
 
     functions: list[dict[str, Any]]
     ok: bool | None = present()

@@ -253,8 +253,8 @@ def _completed(request: Grad, given: Mapping[str, Tensor], job: Job) -> dict[str
 def chosen_inputs(
     request: Grad, inputs: Mapping[str, Tensor], given: Mapping[str, Tensor], job: Job
 ) -> list[str]:
-    """The inputs to differentiate by: those of --wrt, else every floating-point input that the user
-    gave; with --fn not the target. Shapes do not matter.
+    """The inputs, of any shape, to differentiate by: those of --wrt, else every floating-point
+    input that the user gave; with --fn not the target.
 
     Raises what `Job.wrt` raises.
     """

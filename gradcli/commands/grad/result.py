@@ -17,7 +17,7 @@ EXPLAINED = 20
 
 @dataclass(frozen=True)
 class Intermediate:
-    """A named step of an expression, the gradient that reached it, and with --jvp its tangent."""
+    """A named step, the gradient that reached it, and with --jvp its tangent, all of one shape."""
 
     value: Tensor
     gradient: Tensor | None

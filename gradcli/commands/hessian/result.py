@@ -13,7 +13,7 @@ PointKind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
 
 @dataclass(frozen=True, kw_only=True)
 class SecondResult(Result):
-    """What both results have: the value, and its gradient for each input, 0 off the path."""
+    """What both results have: the value, 0-d, and the gradient in each input's shape, 0 off path."""
 
     expression: str
     value: Tensor

@@ -13,7 +13,10 @@ from gradcli.results import Origin, Result, Subject, as_run, aside, given, origi
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronResult(Result):
-    """One layer forward, and the gradient of its loss by w, b and x; None without a derivative."""
+    """One layer forward, and the gradient of its loss by w, b and x; None without a derivative.
+
+    `z` and `output` are [out] or [batch, out], without `out` where w is [in].
+    """
 
     z: Tensor
     output: Tensor
@@ -31,7 +34,7 @@ class PerceptronResult(Result):
         return super().origin(keys)
 
     def main(self) -> list[Tensor]:
-        """The output, [out] or [batch, out]."""
+        """The output, in the shape of `output`."""
         return [self.output]
 
     def closed_form(self, subject: Subject, name: str) -> Tensor | None:
@@ -46,7 +49,7 @@ class PerceptronResult(Result):
 
 @dataclass(frozen=True)
 class Epoch:
-    """The state after one pass over the data: misclassified rows, loss, and parameters."""
+    """The state after one pass over the data: misclassified rows, loss, w [in] and b, 0-d."""
 
     epoch: int
     errors: int
@@ -57,7 +60,7 @@ class Epoch:
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptronTraining(Result):
-    """A layer trained from zeros for `epochs`; `converged` if no row is misclassified."""
+    """A layer, w [in] and b 0-d, trained from zeros; `converged` if no row is misclassified."""
 
     of_one_gradient: ClassVar = False
 

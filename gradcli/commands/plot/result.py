@@ -28,7 +28,7 @@ class Drawn(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class PlotResult(Drawn):
-    """Functions over one range, side by side."""
+    """Functions over one range x, [points], side by side."""
 
     x: Tensor = given()
     curves: list[Curve]

@@ -34,7 +34,7 @@ class ValueResult(Result):
     """The name of the value: that of the last statement, or `result`."""
 
     def main(self) -> list[Tensor]:
-        """The value."""
+        """The value, of any shape."""
         return [self.value]
 
     def gradient_paths(self) -> dict[str, str]:

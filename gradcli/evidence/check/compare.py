@@ -2,7 +2,7 @@
 
 A slope is wrong only if the function is smooth, or if autograd is wrong next to the point as well.
 If autograd is right all around a point but not at it, the point itself is special, and its verdict
-says how. If rounding hides a difference that would matter, the verdict says that there is none.
+says how. If rounding hides a difference that would matter, the verdict `rough` leaves it open.
 """
 
 import math

@@ -33,7 +33,7 @@ _MODULES = {name.replace("_", ""): name for table in _TABLES for name in table}
 
 @dataclass(frozen=True)
 class Local:
-    """The local derivative in numbers, in the shape of the result, or of the operand if that is 0-d;
+    """The local derivative in numbers, in the result's shape, or for a 0-d result in the operand's;
     or the rule in words; and the rule as it is shown.
     """
 
