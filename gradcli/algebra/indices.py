@@ -1,7 +1,7 @@
 """Sums over indices, functions of whole tensors, and the renaming of indices in any node.
 
 A finished sum or an argument of a function binds indices. They have negative numbers, by depth, so
-that equal sums are one node and a free index never meets a bound one: to look inside, open it.
+that equal sums are one node, and no free index equals a bound one. `opened` gives them other names.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -146,7 +146,7 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
 
 
 def _is_crossed(total: Node) -> bool:
-    """Whether this is a sum of terms that has three sides, but no tensor in it has: these are dear."""
+    """Whether this sum of terms has three sides, and no tensor in it has all: such sums are slow."""
     own = total.data[1] if total.kind == "add" and len(total.free) > 2 else ()
     factors = [base for term in own for base, _ in products.powers(term)[1]]
     return factors != [] and all(b.free != total.free or b.kind == "add" for b in factors)

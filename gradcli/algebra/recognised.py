@@ -156,7 +156,7 @@ def _instead(found: Mapping[Node, Node], taken: Mapping[Node, Number], other: No
 
 
 def _numbers_of(base: Node) -> dict[Node, Number]:
-    """A product as powers with numbers as exponents; none if it is not one."""
+    """A product as powers with numbers as exponents; empty if it has others."""
     coefficient, factors = base.data
     plain = coefficient == 1 and all(by.kind == "num" for by in factors.values())
     return {each: by.data for each, by in factors.items()} if plain else {}

@@ -195,7 +195,7 @@ def in_steps(node: Node, done: Walk) -> Node:
 
 
 def tensor(value: Any) -> Value:
-    """A value as a tensor. Raises NoRuleError for what is none."""
+    """A value as a tensor. Raises NoRuleError for anything else."""
     if isinstance(value, Value):
         return value
     if isinstance(value, bool | int | float):

@@ -71,7 +71,7 @@ def total(w: "Writer", items: list[Term], axes: Axes) -> Text:
 
 
 def as_one_sum(node: Node) -> tuple[dict[int, Dim], Node] | None:
-    """sum(x) - len(x)*m as the sum of x - m: the index, and the elements; None if it is none."""
+    """sum(x) - len(x)*m as the sum of x - m: the index, and the elements; None for another form."""
     items = terms(node)
     factors = [each for _, term in items for each in powers(term)[1]]
     sums = [base for base, by in factors if base.kind == "sigma" and by is ONE]
