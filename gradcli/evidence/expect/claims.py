@@ -28,8 +28,8 @@ FEWEST = 3
 
 
 class Claim(NamedTuple):
-    """A formula for the number of an origin; `side` is its value in a run of the subject, and
-    raises GradcliError. `computed` is the number in the job's result.
+    """A formula for the number of an origin, a tensor of any shape; `side` is its value in a run of
+    the subject, and raises GradcliError. `computed` is the number in the job's result.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Claim(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """A point that counts: the formula's value and autograd's number, and whether they agree."""
+    """A point that counts: the formula's value, autograd's, any shapes, and whether they agree."""
 
     seen: Seen
     expected: Tensor

@@ -70,7 +70,9 @@ def is_activation(subject: Subject) -> bool:
 
 
 def fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
-    """Whether every element is the guess's, to the digits written; zeros alone fit nothing."""
+    """Whether every element is the guess's, all of one shape, to the digits written: `half` is half
+    a unit of the last digit of each. Zeros alone fit nothing.
+    """
     if expected.shape != guess.shape or not bool(guess.isfinite().all()) or not expected.numel():
         return False
     size = float(guess.abs().max())
@@ -82,7 +84,7 @@ def fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
 
 
 def same_number(again: Tensor, computed: Tensor) -> bool:
-    """Whether numbers recomputed in float64 are those of the result, but for rounding."""
+    """Whether a tensor recomputed in float64 is the result's, in its shape, but for rounding."""
     if again.shape != computed.shape:
         return False
     rtol = torch.finfo(computed.dtype).eps ** 0.5 if computed.is_floating_point() else 0.0
@@ -91,7 +93,7 @@ def same_number(again: Tensor, computed: Tensor) -> bool:
 
 
 def observed(origin: Origin, job: Job) -> Tensor | None:
-    """The number of an origin at its own inputs, in float64; None if PyTorch has none."""
+    """What `number` returns at the origin's own inputs; None as well if PyTorch refuses them."""
     if origin.subject is None:
         return None
     try:
@@ -102,7 +104,7 @@ def observed(origin: Origin, job: Job) -> Tensor | None:
 
 
 def number(origin: Origin, rerun: Rerun, seen: Seen) -> Tensor | None:
-    """The number of an origin in a run of its subject; None if there is none.
+    """The number or the tensor of an origin in a run of its subject, float64; None if it has none.
 
     Raises GradcliError for what PyTorch refuses.
     """

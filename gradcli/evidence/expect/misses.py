@@ -92,7 +92,7 @@ def _known(
 def omitted(
     origin: Origin | None, points: Sequence[Point], job: Job, half: Tensor | None = None
 ) -> Miss | None:
-    """The one thing that the ledger has and the user's gradient has not, at all points."""
+    """The one slip in the ledger that gives the user's gradient, of any shape, at all points."""
     subject = None if origin is None else origin.subject
     if origin is None or subject is None or origin.kind != "gradient" or is_activation(subject):
         return None

@@ -33,7 +33,7 @@ NUMBERS = 200_000
 """Elements of the input and all results together up to which an expression is followed."""
 
 Point: TypeAlias = tuple[Inputs, Tensor]
-"""Inputs, and the user's gradient there."""
+"""Inputs, and the user's gradient there, of any shape."""
 Fits: TypeAlias = Callable[[Tensor, Tensor], bool]
 """Whether the user's gradient, the first, is that of a slip, the second; of any two shapes."""
 
@@ -163,7 +163,7 @@ class _Chain:
         return [] if run is None else [Omission(*found, self) for found in run.slips()]
 
     def at(self, inputs: Inputs) -> "_Run | None":
-        """The run at these inputs, which is kept until others come; None if it is refused."""
+        """The run at these inputs, of any shapes, the last one kept; None if it is refused."""
         if self._latest is None or self._latest[0] is not inputs:
             try:
                 self._latest = inputs, _Run(self.rerun, inputs, self._name)
@@ -232,7 +232,9 @@ class _Run:
     # --- gradients -------------------------------------------------------------------------------
 
     def gradient(self, slip: str, place: _Place) -> Tensor | None:
-        """The gradient with a slip; None if it is not possible at its place."""
+        """The gradient with a slip, in the input's shape or as it was broadcast; None if it is not
+        possible at its place.
+        """
         op = self.operations[place.operation]
         changes = []
         for use in op.uses if place.use is None else [op.uses[place.use]]:
@@ -297,7 +299,7 @@ class _Run:
         return shown(self._names, self.operations[place.operation], self._reached)[0]
 
     def words(self, place: _Place) -> dict[str, object]:
-        """What the words of a slip at this place speak of."""
+        """The values that are put into the words of a slip at this place."""
         op, use = self.operations[place.operation], self.use(place)
         operand, found, local = self._names.of(use.tensor), self._only(op), ""
         if found is not None and (product := self._reached.get(id(use.alias))) is not None:

@@ -26,7 +26,7 @@ INFINITE = (math.inf, -math.inf)
 
 
 class Slopes(NamedTuple):
-    """The slopes just left and right of some points, and those that PyTorch picks at them."""
+    """The slopes just left and right of some points, and those of PyTorch at them, all [points]."""
 
     left: Tensor
     pytorch: Tensor
@@ -180,7 +180,9 @@ def _of_matrix(x: Tensor, order: Any) -> Tensor:
 
     Singular values are equal if they agree to the rounding of float64. Where several, or zeros, make
     the norm, its derivative in a direction E is an eigenvalue or a norm of U^T E V, with their
-    singular vectors U and V. By one element it has two sides if neither has zeros in its row.
+    singular vectors U and V (G. Watson, "Characterization of the subdifferential of some matrix
+    norms", Linear Algebra and its Applications 170, 1992). By one element it has two sides if
+    neither has zeros in its row.
     """
     if order not in ("nuc", 2, -2):
         rows = x if order in INFINITE else x.mT
@@ -338,6 +340,6 @@ def at_ties(
 
 
 def _spread(like: Tensor) -> Tensor:
-    """Different numbers from 0 to 1/4 in no order, in the shape of `like`."""
+    """Different numbers from 0 to 1/4 in no order (a Weyl sequence), in the shape of `like`."""
     numbers = torch.arange(like.numel(), dtype=like.dtype, device=like.device).view(like.shape)
     return (numbers * 0.618033988749895).frac() / 4
