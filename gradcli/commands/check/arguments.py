@@ -64,7 +64,7 @@ class Arguments:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """Those that are tensors."""
+        """Those that are tensors, of any shape."""
         return {n: value for n, value in self.values.items() if isinstance(value, Tensor)}
 
     def bound(self, values: Mapping[str, Any]) -> inspect.BoundArguments:

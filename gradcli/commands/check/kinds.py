@@ -36,7 +36,7 @@ class Own:
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
-        """All inputs that are tensors."""
+        """All inputs that are tensors, of any shape."""
         return self.arguments.tensors
 
     plain = False
@@ -58,7 +58,7 @@ class Own:
         raise NotImplementedError
 
     def reference(self, upstream: Tensor | None) -> dict[str, Tensor | None]:
-        """Autograd's gradients at the given inputs, if it can follow the code; else none."""
+        """Autograd's gradients in the given inputs' shapes; empty if it cannot follow the code."""
         return {}
 
     def _checked(self, found: list[Tensor], returned: Any) -> list[Tensor]:
@@ -136,7 +136,7 @@ class Recorded(Own):
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
-        """The tensors given, then the module's parameters."""
+        """The tensors given, then the module's parameters in float64, each in its shape."""
         own = {name: p.detach().double().clone() for name, p in self._parameters.items()}
         return self.arguments.tensors | own
 
@@ -164,12 +164,14 @@ class Recorded(Own):
         return self._checked(floating([returned]), returned), {n: leaves[n] for n in self.by}
 
     def outputs(self, inputs: Inputs) -> list[Tensor]:
-        """What it returns at `inputs`."""
+        """What it returns at `inputs`, in float64, each tensor in its shape."""
         with self.calls.user_code():
             return self._run(inputs)[0]
 
     def gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
-        """Autograd's gradients: of what the user's own backward returned, if there is one."""
+        """Autograd's gradients in the inputs' shapes, by the user's own backward if there is one;
+        `upstream` is [n].
+        """
         with self.calls.user_code():
             outputs, leaves = self._run(inputs)
             if (found := slopes(flattened(outputs), leaves, upstream)) is None:
@@ -180,7 +182,8 @@ class Recorded(Own):
     def twice(
         self, inputs: Inputs, upstream: Tensor | None, bent: bool, weights: Inputs | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
-        """The gradient of the value, and of that gradient times `weights`, if they are given.
+        """The gradient of the value, and of that gradient times `weights`, if given, all in the
+        inputs' shapes; `upstream` is [n].
 
         If `bent`, of a square of the value, so that the upstream gradient depends on the inputs too.
         """
@@ -221,13 +224,13 @@ class Returned(Own):
         raise NotImplementedError
 
     def outputs(self, inputs: Inputs) -> list[Tensor]:
-        """What it returns at `inputs`."""
+        """What it returns at `inputs`, in float64, each tensor in its shape."""
         returned = self._call(inputs)
         found = self._split(returned)[0]
         return self._checked(floating(found), returned)
 
     def reference(self, upstream: Tensor | None) -> dict[str, Tensor | None]:
-        """Autograd's gradients of the value, if PyTorch recorded it."""
+        """Autograd's gradients of the value in the inputs' shapes, if PyTorch recorded it."""
         if self.arrays:
             return {}
         leaves = core.require_grad(self.inputs, self.by)
@@ -286,7 +289,7 @@ class WithGradient(Returned):
         return [returned[0]], rest
 
     def gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
-        """What it returned as gradients."""
+        """What it returned as gradients, of any shapes."""
         return self._by_input(self._split(self._call(inputs))[1], self.name)
 
 
@@ -307,7 +310,7 @@ class Pair(Returned):
         """The outputs, and the cache as a list of arguments; None if there is none.
 
         An LSTM's step returns two outputs and a cache: its backward pass then takes two upstream
-        gradients, which their names tell.
+        gradients, which are recognised by their names.
         """
         if not isinstance(returned, tuple) or len(returned) < 2:
             return [returned], None
@@ -320,7 +323,7 @@ class Pair(Returned):
         return list(returned[:count]), list(returned[count:])
 
     def gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
-        """What the backward pass returned."""
+        """What the backward pass returned, of any shapes; `upstream` is [n]."""
         outputs, cache = self._split(self._call(inputs))
         given = self._inputs
         douts = []

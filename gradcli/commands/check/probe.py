@@ -64,7 +64,7 @@ class OwnProbe(Probe):
 
     @property
     def inputs(self) -> Inputs:
-        """The inputs in float64."""
+        """The inputs in float64, each in its shape."""
         return self.own.inputs
 
     @property
@@ -123,7 +123,7 @@ class OwnProbe(Probe):
         """The place of one slope that is far off, where differences along random directions show one
         among all `slopes` by an input, [n]; None if they show none.
 
-        Half of the places that hold it is kept until one is left.
+        Half of the places that hold it is kept until one is left (bisection).
         """
         x = self.inputs[name].reshape(-1)
         step = usual_step(float(x.abs().max()), self.epsilon)
@@ -176,7 +176,7 @@ class SecondProbe(OwnProbe):
         self._upstream = kinds.flattened([*self._weights.values()])
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
-        """The gradient for all inputs, flat."""
+        """The gradient for all inputs, flat: shape [n]."""
         return kinds.flattened([*self._recorded.twice(inputs, self._outer, self._bent)[0].values()])
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:

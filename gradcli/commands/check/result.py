@@ -40,5 +40,5 @@ class CheckResult(Result):
     """The headings of the columns of the user's gradient and of the reference."""
 
     def main(self) -> list[Tensor]:
-        """The value."""
+        """The value, of any shape, if it is one tensor."""
         return [self.value] if isinstance(self.value, Tensor) else []
