@@ -129,7 +129,7 @@ class Job:
             self.notes.append(note)
 
     def wrt(self, names: Sequence[str], inputs: Inputs, default: Sequence[str]) -> list[str]:
-        """The inputs to differentiate by, in the order of `inputs`: those of --wrt, or the default.
+        """The inputs, of any shape, to differentiate by, in their order: of --wrt, or the default.
 
         A module's name means all its parameters. An integer input beside a floating one is left out,
         so its gradient is null. Raises UsageError for a name that is not an input, and MathError if

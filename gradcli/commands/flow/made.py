@@ -41,7 +41,7 @@ def stack(request: Flow, init: str, job: Job) -> Network:
 
 
 def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
-    """The input and the parameters of the user's network, and the network as PyTorch drew it.
+    """The input and the parameters of the user's network, any shapes, and the network as drawn.
 
     Raises UsageError if --net makes no module, ShapeError if x does not fit it, and what running an
     expression raises.

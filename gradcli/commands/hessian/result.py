@@ -13,7 +13,7 @@ PointKind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
 
 @dataclass(frozen=True, kw_only=True)
 class SecondResult(Result):
-    """What both results have: the value, 0-d, and the gradient in each input's shape, 0 off path."""
+    """In both results: the value, 0-d, and its gradients in the inputs' shapes 0 off path."""
 
     expression: str
     value: Tensor

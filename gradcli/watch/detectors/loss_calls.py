@@ -79,7 +79,7 @@ class Losses(Detector):
             self._differences[id(made)] = (*shapes, made)
 
     def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
-        """Look whether the loss is the mean or sum of a power of a difference that broadcast."""
+        """Check whether the loss is the mean or sum of a power of a difference that broadcast."""
         for root in roots:
             made = self.watcher.origin(root)
             if root.is_leaf and made and made.flag and made.parents and root.requires_grad:
