@@ -191,8 +191,8 @@ RowKind: TypeAlias = Literal["input", "operation", "gradient", "jvp", "cell", "i
 class LedgerRow:
     """One line of the chain rule. `local` is a tensor, or the rule in words without a number.
 
-    `upstream` and each of its paths have the shape of `value`, `product` has that of the operand; in
-    the row of a gradient, `product` and its paths have the input's. None where there is none.
+    `upstream` and its paths have the shape of `value`, `product` has that of the operand; in the
+    row of a gradient, `product` and its paths have the input's. A row has None for what it lacks.
     """
 
     name: str
@@ -334,7 +334,7 @@ class ExpectedLine(ExpectedFormula):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What every computing command returns. `inputs`, of any shape and dtype, include the defaults."""
+    """What every computing command returns. `inputs`, of any shape, include the defaults."""
 
     of_one_gradient: ClassVar[bool] = True
     """Whether a slip may explain a number: not if it comes from many gradients."""

@@ -146,7 +146,7 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
 
 
 def _is_crossed(total: Node) -> bool:
-    """Whether this sum of terms has three sides, and no tensor in it has all: such sums are slow."""
+    """Whether this sum of terms has three sides, and no tensor in it all of them: that is slow."""
     own = total.data[1] if total.kind == "add" and len(total.free) > 2 else ()
     factors = [base for term in own for base, _ in products.powers(term)[1]]
     return factors != [] and all(b.free != total.free or b.kind == "add" for b in factors)

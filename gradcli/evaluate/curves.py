@@ -170,9 +170,9 @@ def jumps(
 ) -> dict[int, float]:
     """The numbers of the points after which y jumps, and about where; x ascends.
 
-    Each visible step is halved (bisection), all of them at once; a jump stays as large. If there are
-    too many to halve, as for random numbers, the rest count as jumps too, because nothing is known
-    of the function between those points. `grain` is the dtype's epsilon: steps within its
+    Each visible step is bisected, all of them at once; a jump stays as large. If there are too many
+    to halve, as for random numbers, the rest count as jumps too, because nothing is known of the
+    function between those points. `grain` is the dtype's epsilon: steps within its
     rounding do not count, and if it has few numbers between two points, the steps beside decide.
     """
     finite = sorted(number for number in y if math.isfinite(number))

@@ -64,7 +64,7 @@ def pushed(
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a tensor that records: as which operand, and the alias, of its shape, in its place."""
+    """One use of a tensor that records: as which operand, and its alias of the same shape."""
 
     place: Place
     tensor: Tensor
