@@ -315,3 +315,26 @@ class ComplexGradient(torch.autograd.Function):
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
         return torch.fft.ifft(torch.fft.fft(2 * x * grad))
+
+
+class Prelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, a=0.25):
+        ctx.save_for_backward(x, torch.as_tensor(a))
+        return torch.where(x > 0, x, a * x)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, a = ctx.saved_tensors
+        return g * torch.where(x > 0, 1.0, a), (g * x * (x <= 0)).sum()
+
+
+class PreluNegative(Prelu):
+    @staticmethod
+    def backward(ctx, g):
+        dx, da = Prelu.backward(ctx, g)
+        return dx, -da
+
+
+def leaky(x, slope=0.1):
+    return torch.where(x > 0, x, float(slope) * x)

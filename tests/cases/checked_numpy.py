@@ -116,3 +116,22 @@ def svm_loss_of_sum(x, y):
 
 def phase(x):
     return np.exp(1j * x)
+
+
+def scaled(x, a=0.5, b=0):
+    return a * x + b, (x, a)
+
+
+def scaled_backward(dout, cache):
+    x, a = cache
+    return a * dout, (dout * x).sum()
+
+
+def scaled_backward_negative(dout, cache):
+    x, a = cache
+    return a * dout, -(dout * x).sum()
+
+
+def scaled_backward_of_x(dout, cache):
+    x, a = cache
+    return a * dout

@@ -31,6 +31,9 @@ RIGHT = [
     ("Shift", "x=1,2;3,4", "b=1,2"),
     ("Power", "x=1,2", "n=3", "--second"),
     ("Relu", "x=-1,0,2"),
+    ("Prelu", "x=-1,2", "a=0.1"),
+    ("Prelu", "x=-1,2", "a=0.1", "--wrt", "x"),
+    ("leaky", "x=-1,2", "slope=0.2"),
     ("Linear", "x=1,2", "--like", "x @ weight.T + bias"),
     ("Linear", "x=1,2", "weight=1,2;3,4;5,6"),
     ("frozen", "input=1,2;3,5;0,1"),
@@ -46,6 +49,8 @@ RIGHT_ARRAYS = [
     ("half_square,half_square_backward", "x=1,2"),
     ("lstm_cell,lstm_cell_backward", "a=0.3,-0.4", "c=1,2"),
     ("svm_loss", *SCORES, "--with-gradient"),
+    ("scaled,scaled_backward", "x=1,2", "a=2"),
+    ("scaled,scaled_backward_of_x", "x=1,2", "a=2"),
 ]
 WRONG = [
     ("changes_input", "x=1,2", "x mutates"),
@@ -67,6 +72,8 @@ WRONG = [
     ("doubled_gradient", "x=1,2", "--with-gradient", "x value factor-2"),
     ("complex_gradient", "x=1,2", "--with-gradient", "x shape"),
     ("ComplexGradient", "x=1,2", "x shape"),
+    ("PreluNegative", "x=-1,2", "a=1", "a value sign"),
+    ("Prelu", "x=-1,2", "count"),
 ]
 WRONG_ARRAYS = [
     ("affine,affine_backward_wrong", *LAYER, "w value sign; b shape missing-sum"),
@@ -77,6 +84,8 @@ WRONG_ARRAYS = [
     ("half_square,half_square_of_one", "x=1,2", "x value upstream"),
     ("exp_in_place,exp_backward", "x=1,2,4", "x mutates"),
     ("svm_loss_of_sum", *SCORES, "--with-gradient", "x value sum-for-mean"),
+    ("scaled,scaled_backward_negative", "x=1,2", "a=2", "a value sign"),
+    ("scaled,scaled_backward_of_x", "x=1,2", "b=1", "count"),
 ]
 
 
@@ -122,6 +131,24 @@ def test_wrong_code(words: tuple[str, ...]) -> None:
 def test_wrong_numpy_code(words: tuple[str, ...]) -> None:
     *words_, expected = words
     assert faults(called(*words_)) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "checked", "setting"),
+    [
+        (("checked.py:Prelu", "x=-1,2", "a=2"), ["x", "a"], ""),
+        (("checked.py:leaky", "x=-1,2", "slope=2"), ["x"], "slope (--wrt x,slope checks all)"),
+        (("checked_numpy.py:scaled,scaled_backward", "x=1,2", "a=2"), ["x", "a"], ""),
+        (("checked_numpy.py:scaled,scaled_backward_of_x", "x=1,2", "a=2"), ["x"], "a (--wrt x,a"),
+    ],
+)
+def test_a_number_without_a_gradient_is_named_as_not_checked(
+    words: tuple[str, ...], checked: list[str], setting: str
+) -> None:
+    shown = run("check", *words, cwd=str(CASES)).stdout
+    assert ("not checked" in shown) == bool(setting)
+    assert setting in shown
+    assert list(run("check", *words, "--json", cwd=str(CASES)).json["check"]) == checked
 
 
 def test_one_wrong_element_among_many_is_found() -> None:

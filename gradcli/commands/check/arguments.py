@@ -16,6 +16,8 @@ _WHOLE = frozenset(
      "pool_size", "num_classes", "n_classes", "num_heads"}
 )  # fmt: skip
 """Parameters that are whole numbers by their name, if neither annotation nor default says so."""
+_LEARNED = frozenset({"b", "bias", "w", "weight"})
+"""Parameters that need a gradient by their name, though a number is their default."""
 _PYTHON: Mapping[str, type[Any]] = {"int": int, "float": float, "bool": bool}
 _ARRAY = re.compile("Tensor|ndarray|ArrayLike")
 _EMPTY = inspect.Parameter.empty
@@ -24,8 +26,9 @@ _EMPTY = inspect.Parameter.empty
 class Arguments:
     """The parameters of a function, and what they are given.
 
-    `values` holds tensors, and Python numbers where annotation or default asks for them. `wrt` are
-    the inputs that must stay tensors. Raises UsageError for an input that is not a parameter, and for
+    `values` holds tensors, and Python numbers where annotation or default asks for them. `settings`
+    are the tensors of those numbers that only a default asks for. `wrt` are the inputs that must stay
+    tensors. Raises UsageError for an input that is not a parameter, and for
     a parameter without a value.
     """
 
@@ -57,9 +60,13 @@ class Arguments:
         self.values: dict[str, Any] = {n: inputs[n] for n in (*own, *extra) if n in inputs}
         found = {n: _number(p, inputs[n]) for n, p in own.items() if n in inputs and n not in wrt}
         numbers = {n: number for n, number in found.items() if number is not None}
+        settings = [n for n in numbers if n not in _WHOLE and _by_default(own[n])]
+        for name in () if wrt else _LEARNED.intersection(settings):
+            del numbers[name]
         left = [t for n, t in self.values.items() if n not in numbers and t.is_floating_point()]
         if left or others:  # else numbers that are annotated are what is differentiated
             self.values |= numbers
+        self.settings = {n: inputs[n] for n in settings if n not in self.tensors}
         self._own, self._rest = tuple(own), rest
 
     @property
@@ -78,6 +85,11 @@ class Arguments:
                 break
             arguments[parameter.name], more = tuple(more.values()), {}
         return inspect.BoundArguments(self.signature, arguments)
+
+
+def _by_default(parameter: inspect.Parameter) -> bool:
+    """Whether only its default says that a parameter is a number."""
+    return parameter.annotation is _EMPTY and type(parameter.default) in (int, float)
 
 
 def _number(parameter: inspect.Parameter, tensor: Tensor) -> Any:

@@ -21,6 +21,8 @@ COMPLEX = "the gradient is complex, but {name} is real; if its imaginary part is
 _REFUSALS = (
     ("count", r"returned an incorrect number of gradients \(expected (?P<expected>\d+), got (?P<got>\d+)\)",
      "gradients that backward returned: {got}; inputs that forward takes: {expected}. Return None for one without"),
+    ("count", r"a gradient different than None at position (?P<place>\d+), but",
+     "backward returned a gradient for argument {place} of forward, which is a number: return None for it, or pass a tensor"),
     ("shape", r"an invalid gradient at index (?P<index>\d+) - got (?P<got>\[.*?]) but expected shape \D*(?P<expected>\[.*?])",
      "the gradient has shape {got}, but {{name}} has shape {expected}"),
     ("shape", r"an invalid gradient at index (?P<index>\d+) - (?P<got>.*)",

@@ -37,6 +37,8 @@ def compute(request: Check, job: Job) -> CheckResult:
     upstream = upstream_of(total)
     if upstream is not None and not weighted:
         upstream = torch.ones_like(upstream)
+    own.find_inputs(upstream)
+    own.by = _by(request, own, job)
     faults: dict[str, tuple[str, Tensor | None]] = {}
     reason, finding = None, ""
     given: dict[str, Any] = {}
@@ -64,7 +66,7 @@ def compute(request: Check, job: Job) -> CheckResult:
         **job.header("check", own.inputs | numbers), target=request.target.given.text,
         value=outputs[0] if len(outputs) == 1 else outputs, check=checks,
         ok=reason is None and all(each.ok for each in checks.values()), reason=reason,
-        finding=finding,
+        finding=finding, settings=[*own.arguments.settings],
         weights="one fixed random upstream gradient" if weighted else "ones",
         headings=dict(zip(("autograd", "closed form"), headings, strict=True)),
     )  # fmt: skip

@@ -34,10 +34,34 @@ class Own:
         self.by: Sequence[str] = ()
         """The inputs that need a gradient."""
 
-    @cached_property
+    @property
     def inputs(self) -> dict[str, Tensor]:
         """All inputs that are tensors, of any shape."""
         return self.arguments.tensors
+
+    def find_inputs(self, upstream: Tensor | None) -> None:
+        """Make inputs of the settings that a backward of the user's returns a gradient for."""
+        self.calls.quiet = True
+        settings, values = self.arguments.settings, self.arguments.values
+        for name, tensor in [*settings.items()] if settings and not self.plain else []:
+            number, values[name] = values[name], tensor
+            self.by = self._beside(name)
+            try:
+                needed = self.gradients(self.inputs, upstream)[name] is not None
+            except RefusedError as refused:
+                needed = refused.reason == "shape"
+            except CodeError:  # it needs a number: range(n)
+                needed = False
+            if needed:
+                del settings[name]
+            else:
+                values[name] = number
+        self.calls.quiet = False
+        self.mutated.clear()
+
+    def _beside(self, name: str) -> list[str]:
+        """The inputs whose gradients are returned with that of the input `name`."""
+        return [n for n, tensor in self.inputs.items() if tensor.is_floating_point()]
 
     plain = False
     """Whether autograd made the gradients, of PyTorch's own operations alone."""
@@ -132,13 +156,17 @@ class Recorded(Own):
             taken = set(arguments.values)
             for each, parameter in module.named_parameters():
                 self._parameters[f"self.{each}" if each in taken else each] = parameter
+        self._own = {name: p.detach().double().clone() for name, p in self._parameters.items()}
+        if module is not None:
             self._state = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
 
-    @cached_property
+    @property
     def inputs(self) -> dict[str, Tensor]:
         """The tensors given, then the module's parameters in float64, each in its shape."""
-        own = {name: p.detach().double().clone() for name, p in self._parameters.items()}
-        return self.arguments.tensors | own
+        return self.arguments.tensors | self._own
+
+    def _beside(self, name: str) -> list[str]:
+        return [name]
 
     @property
     def frozen(self) -> list[str]:

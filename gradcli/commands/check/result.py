@@ -34,6 +34,8 @@ class CheckResult(Result):
     reason: str | None = None
     finding: str = aside("")
     """What `reason` means, in a sentence."""
+    settings: list[str] = aside()
+    """The inputs that are not checked, because their defaults are numbers."""
     weights: str = aside("")
     """The upstream gradient, in words."""
     headings: dict[str, str] = aside()

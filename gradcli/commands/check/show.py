@@ -44,6 +44,9 @@ def _own_words(table: Table, result: CheckResult) -> Table:
     for heading in ("autograd", "closed form"):
         caption = caption.replace(heading, words[heading], 1)
     caption = f"{_value(result)}; {caption}"
+    if result.settings:
+        caption += f"; not checked, as a number is the default: {', '.join(result.settings)}"
+        caption += f" (--wrt {','.join([*result.check, *result.settings])} checks all)"
     caption = caption.replace("autograd disagrees", f"{words['autograd']} disagrees")
     return replace(table, columns=tuple(columns), title=title, caption=caption)
 
