@@ -34,6 +34,7 @@ RIGHT = [
     ("Prelu", "x=-1,2", "a=0.1"),
     ("Prelu", "x=-1,2", "a=0.1", "--wrt", "x"),
     ("leaky", "x=-1,2", "slope=0.2"),
+    ("Padded", "i=tensor([0,2,2])"),
     ("Linear", "x=1,2", "--like", "x @ weight.T + bias"),
     ("Linear", "x=1,2", "weight=1,2;3,4;5,6"),
     ("frozen", "input=1,2;3,5;0,1"),
@@ -72,6 +73,7 @@ WRONG = [
     ("doubled_gradient", "x=1,2", "--with-gradient", "x value factor-2"),
     ("complex_gradient", "x=1,2", "--with-gradient", "x shape"),
     ("ComplexGradient", "x=1,2", "x shape"),
+    ("PaddedAndCut", "i=tensor([0,2,2])", "weight value"),
     ("PreluNegative", "x=-1,2", "a=1", "a value sign"),
     ("Prelu", "x=-1,2", "count"),
 ]

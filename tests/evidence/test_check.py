@@ -327,6 +327,7 @@ def test_a_hessian_is_compared_with_differences_of_the_gradient() -> None:
         ("(x > 1).float().mul(x).sum()", "1,2,0", ["jump", "ok", "ok"]),
         ("(x.detach()*x).sum()", "1,2,3", ["detached"] * 3),
         ("(x + (round(x) - x).detach()).sum()", "0.3,0.7,2", ["detached"] * 3),
+        ("embedding(tensor([0, 1, 0]), x.reshape(3, 1), padding_idx=0).sum()", "1,2,3", ["padding", "ok", "ok"]),
         ("torch.normal(x, 1.0).sum()", "1,2,3", ["random"] * 3),
         ("sum(x**2)", "0,1e-9,1e9", ["ok", "ok", "ok"]),
         ("(1e8 + x).sum() - 3e8", "1,2,3", ["ok", "ok", "ok"]),

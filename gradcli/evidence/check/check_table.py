@@ -21,6 +21,7 @@ MEANINGS = {
     "rough": "the difference cannot tell: rounding, or change faster than its step, hides the slope",
     "none": "PyTorch has no derivative of this function, and the difference is its slope",
     "undefined": "the function jumps here, so it has no derivative at this point, and PyTorch has none for it",
+    "padding": "PyTorch passes no gradient to the row of padding_idx: with that row held fixed, both agree",
     "detached": "detach stops the gradient on purpose: with the detached values held fixed, both agree",
     "random": "random draws pass no gradient to their parameters: with those held fixed, both agree",
     "between-jumps": "rounding jumps more often than the step allows: with the rounded values held fixed, both agree",

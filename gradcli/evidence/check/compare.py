@@ -7,8 +7,9 @@ says how. If rounding hides a difference that would matter, the verdict `rough` 
 
 import math
 from collections.abc import Sequence, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.rerun import Held
 from gradcli.evidence.check import differences
 from gradcli.evidence.check.differences import JUMP, Change, Estimate, Slopes
+from gradcli.evidence.check.padding import PaddingHeld
 from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
 from gradcli.evidence.check.reasons import DELIBERATE, HELD, POWERS, SELECTING, STEPWISE
 from gradcli.evidence.derive.derive import ClosedForms
@@ -155,6 +157,7 @@ class Comparison:
         self._patience = prober.patience
         self._moved: dict[float, Tensor | None] = {}
         self._held: Held = None
+        self._around: AbstractContextManager[Any] = nullcontext()
 
     def checked(self) -> Checked:
         """The verdict on every slope, and the largest errors of those that can be compared."""
@@ -275,6 +278,8 @@ class Comparison:
                 return "inner-kink" if smooth else "kink"
         if self._held_agrees(at):
             return next(verdict for name, verdict in HELD.items() if self._has({name}))
+        if self._padding_agrees(at):
+            return "padding"
         if row is None and not bool(self.probe.base.isfinite().all()):
             return "nan" if bool(self.probe.base.isnan().any()) else "infinite"
         if deliberate:
@@ -326,7 +331,8 @@ class Comparison:
             return self.probe.base
         if offset not in self._moved:
             try:
-                self._moved[offset] = self.probe.value(self._inputs(place, offset), self._held)
+                with self._around:
+                    self._moved[offset] = self.probe.value(self._inputs(place, offset), self._held)
             except GradcliError:
                 self._moved[offset] = None
         return self._moved[offset]
@@ -367,14 +373,26 @@ class Comparison:
         """Whether autograd is right if what carries no gradient keeps its value."""
         if not self._has(HELD.keys()) or (held := self.probe.held()) is None:
             return False
+        return self._agrees_with(at, held, nullcontext())
+
+    def _padding_agrees(self, at: int) -> bool:
+        """Whether autograd is right if the rows of padding_idx keep their values."""
+        if not self._has({"embedding"}):
+            return False
+        with (padding := PaddingHeld()):
+            self.probe.value(self.probe.inputs)
+        return bool(padding.rows) and self._agrees_with(at, None, padding)
+
+    def _agrees_with(self, at: int, held: Held, around: AbstractContextManager[Any]) -> bool:
+        """Whether autograd is right where the function runs with operands held, or in a context."""
         row, place = self.pairs[at]
         kept, self._moved = self._moved, {}
-        self._held, x = held, float(self.x[place])
+        self._held, self._around, x = held, around, float(self.x[place])
         try:
             slopes = differences.ridders(self._change(row, place), x, self.epsilon)
             return self._hidden(float(self.slopes[at]), slopes)
         finally:
-            self._held, self._moved = None, kept
+            self._held, self._around, self._moved = None, nullcontext(), kept
 
 
 def _floor(slopes: Tensor) -> float:
