@@ -351,3 +351,23 @@ class Padded(torch.nn.Embedding):
 class PaddedAndCut(Padded):
     def forward(self, i):
         return super().forward(i) * self.weight.detach().sum()
+
+
+class Remembers(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(2))
+        self.hidden, self.calls = None, 0
+
+    def forward(self, x):
+        self.calls += 1
+        self.mean = 0.9 * self.mean + 0.1 * x
+        hidden = 0 if self.hidden is None else self.hidden
+        out = torch.tanh(x * self.calls + hidden) - self.mean
+        self.hidden = out.detach()
+        return out
+
+
+def counts(x):
+    counts.calls = getattr(counts, "calls", 0) + 1
+    return x * counts.calls

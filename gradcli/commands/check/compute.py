@@ -52,7 +52,10 @@ def compute(request: Check, job: Job) -> CheckResult:
     if request.like is not None and reason is None:
         reason, finding, like = _like(own, outputs, upstream, job)
     if reason is None:
-        checks = Verdicts(own, upstream, given, faults, like, outputs).all(request.second)
+        verdicts = Verdicts(own, upstream, given, faults, like, outputs)
+        finding = verdicts.drift()
+        reason = "state" if finding else None
+        checks = {} if finding else verdicts.all(request.second)
     for name, function in own.mutated.items():
         text = f"{function} changes {name} in place: copy it first, or write an operation that makes a new one"
         if name not in checks:

@@ -158,7 +158,10 @@ class Recorded(Own):
                 self._parameters[f"self.{each}" if each in taken else each] = parameter
         self._own = {name: p.detach().double().clone() for name, p in self._parameters.items()}
         if module is not None:
-            self._state = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+            held = [it for each in module.modules() for it in (vars(each), each._buffers)]
+            self._held = [(attributes, dict(attributes)) for attributes in held]
+            kept = (value for _, attributes in self._held for value in attributes.values())
+            self._state = [(t, t.detach().clone()) for t in kept if isinstance(t, Tensor)]
 
     @property
     def inputs(self) -> dict[str, Tensor]:
@@ -181,8 +184,11 @@ class Recorded(Own):
             parameter.detach().copy_(inputs[name])
             leaves[name] = parameter
         if self.module is not None:
-            for buffer, kept in self._state:
-                buffer.detach().copy_(kept)
+            for attributes, before in self._held:
+                attributes.clear()
+                attributes.update(before)
+            for tensor, kept in self._state:
+                tensor.detach().copy_(kept)
         bound = self.arguments.bound(given)
         if self.returned is not None:  # apply takes no keywords
             bound.apply_defaults()

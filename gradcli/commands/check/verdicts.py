@@ -10,13 +10,16 @@ from torch import Tensor
 from gradcli.commands.check import slips
 from gradcli.commands.check.arguments import as_tensor, is_complex
 from gradcli.commands.check.calling import COMPLEX, RefusedError
-from gradcli.commands.check.kinds import Own, Recorded, WithGradient
+from gradcli.commands.check.kinds import Own, Recorded, WithGradient, flattened
 from gradcli.commands.check.probe import OwnProbe, SecondProbe
 from gradcli.commands.check.result import CheckedInput
 from gradcli.errors import GradcliError
 from gradcli.evidence.check.compare import FAILED, Comparison
 from gradcli.results import Checked
 from gradcli.show import numbers
+
+DRIFT = 2**10
+"""How many machine epsilons of its size a value may differ by from one call to the next."""
 
 
 class Verdicts:
@@ -30,6 +33,23 @@ class Verdicts:
         self.outputs, self.like = outputs, bool(like)
         self.references = like or own.reference(upstream)
         self.probe = OwnProbe(own, upstream)
+
+    def drift(self) -> str:
+        """How the value differs from that of the first call, if it does; else nothing."""
+        first, now = flattened(self.outputs), self.probe.base
+        if first.shape != now.shape:
+            text = f"{len(first)} numbers, then {len(now)}"
+        else:
+            scale = float(first[first.isfinite()].abs().sum())
+            same = torch.isclose(first, now, 0, DRIFT * self.probe.epsilon * scale, equal_nan=True)
+            if bool(same.all()):
+                return ""
+            at = int((~same).int().argmax())
+            text = f"value[{at}] is {text_of(first[at])}, then {text_of(now[at])}"
+        return (
+            f"calls with the same inputs return different values: {text}; keep nothing from one call to the "
+            "next, and seed each random generator of your own in the function"
+        )
 
     def all(self, second: bool) -> dict[str, CheckedInput]:
         """The check of each input, with --second of the second derivatives too."""

@@ -226,7 +226,7 @@ class Comparison:
             if verdict in ("ok", "flat", "rough"):
                 estimates = (estimate, *slopes.rivals, *slopes.blurred)
                 estimate = min(estimates, key=lambda estimate: abs(estimate.slope - slope))
-            floor = self._zero(estimate)
+            floor = self.floor if verdict in FAILED else self._zero(estimate)
             if verdict not in ("jump", "infinite", "undefined"):
                 difference = estimate.slope
         if verdict in ("kink", "jump", "undefined") and slopes.left and slopes.right:
