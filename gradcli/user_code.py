@@ -70,18 +70,21 @@ def line_of(error: BaseException, path: str) -> int:
     return lines[-1] if lines else 0
 
 
-def failure(error: BaseException, source: Source) -> CodeError:
+def failure(error: BaseException, source: Source, line: int = 0) -> CodeError:
     """The error to show for `error`, which the code of `source` raised, with the line if there is
-    one. What PyTorch refused in one of gradcli's own calls counts as raised by the code.
+    one; else with `line`, whose operation autograd could not differentiate. What PyTorch refused in
+    one of gradcli's own calls counts as raised by the code.
     """
     if isinstance(error, GradcliError) and error.__context__ is not None:
         error = error.__context__
     text = " ".join(str(error).split()).partition(" (Triggered internally")[0]
     if isinstance(error, SyntaxError):
         text = error.msg
+    if line:
+        text = text.partition(" Hint: ")[0]  # to do what gave the line
     name = type(error).__name__
     message = f"{name}: {text}" if text else name
-    line = line_of(error, source.label)
+    line = line_of(error, source.label) or line
     if not line:
         return CodeError(f"{source.label}: {message}")
     span = place(source, line)

@@ -371,3 +371,9 @@ class Remembers(torch.nn.Module):
 def counts(x):
     counts.calls = getattr(counts, "calls", 0) + 1
     return x * counts.calls
+
+
+def squares_in_place(x):
+    y = x.clone()
+    y[1:] *= y[1:]
+    return y.sum()

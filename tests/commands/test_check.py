@@ -189,6 +189,10 @@ def test_the_value_is_pytorchs() -> None:
                 "product returned no cache", "def affine_backward(dout, cache):",
             ),
         ),
+        (
+            ("checked.py:squares_in_place", "x=1,2,3"),
+            ("RuntimeError: one of the variables", "    y[1:] *= y[1:]\n", "gradcli why inplace-saved"),
+        ),
         (("checked.py:NothingSaved", "x=1"), ("(x,) = ctx.saved_tensors",)),
         (("checked.py:cut", "x=1"), ("cut needs w", "add w=...")),
         (("checked.py:cut", "x=1", "v=2"), ("cut has no parameter 'v'",)),

@@ -206,6 +206,18 @@ class Recorded(Own):
         """Autograd's gradients in the inputs' shapes, by the user's own backward if there is one;
         `upstream` is [n].
         """
+        try:
+            return self._gradients(inputs, upstream)
+        except CodeError as error:
+            if error.span is not None or torch.is_anomaly_enabled():
+                raise
+        torch.set_anomaly_enabled(True, False)  # which tells the line
+        try:
+            return self._gradients(inputs, upstream)
+        finally:
+            torch.set_anomaly_enabled(False)
+
+    def _gradients(self, inputs: Inputs, upstream: Tensor | None) -> dict[str, Any]:
         with self.calls.user_code():
             outputs, leaves = self._run(inputs)
             if (found := slopes(flattened(outputs), leaves, upstream)) is None:
