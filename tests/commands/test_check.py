@@ -1,7 +1,9 @@
 """`check`: each fault of the user's own code is found, and right code is called right."""
 
 import re
+from collections import Counter
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import torch
@@ -222,6 +224,24 @@ def test_errors_say_where(words: tuple[str, ...], parts: tuple[str, ...]) -> Non
     if found := re.search(r"checked.py, line (\d+): .*\n +(.+)", result.stderr):
         source = (CASES / "checked.py").read_text(encoding="utf-8").splitlines()
         assert source[int(found[1]) - 1].strip() == found[2]
+
+
+@pytest.mark.parametrize(("seconds", "threads"), [(0, "1"), (0.02, "3")])
+def test_quick_code_runs_on_one_thread(tmp_path: Path, seconds: float, threads: str) -> None:
+    text = f"""
+        import time, torch
+        torch.set_num_threads(3)
+
+        def square(x):
+            time.sleep({seconds})
+            with open("threads", "a") as file:
+                file.write(f"{{torch.get_num_threads()}} ")
+            return x * x
+    """
+    (tmp_path / "timed.py").write_text(dedent(text), encoding="utf-8")
+    assert run("check", "timed.py:square", "x=1,2", cwd=str(tmp_path)).status == 0
+    counts = Counter((tmp_path / "threads").read_text(encoding="utf-8").split())
+    assert counts.most_common(1)[0][0] == threads
 
 
 def test_a_syntax_error_has_its_caret(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from gradcli.commands.check import kinds
 from gradcli.commands.check.arguments import as_tensor
 from gradcli.commands.check.calling import Calls, RefusedError
 from gradcli.commands.check.kinds import Own, Recorded, WithGradient
-from gradcli.commands.check.probe import upstream_of
+from gradcli.commands.check.probe import few_threads, upstream_of
 from gradcli.commands.check.request import Check
 from gradcli.commands.check.result import CheckedInput, CheckResult
 from gradcli.commands.check.targets import own_code
@@ -52,10 +52,11 @@ def compute(request: Check, job: Job) -> CheckResult:
     if request.like is not None and reason is None:
         reason, finding, like = _like(own, outputs, upstream, job)
     if reason is None:
-        verdicts = Verdicts(own, upstream, given, faults, like, outputs)
-        finding = verdicts.drift()
-        reason = "state" if finding else None
-        checks = {} if finding else verdicts.all(request.second)
+        with few_threads(own):
+            verdicts = Verdicts(own, upstream, given, faults, like, outputs)
+            finding = verdicts.drift()
+            reason = "state" if finding else None
+            checks = {} if finding else verdicts.all(request.second)
     for name, function in own.mutated.items():
         text = f"{function} changes {name} in place: copy it first, or write an operation that makes a new one"
         if name not in checks:

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -25,8 +26,27 @@ CALLS = 4
 """Calls for one slope, on average: two, and hundreds for the few that are looked at closely."""
 SEED = 20_061
 """The seed of upstream gradients: no seed that a user is likely to draw inputs with."""
+QUICK = 0.01
+"""Seconds of a call that gains nothing from several threads."""
 FAR = 1e-3
 """A slope that is off by this part of the largest one is looked for among many."""
+
+
+@contextmanager
+def few_threads(own: Own) -> Iterator[None]:
+    """One thread of PyTorch's while a call is quick: on a busy machine several of them wait for one
+    another for longer than they compute, at each of a thousand calls.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        started = time.monotonic()
+        own.value(own.inputs)
+        if time.monotonic() - started > QUICK:
+            torch.set_num_threads(threads)
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _generator() -> torch.Generator:
