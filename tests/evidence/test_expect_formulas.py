@@ -194,6 +194,13 @@ def test_verdicts(words: tuple[str, ...], right: bool) -> None:
         (("grad", "(W @ x).sum()", "W=1,0,0;0,1,0", "x=1,2,3", "--expect", "W = outer(x, ones(2))"), "transposed"),
         (("grad", "mse(sigmoid(w*x), y)", "x=1,2", "w=1", "y=1,1", "--expect", "w = mean(2*(sigmoid(w*x) - y)*x)"),
          "activation-derivative"),
+        (("grad", "relu(w*x)*v", "w=2", "x=3", "v=5", "--expect", "w = v*(w*x > 0)"), "missing-factor"),
+        (("grad", "relu(w*x)*v", "w=-2", "x=3", "v=5", "--expect", "w = v*(w*x > 0)"), "missing-factor"),
+        (("grad", "sigmoid(w*x)", "w=1", "x=2", "--expect", "w = sigmoid(w*x)*(1 - sigmoid(w*x))"), "missing-factor"),
+        (("grad", "clamp(1 - y*w*x, min=0)", "w=0.2", "x=2", "y=1", "--expect", "w = -y*(y*w*x < 1)"), "missing-factor"),
+        (("grad", "relu(w*x)**2", "w=2", "x=3", "--expect", "w = 2*relu(w*x)"), "missing-factor"),
+        (("grad", "(relu(w*x)*v).sum()", "w=2,1", "x=3", "v=5", "--expect", "w = 3*v*x*(w*x > 0)"), "ratio"),
+        (("grad", "relu(w*x)*v", "w=2", "x=3", "v=5", "--expect", "w = v*x**2*(w*x > 0)"), None),
         (("grad", "x**2", "x=2", "--expect", "x = 8 + 0*x"), None),  # twice at the given point alone
         (("grad", "x**3", "x=1", "--expect", "3*x"), None),
     ],

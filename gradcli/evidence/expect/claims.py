@@ -13,7 +13,7 @@ from gradcli.evaluate.networks import no_parameter
 from gradcli.evaluate.rerun import Seen, widened
 from gradcli.evaluate.run import class_indices
 from gradcli.evaluate.trace import program_of
-from gradcli.evidence.expect.guesses import SLACK, ZERO, Form, fits, known, number, same_number
+from gradcli.evidence.expect.guesses import FEWEST, Form, fits, known, number, same_number
 from gradcli.evidence.expect.misses import Miss, agreements, omitted, ratio
 from gradcli.evidence.points import Sampler, kept, round_points
 from gradcli.language.expressions.program import Expression
@@ -23,8 +23,6 @@ from gradcli.results import Counterexample, ExpectedFormula, Origin, Result, Sub
 
 POINTS = 12
 """Random points that must count."""
-FEWEST = 3
-"""Points that make a verdict, at least."""
 
 
 class Claim(NamedTuple):
@@ -227,17 +225,17 @@ def _slip(trials: Sequence[Trial], claim: Claim, sampler: Sampler, job: Job) -> 
 
 
 def _explains(form: Form, trials: Sequence[Trial], origin: Origin) -> bool:
-    """Whether a slip gives the expected value at every point; where both are zero it may."""
-    fitted = 0
+    """Whether a slip gives the expected value at every point, and at enough of them one that is not 0."""
+    shown = 0
     for trial in trials:
         assert origin.subject is not None
         seen = trial.seen
         subject = origin.subject._replace(inputs=dict(seen.inputs), upstream=seen.upstream)
         guess = form(origin._replace(subject=subject), trial.computed)
-        if guess is None or guess.shape != trial.expected.shape or not guess.numel():
+        if guess is None:
             return False
-        if fits(trial.expected, guess, torch.zeros_like(guess)):
-            fitted += 1
-        elif float(torch.maximum(guess.abs(), trial.expected.abs()).max()) > ZERO * SLACK:
+        fit = fits(trial.expected, guess, torch.zeros_like(guess))
+        if fit is False:
             return False
-    return fitted > 0
+        shown += fit is True
+    return shown >= min(FEWEST, len(trials))

@@ -20,6 +20,8 @@ EXACT = 1e-4
 COARSE = 0.1
 """Half a unit of the last digit counts up to this part of the largest element: 1 is what 0.6 and 1.4
 round to, so one of many slips would fit by accident."""
+FEWEST = 3
+"""Points that make a verdict, or show a slip, at least."""
 ROWS = 1000
 """Rows of a Jacobian that are recomputed, at most."""
 SLACK = 1 + 1e-9
@@ -69,15 +71,15 @@ def is_activation(subject: Subject) -> bool:
     return subject.call is not None and tuple(subject.inputs) == ("x",)
 
 
-def fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
+def fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool | None:
     """Whether every element is the guess's, all of one shape, to the digits written: `half` is half
-    a unit of the last digit of each. Zeros alone fit nothing.
+    a unit of the last digit of each. None if all are 0 on both sides, which shows nothing.
     """
     if expected.shape != guess.shape or not bool(guess.isfinite().all()) or not expected.numel():
         return False
     size = float(guess.abs().max())
     if size <= ZERO:
-        return False
+        return None if float(expected.abs().max()) <= ZERO * SLACK else False
     slack = half.where(half <= COARSE * size, 0.0) * SLACK
     limit = torch.maximum(EXACT * guess.abs() + EXACT * ZERO * size, slack)
     return bool(((expected - guess).abs() <= limit).all())

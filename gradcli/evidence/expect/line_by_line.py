@@ -13,7 +13,8 @@ from gradcli.evaluate.job import Job, dtype_name, in_float64
 from gradcli.evaluate.machine import assigned
 from gradcli.evaluate.rerun import Seen
 from gradcli.evidence.expect import claims
-from gradcli.evidence.expect.claims import FEWEST, POINTS, Claim
+from gradcli.evidence.expect.claims import POINTS, Claim
+from gradcli.evidence.expect.guesses import FEWEST
 from gradcli.evidence.expect.misses import close
 from gradcli.evidence.points import Sampler
 from gradcli.options.backward_pass import BackwardPass, Line, bound_name

@@ -98,7 +98,7 @@ def omitted(
         return None
     places = origin.places
 
-    def fit(value: Tensor, gradient: Tensor) -> bool:
+    def fit(value: Tensor, gradient: Tensor) -> bool | None:
         rounding = torch.zeros_like(value) if half is None else half
         within = len(places) <= gradient.ndim
         return within and _fits_well(value, gradient[places], rounding)
@@ -125,9 +125,11 @@ def ratio(pairs: Sequence[tuple[Tensor, Tensor]], half: Tensor | None = None) ->
     written = half is not None and bool(half.any())
     fraction = Fraction(factor).limit_denominator(12 if written else 64)
     for number, text in ((float(fraction), str(fraction)), (factor, f"{factor:.4g}")):
-        scaled = ((left, number * right) for left, right in pairs)
-        some = ((left, guess) for left, guess in scaled if bool(guess.any()) or bool(left.any()))
-        if all(_fits_well(a, b, torch.zeros_like(a) if half is None else half) for a, b in some):
+        fitting = {
+            _fits_well(left, number * right, torch.zeros_like(left) if half is None else half)
+            for left, right in pairs
+        }
+        if True in fitting and False not in fitting:
             return Miss("ratio", advice=f"every element of yours is {text} times the computed one")
     return None
 
@@ -154,8 +156,8 @@ _DIGITS = 5e-3
 fewer, one of many slips may fit by accident."""
 
 
-def _fits_well(expected: Tensor, guess: Tensor, half: Tensor) -> bool:
-    """Whether every element is the guess's, to the digits written if these are three or more."""
+def _fits_well(expected: Tensor, guess: Tensor, half: Tensor) -> bool | None:
+    """What `fits` says, with the digits written if these are three or more."""
     if expected.shape != guess.shape or not guess.numel():
         return False
     size = float(guess.abs().max())

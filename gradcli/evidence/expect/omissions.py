@@ -21,6 +21,7 @@ from gradcli.evaluate.job import Job, in_float64, together
 from gradcli.evaluate.naming import Names
 from gradcli.evaluate.rerun import Rerun, widened
 from gradcli.evaluate.trace import ExecutedOp, Use
+from gradcli.evidence.expect.guesses import FEWEST
 from gradcli.evidence.explain.ledger import shown
 from gradcli.evidence.explain.local_rules import Local, is_elementwise, known_as, local_rule, slope
 from gradcli.results import Inputs, Subject
@@ -34,8 +35,9 @@ NUMBERS = 200_000
 
 Point: TypeAlias = tuple[Inputs, Tensor]
 """Inputs, and the user's gradient there, of any shape."""
-Fits: TypeAlias = Callable[[Tensor, Tensor], bool]
-"""Whether the user's gradient, the first, is that of a slip, the second; of any two shapes."""
+Fits: TypeAlias = Callable[[Tensor, Tensor], bool | None]
+"""Whether the user's gradient, the first, is that of a slip, the second; of any two shapes. None if
+all of both is 0, which shows nothing."""
 
 
 def _same(left: Tensor, right: Tensor) -> bool:
@@ -48,7 +50,8 @@ def _same(left: Tensor, right: Tensor) -> bool:
 def named(
     subject: Subject, name: str, points: Sequence[Point], job: Job, fits: Fits = _same
 ) -> "Omission | None":
-    """The one slip that gives the user's gradient for `name`, an input or a step, at every point.
+    """The one slip that gives the user's gradient for `name`, an input or a step, at every point, and
+    shows at enough of them.
 
     None if none does, or if several do that differ elsewhere. Those that are the same function of
     the inputs count as one, the first. Nothing is left out of a gradient that is 0 at every point.
@@ -57,6 +60,7 @@ def named(
     chain = _Chain(subject, name, job)
     found, wrong = chain.slips(), False
     differ: set[Omission] = set()
+    evidence: Counter[Omission] = Counter()
     for inputs, expected in points:
         run = chain.at(inputs)
         if run is None or not found:
@@ -64,9 +68,11 @@ def named(
         alone = run.single or expected.numel() == len(points) == 1
         wrong |= bool(run.total.any()) and not (alone and bool((expected.abs() == 1).all()))
         gradients = [(each, each.gradient(inputs)) for each in found]
-        fitting = [(each, g) for each, g in gradients if g is not None and fits(expected, g)]
-        found = [each for each, _ in fitting]
-        differ |= {each for each, gradient in fitting if not _same(gradient, run.total)}
+        tried = [(each, g, fits(expected, g)) for each, g in gradients if g is not None]
+        found = [each for each, _, fit in tried if fit is not False]
+        evidence.update(each for each, _, fit in tried if fit)
+        differ |= {each for each, g, fit in tried if fit and not _same(g, run.total)}
+    differ = {each for each in differ if evidence[each] >= min(FEWEST, len(points))}
     found = [each for each in found if each in differ and (wrong or each.slip == "missing-sum")]
     return found[0] if len(found) == 1 or (found and _one_function(found)) else None
 
