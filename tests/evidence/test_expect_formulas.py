@@ -161,6 +161,9 @@ def test_the_counterexample_is_the_given_point_where_it_differs_there() -> None:
         (("grad", "W @ x", "W=1,2;3,4", "x=1,1", "--vjp", "1,2", "--expect", "W = outer(g, x)"), True),
         (("grad", "W @ x", "W=1,2;3,4", "x=1,1", "--vjp", "1,1", "--expect", "x = W.sum(0)"), True),
         (("grad", "W @ x", "W=1,2;3,4", "x=1,1", "--vjp", "1,1", "--expect", "x = W @ g"), False),
+        (("grad", "x*g", "x=1,2", "g=3,4", "--vjp", "1,2", "--expect", "x = g*tensor([1.,2.])"), True),  # the input g
+        (("grad", "x*dout", "x=1,2", "dout=3,4", "--row", "1", "--expect", "x = dout*tensor([0.,1.])"), True),
+        (("grad", "g = x*w; 2*g", "x=1,2", "w=3,4", "--vjp", "1,1", "--expect", "w = 2*g/w"), True),  # the step g
         (("grad", "x**2", "x=2", "--expect", "value = x*x"), True),
         (("grad", "x**2", "x=1.1", "--dtype", "float16", "--expect", "2*x"), True),
         (("grad", "relu(X @ w).sum()", "X=1,2;3,4", "w=1,2", "--expect", "w = X.T @ (X @ w > 0).float()"), True),
@@ -201,6 +204,9 @@ def test_verdicts(words: tuple[str, ...], right: bool) -> None:
         (("grad", "relu(w*x)**2", "w=2", "x=3", "--expect", "w = 2*relu(w*x)"), "missing-factor"),
         (("grad", "(relu(w*x)*v).sum()", "w=2,1", "x=3", "v=5", "--expect", "w = 3*v*x*(w*x > 0)"), "ratio"),
         (("grad", "relu(w*x)*v", "w=2", "x=3", "v=5", "--expect", "w = v*x**2*(w*x > 0)"), None),
+        (("grad", "sin(g*w)", "g=1.5", "w=2", "--expect", "w = cos(g*w)"), "missing-factor"),  # the input g
+        (("grad", "(x*x.exp()*g).sum()", "x=1,2", "g=3,4", "--expect", "x = g*exp(x)"), "missing-path"),
+        (("grad", "tanh(x)*w", "x=1.5,2", "w=1,2", "--vjp", "1,2", "--expect", "x = g*(1 - tanh(x)**2)"), "missing-factor"),
         (("grad", "x**2", "x=2", "--expect", "x = 8 + 0*x"), None),  # twice at the given point alone
         (("grad", "x**3", "x=1", "--expect", "3*x"), None),
     ],
@@ -386,6 +392,24 @@ def test_a_line_for_a_parameter_that_cannot_be_read(
 ) -> None:
     message = refused(*backward(text, *LAYERS))
     assert all(part in message for part in said), message
+
+
+@pytest.mark.parametrize(
+    ("net", "text", "slips"),
+    [
+        (("out = x*w; 2*out", "x=1,2", "w=3,4", "--vjp", "1,2"),
+         "dout = 2*tensor([1.,2.])\ndx = dout*w\ndw = dout*x", (None, None, None)),
+        (("out = x*w; sin(out)", "x=1.5", "w=2"), "dout = cos(out)\ndw = dout", (None, "missing-factor")),
+        (("z = x*w; sin(z)", "x=1.5", "w=2"), "g = cos(z)\ndw = g", ("missing-factor",)),
+        (("z = x*w; sin(z)", "x=1.5,1", "w=2,1", "--vjp", "1,2"), "dz = dout*cos(z)\ndw = dz", (None, "missing-factor")),
+    ],
+)  # fmt: skip
+def test_a_name_of_the_upstream_gradient_may_be_a_name_of_the_users(
+    backward: Any, net: tuple[str, ...], text: str, slips: tuple[str | None, ...]
+) -> None:
+    found = judged(*backward(text, "grad", *net)).values()
+    assert [each["slip"] for each in found] == list(slips)
+    assert [each["ok"] for each in found] == [slip is None for slip in slips]
 
 
 def test_one_slip_is_not_counted_again_below(backward: Any) -> None:

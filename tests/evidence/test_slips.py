@@ -569,7 +569,7 @@ def test_a_formula_must_be_that_of_the_slip_at_every_point() -> None:
     subject = Subject("", "sin(x**2)", points[0], ("x",))
 
     def slip_of(formula: Callable[[Tensor], Tensor]) -> tuple[str, str] | None:
-        pairs = [(point, formula(point["x"])) for point in points]
+        pairs = [(point, formula(point["x"]), None) for point in points]
         found = named(subject, "x", pairs, job)
         return None if found is None else (found.slip, found.row)
 
@@ -585,6 +585,6 @@ def test_the_gradient_of_a_step() -> None:
     inputs = {"w": torch.tensor(0.7).double(), "x": torch.tensor(1.5).double()}
     subject = Subject("", "z = w*x; p = sin(z); p**3", inputs, ("w", "x"))
     p = torch.sin(inputs["w"] * inputs["x"])
-    found = named(subject, "z", [(inputs, 3 * p**2)], job)
+    found = named(subject, "z", [(inputs, 3 * p**2, None)], job)
     assert found is not None
     assert (found.slip, found.row) == ("missing-factor", "p")

@@ -94,7 +94,8 @@ def scope(seen: Seen, classes: Set[str]) -> dict[str, Any]:
 
 
 def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampler:
-    """The points at which a claim that reads these names is compared.
+    """The points at which a claim that reads these names is compared: with an upstream gradient of
+    their own if it reads that, under a name that is not an input's or a step's.
 
     An input of zeros and ones keeps them unless the claim is the gradient for it, and a default that
     the user did not give stays unless the claim reads it.
@@ -104,7 +105,8 @@ def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampl
     by = {claim.origin.name, claim.origin.by} if claim.origin.kind != "value" else set()
     by |= subject.directions.keys()
     keeping = kept(subject.inputs).union(set(result.defaults) - reads) - by
-    return Sampler(subject, job, keeping, upstreams=not reads.isdisjoint(UPSTREAM))
+    own = {*subject.inputs, *program_of(subject).assigned}
+    return Sampler(subject, job, keeping, upstreams=not (reads - own).isdisjoint(UPSTREAM))
 
 
 def compare(
@@ -136,7 +138,7 @@ def compare(
     off = [trial for trial in trials if not trial.agrees]
     if len(trials) < FEWEST and not off:
         raise _too_few(claim, len(trials))
-    miss = _slip(trials, claim, sampler, job) if off else Miss()
+    miss = _slip(trials, claim, job) if off else Miss()
     found = _counterexample(claim, sampler, tolerance, off, here) if off else None
     return ExpectedFormula(
         expected, claim.computed, not off, miss.slip, miss.row,
@@ -213,15 +215,17 @@ def _counterexample(
     return off[0]
 
 
-def _slip(trials: Sequence[Trial], claim: Claim, sampler: Sampler, job: Job) -> Miss:
+def _slip(trials: Sequence[Trial], claim: Claim, job: Job) -> Miss:
     """The slip that gives the formula's value at all points, and what it means."""
     for slip, reason, form in known(claim.origin, job):
         if _explains(form, trials, claim.origin):
             return Miss(slip.name, advice=f"{slip.words}{reason}")
-    # Where it reads the upstream gradient, that is another one at each point.
-    points = [] if sampler.upstreams else [(it.seen.inputs, it.expected) for it in trials]
-    found = omitted(claim.origin, points, job) if points else None
-    return found or ratio([(it.expected, it.computed) for it in trials]) or Miss()
+    points = [(it.seen.inputs, it.expected, it.seen.upstream) for it in trials]
+    return (
+        omitted(claim.origin, points, job)
+        or ratio([(it.expected, it.computed) for it in trials])
+        or Miss()
+    )
 
 
 def _explains(form: Form, trials: Sequence[Trial], origin: Origin) -> bool:

@@ -63,9 +63,12 @@ class _Pass:
     def __init__(self, backward: BackwardPass, subject: Subject, job: Job) -> None:
         self.lines, self.subject, self.job = backward.lines, subject, job
         self.last = {name: line for line in self.lines for name in line.gradients}
-        self.reads = frozenset(name for line in self.lines for name in line.program.names)
+        self.reads: set[str] = set()  # before a line binds the name
+        bound: set[str] = set()
         for line in self.lines:
             claims.check_parameters(line.program, subject)
+            self.reads |= {*line.program.names} - bound
+            bound |= {*line.program.assigned}
         self._classes = claims.classes_of(subject)
         self._runs: dict[tuple[int, bool], tuple[Seen, dict[str, Any]]] = {}
 

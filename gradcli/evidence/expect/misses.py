@@ -67,7 +67,7 @@ def of_numbers(
     points: Sequence[Point] = ()
     if source is not None and source.subject is not None:
         inputs = {name: widened(tensor) for name, tensor in source.subject.inputs.items()}
-        points = [(inputs, expected)]
+        points = [(inputs, expected, None)]
     return (
         _known(expected, exact, guesses)
         or omitted(source, points, job, exact)

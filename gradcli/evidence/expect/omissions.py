@@ -33,8 +33,8 @@ STEPS = 12_000
 NUMBERS = 200_000
 """Elements of the input and all results together up to which an expression is followed."""
 
-Point: TypeAlias = tuple[Inputs, Tensor]
-"""Inputs, and the user's gradient there, of any shape."""
+Point: TypeAlias = tuple[Inputs, Tensor, Tensor | None]
+"""Inputs and the user's gradient there, of any shape, and the upstream gradient; None for the subject's own."""
 Fits: TypeAlias = Callable[[Tensor, Tensor], bool | None]
 """Whether the user's gradient, the first, is that of a slip, the second; of any two shapes. None if
 all of both is 0, which shows nothing."""
@@ -61,13 +61,13 @@ def named(
     found, wrong = chain.slips(), False
     differ: set[Omission] = set()
     evidence: Counter[Omission] = Counter()
-    for inputs, expected in points:
-        run = chain.at(inputs)
+    for inputs, expected, upstream in points:
+        run = chain.at(inputs, upstream)
         if run is None or not found:
             return None
         alone = run.single or expected.numel() == len(points) == 1
         wrong |= bool(run.total.any()) and not (alone and bool((expected.abs() == 1).all()))
-        gradients = [(each, each.gradient(inputs)) for each in found]
+        gradients = [(each, each.gradient(inputs, upstream)) for each in found]
         tried = [(each, g, fits(expected, g)) for each, g in gradients if g is not None]
         found = [each for each, _, fit in tried if fit is not False]
         evidence.update(each for each, _, fit in tried if fit)
@@ -132,12 +132,12 @@ class Omission:
             words = OMISSIONS[self.slip].format(**self._run.words(self.place))
         return f"{words} (the row `{self.row}` of --explain)"
 
-    def gradient(self, inputs: Inputs) -> Tensor | None:
+    def gradient(self, inputs: Inputs, upstream: Tensor | None = None) -> Tensor | None:
         """The gradient in float64 with the slip: in the input's shape, or as it was broadcast.
 
         None where PyTorch has none, or refuses the inputs.
         """
-        run = self.chain.at(inputs)
+        run = self.chain.at(inputs, upstream)
         if run is None or self.place.operation >= len(run.operations):
             return None
         try:
@@ -168,11 +168,13 @@ class _Chain:
         run = self.at(self.rerun.inputs)
         return [] if run is None else [Omission(*found, self) for found in run.slips()]
 
-    def at(self, inputs: Inputs) -> "_Run | None":
-        """The run at these inputs, of any shapes, the last one kept; None if it is refused."""
+    def at(self, inputs: Inputs, upstream: Tensor | None = None) -> "_Run | None":
+        """The run at these inputs, which is kept until others come; None if it is refused.
+        `upstream` replaces the subject's upstream gradient.
+        """
         if self._latest is None or self._latest[0] is not inputs:
             try:
-                self._latest = inputs, _Run(self.rerun, inputs, self._name)
+                self._latest = inputs, _Run(self.rerun, inputs, self._name, upstream)
             except (GradcliError, _NotFollowedError):
                 self._latest = inputs, None
         return self._latest[1]
@@ -185,7 +187,7 @@ class _NotFollowedError(Exception):
 class _Run:
     """One run in float64 with every use kept apart, and the gradient that reached each tensor."""
 
-    def __init__(self, rerun: Rerun, inputs: Inputs, name: str) -> None:
+    def __init__(self, rerun: Rerun, inputs: Inputs, name: str, upstream: Tensor | None) -> None:
         by = (name,) if name in inputs else rerun.by
         live = core.require_grad(inputs, by)
         self._trace = rerun.trace(live, uses=True)
@@ -197,7 +199,8 @@ class _Run:
         if target.numel() + numbers > NUMBERS:
             raise _NotFollowedError
         self._target = target
-        self._reached = self._trace.reached([target], rerun.upstream, keep=True)
+        upstream = rerun.upstream if upstream is None else upstream
+        self._reached = self._trace.reached([target], upstream, keep=True)
         if id(self._target) not in self._reached:
             raise _NotFollowedError
         self.total = self._reached[id(self._target)]
