@@ -7,8 +7,8 @@ own run.
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from gradcli.evaluate.machine import VALUES, After, Before, Evaluation, evaluate
 from gradcli.language.expressions import expression
 from gradcli.language.expressions.program import Expression, Step
 from gradcli.language.source import Source
-from gradcli.results import Inputs, Subject
+from gradcli.results import Inputs, Subject, step_key
 
 Place: TypeAlias = tuple[int, ...]
 """The place of an operand: its number, and for an item of a sequence the item's number."""
@@ -44,6 +44,22 @@ def replay(
     if state is not None:
         torch.set_rng_state(state)
     return evaluate(program, inputs, before, after)
+
+
+def raised(program: Expression, name: str) -> Expression:
+    """The same expression, with an input of the name `step_key(name)` added to what `name` is bound
+    to last.
+    """
+    stores = [n for n, s in enumerate(program.steps) if (s.kind, s.name) == ("store", name)]
+    at, span = stores[-1], program.steps[stores[-1]].span
+    added = Step("load", span, name=step_key(name)), Step("operator", span, 2, "+")
+    later = [
+        step._replace(value=cast(int, step.value) + len(added))
+        if step.kind in ("jump", "branch")
+        else step
+        for step in program.steps[at:]
+    ]
+    return replace(program, steps=(*program.steps[:at], *added, *later))
 
 
 def pushed(

@@ -1,7 +1,7 @@
 """Random points at which formulas are compared with autograd.
 
-A point is a set of inputs in float64. It counts if the subject has a finite value there, and if
-autograd's gradient agrees with a central difference: at a kink it does not.
+A point is a set of inputs in float64. It counts if the subject has a finite value and no kink there,
+and if autograd's gradient agrees with a central difference.
 """
 
 import math
@@ -17,9 +17,10 @@ from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.rerun import Rerun, Seen, short
 from gradcli.evaluate.run import class_indices
+from gradcli.evaluate.trace import raised
 from gradcli.evidence.check.reasons import DELIBERATE, HELD
 from gradcli.language.expressions.program import Step
-from gradcli.results import Inputs, Subject
+from gradcli.results import Inputs, Subject, step_key
 
 TRIES = 48
 """Points that are drawn in each of both ways, at most."""
@@ -117,6 +118,7 @@ class Sampler:
         self, subject: Subject, job: Job, keeping: Collection[str], *, upstreams: bool = False
     ) -> None:
         self.rerun = Rerun(subject, job)
+        self._subject, self._job = subject, job
         self.inputs = self.rerun.inputs
         with in_float64():
             keeping = {*keeping, *class_indices(self.rerun.program, self.inputs)}
@@ -161,41 +163,63 @@ class Sampler:
             return None
 
     def counts(self, seen: Seen) -> bool:
-        """Whether the value is finite, and autograd agrees with a central difference in a random
-        direction, extrapolated from two steps (L. Richardson, 1911). Raises GradcliError if PyTorch
-        refuses a point beside this one.
+        """Whether the value is finite and has no kink here, and autograd agrees with a central
+        difference in a random direction, extrapolated from two steps (L. Richardson, 1911). Raises
+        GradcliError if PyTorch refuses a point beside this one.
         """
         if not bool(seen.value.isfinite().all()):
             return False
         if self._deliberate or not seen.value.is_floating_point():
             return True
-        if (upstream := seen.upstream) is None and seen.value.numel() != 1:
+        if seen.upstream is None and seen.value.numel() != 1:
             upstream = torch.linspace(1, 2, seen.value.numel(), dtype=torch.float64)
-            upstream = upstream.reshape(seen.value.shape)
-            seen = self.rerun.observe(seen.inputs, upstream)
-        moved_by = (name for name in self.rerun.by if name not in self.keeping)
+            seen = self.rerun.observe(seen.inputs, upstream.reshape(seen.value.shape))
+        moved_by = [name for name in self.rerun.by if name not in self.keeping]
+        error, bend, room = self._beside(self.rerun, seen, moved_by)
+        return max(abs(error), abs(bend)) <= room
+
+    def bends(self, seen: Seen, step: str) -> bool:
+        """Whether the value has a kink by a step, of this name. Raises GradcliError as above."""
+        if self._deliberate or seen.steps[step].is_complex():
+            return False
+        key = step_key(step)
+        inputs = {**self._subject.inputs, key: torch.zeros_like(seen.steps[step])}
+        subject = self._subject._replace(program=raised(self.rerun.program, step), inputs=inputs)
+        moved = seen._replace(inputs={**seen.inputs, key: inputs[key]})
+        _, bend, room = self._beside(Rerun(subject, self._job), moved, [key])
+        return not abs(bend) <= room
+
+    def _beside(
+        self, rerun: Rerun, seen: Seen, moved_by: Sequence[str]
+    ) -> tuple[float, float, float]:
+        """From points on both sides along a random direction: the error of autograd's slope, the
+        difference of the slopes on the two sides, and what rounding makes of either.
+        """
         slopes = {n: g for n in moved_by if (g := seen.gradients.get(n)) is not None}
         if not all(bool(slope.isfinite().all()) for slope in slopes.values()):
-            return False
-        held = self.rerun.operands(self._fixed, seen.inputs) if self._fixed else None
-
-        def value(directions: Mapping[str, Tensor], step: float) -> Tensor:
-            moved = {name: seen.inputs[name] + step * way for name, way in directions.items()}
-            found = self.rerun.value({**seen.inputs, **moved}, held).detach()
-            return found if upstream is None else (found * upstream).sum()
-
+            return math.inf, 0.0, 0.0
+        held = rerun.operands(self._fixed, seen.inputs) if self._fixed else None
         ways = {}
         for name, slope in slopes.items():
             normal = torch.randn(slope.shape, generator=self._chance, dtype=torch.float64)
             ways[name] = normal * (1 + seen.inputs[name].abs())
         parts = [(slope * ways[name]).reshape(-1) for name, slope in slopes.items()]
         terms = torch.cat(parts) if parts else torch.zeros(1)
-        steps = (STEP, STEP / 2)
-        coarse, fine = (float(value(ways, h) - value(ways, -h)) / (2 * h) for h in steps)
-        difference = (4 * fine - coarse) / 3
-        noise = 4 * self.rerun.coarsest / STEP * float(seen.value.abs().sum()) + 1e-11
+
+        def weighted(value: Tensor) -> float:
+            return float(value if seen.upstream is None else (value * seen.upstream).sum())
+
+        def rise(step: float) -> float:
+            moved = {name: seen.inputs[name] + step * way for name, way in ways.items()}
+            value = rerun.value({**seen.inputs, **moved}, held)
+            return (weighted(value.detach()) - weighted(seen.value)) / abs(step)
+
+        (right, left), (near_right, near_left) = ((rise(h), rise(-h)) for h in (STEP, STEP / 2))
+        difference = (4 * (near_right - near_left) - (right - left)) / 6
+        bend = 2 * (near_right + near_left) - (right + left)  # without what curvature adds
+        noise = 16 * rerun.coarsest / STEP * float(seen.value.abs().sum()) + 1e-11
         room = AGREES * float(terms.abs().sum()) + noise
-        return abs(difference - float(terms.sum())) <= room
+        return difference - float(terms.sum()), bend, room
 
 
 def _watch(saturated: list[Step], step: Step, value: Any) -> None:

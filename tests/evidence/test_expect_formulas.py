@@ -147,6 +147,8 @@ def test_the_counterexample_is_the_given_point_where_it_differs_there() -> None:
         (("grad", "1e-4*x**2", "x=1e5", "--expect", "2e-4*x"), True),
         (("grad", "relu(x).sum()", "x=-1,0,2", "--expect", "1.0*(x >= 0)"), True),  # 0 does not count
         (("grad", "relu(x).sum()", "x=-1,0,2", "--expect", "relu(x)"), False),
+        (("grad", "m = max(a)", "a=0,0", "--expect", "a = 1.0*(a == max(a))"), True),  # nor does a tie
+        (("grad", "m = max(a)", "a=0,0", "--expect", "a = 2.0*(a == max(a))"), False),
         (("grad", "x.detach()*x", "x=2", "--expect", "x"), True),
         (("grad", "x.detach()*x", "x=2", "--expect", "2*x"), False),
         (("grad", "x[t].sum()", "x=1,2,3", "t=tensor([0,0,2])", "--expect", "x = sum(one_hot(t, 3), 0)"), True),
@@ -410,6 +412,20 @@ def test_a_name_of_the_upstream_gradient_may_be_a_name_of_the_users(
     found = judged(*backward(text, "grad", *net)).values()
     assert [each["slip"] for each in found] == list(slips)
     assert [each["ok"] for each in found] == [slip is None for slip in slips]
+
+
+@pytest.mark.parametrize(("factor", "slip"), [(1, None), (2, "factor-2")])
+@pytest.mark.parametrize("z", ["1,2,3,1", "-1,-2,3,1"])
+@pytest.mark.parametrize("net", ["a = relu(z)", "a = relu(z) if len(z) > 2 else z"])
+def test_a_point_at_a_tie_of_the_step_does_not_count(
+    backward: Any, net: str, z: str, factor: int, slip: str | None
+) -> None:
+    """max_pool1d takes the first of two zeros that relu made, and the line takes both."""
+    words = ("grad", f"{net}; p = max_pool1d(a[None], 2)[0]; (p*u).sum()", f"z={z}", "u=2,5")
+    pooled = f"dp = u\nda = {factor}*repeat_interleave(dp, 2)*(a == repeat_interleave(p, 2))\n"
+    found = judged(*backward(f"{pooled}dz = da*(z > 0)", *words))
+    assert [each["ok"] for each in found.values()] == [True, factor == 1, True]
+    assert found["da"]["slip"] == slip
 
 
 def test_one_slip_is_not_counted_again_below(backward: Any) -> None:

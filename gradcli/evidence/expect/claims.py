@@ -127,7 +127,7 @@ def compare(
     if exact is not None and same_number(exact, claim.computed):
         computed = exact
     here = Trial(given, expected, computed, same_shape and all(met))
-    stands = not same_shape or (_is_finite(here) and _counts(sampler, given))
+    stands = not same_shape or (_stands(here, claim, sampler) and _counts(sampler, given))
     trials = [here] if stands else []
     counted = len(trials)
     for seen in sampler.points():
@@ -155,8 +155,18 @@ def fitted(expected: Tensor, computed: Tensor) -> Tensor:
     return expected.reshape(computed.shape) if one else expected
 
 
-def _is_finite(trial: Trial) -> bool:
-    return bool(trial.expected.isfinite().all() and trial.computed.isfinite().all())
+def _stands(trial: Trial, claim: Claim, sampler: Sampler) -> bool:
+    """Whether both sides are finite, and the step that an off line is for is not at a kink."""
+    if not bool(trial.expected.isfinite().all() and trial.computed.isfinite().all()):
+        return False
+    step = claim.origin.name.removesuffix(" ")
+    of_step = claim.origin.kind == "gradient" and step != claim.origin.name
+    if trial.agrees or not of_step:
+        return True
+    try:
+        return not sampler.bends(trial.seen, step)
+    except GradcliError:
+        return False
 
 
 def _counts(sampler: Sampler, seen: Seen) -> bool:
@@ -184,7 +194,7 @@ def _trial(claim: Claim, sampler: Sampler, seen: Seen, tolerance: float) -> Tria
         return None
     agrees = expected.shape == computed.shape and all(agreements(expected, computed, tolerance))
     trial = Trial(seen, expected, computed, agrees)
-    return trial if _is_finite(trial) else None
+    return trial if _stands(trial, claim, sampler) else None
 
 
 def _too_few(claim: Claim, count: int) -> MathError:
