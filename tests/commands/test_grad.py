@@ -430,7 +430,12 @@ def test_each_takes_samples_of_any_shape_and_class_indices_as_plain_numbers() ->
     assert [list(row)[:2] for row in rows] == [["c", "A"]] * 2
     assert [row["gradients"]["B"] for row in rows] == [[15.0, 25.0, 35.0], [105.0, 119.0, 133.0]]
     assert rows[0]["gradients"]["A"] == [[5.0, 10.0, 15.0]] * 2
+    of_integers = grad("x[0]*i", "i=tensor([1,2])", "x=1,2;3,4", "--each", "x,i")["rows"]
+    assert [list(row["gradients"].items()) for row in of_integers] == [
+        [("i", None), ("x", [1.0, 0.0])], [("i", None), ("x", [2.0, 0.0])]
+    ]  # fmt: skip
     loss = ("cross_entropy(a, t)", "a=1,2,3;3,2,1", "--each", "a,t")
+    assert [row["gradients"]["t"] for row in grad(*loss, "t=0,2")["rows"]] == [None, None]
     assert grad(*loss, "t=0,2")["rows"] == [
         {**row, "t": float(row["t"])} for row in grad(*loss, "t=tensor([0,2])")["rows"]
     ]

@@ -76,10 +76,6 @@ def _whole(request: Grad, given: dict[str, Tensor], along: Directions, job: Job)
             "", text, inputs, _reached(done, found), upstream, request.fn, done.state, program=program, title=title,
         ))  # fmt: skip
     note_steps(done.program, done.steps, job)
-    shown = set(done.by)
-    if not request.wrt:  # indices are shown too: their gradients are null
-        floating = {name for name, tensor in given.items() if tensor.is_floating_point()}
-        shown |= done.indices | (given.keys() - floating)
     jvp: Tensor | None = None
     tangents: dict[str, Tensor] = {}
     if along:
@@ -92,7 +88,7 @@ def _whole(request: Grad, given: dict[str, Tensor], along: Directions, job: Job)
         **job.header("grad", inputs, [name for name in inputs if name not in given], subjects),
         expression=title,
         value=done.value,
-        gradients={name: found.get(name) for name in inputs if name in shown} if reverse else None,
+        gradients=_shown(request, done, found, given) if reverse else None,
         intermediates={
             name: Intermediate(step, found.get(step_key(name)), tangents.get(name))
             for name, step in done.steps.items()
@@ -101,6 +97,18 @@ def _whole(request: Grad, given: dict[str, Tensor], along: Directions, job: Job)
         seed=seed,
         upstream=upstream if request.vjp is not None else None,
     )
+
+
+def _shown(
+    request: Grad, done: Run, found: Mapping[str, Tensor | None], given: Inputs
+) -> dict[str, Tensor | None]:
+    """The gradients in the order of the inputs. Without --wrt those of class indices and of integer
+    inputs are shown too: None.
+    """
+    shown = set(done.by)
+    if not request.wrt:
+        shown |= done.indices | {n for n, t in given.items() if not t.is_floating_point()}
+    return {name: found.get(name) for name in done.inputs if name in shown}
 
 
 def _free(name: str, inputs: Container[str]) -> str:
@@ -173,7 +181,8 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
         found = core.gradients(done.value, done.by, via=VIA[request.via])
         _note_unused(done, found, job)
         collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
-        rows.append({**sample, "value": value, "gradients": found})
+        gradients = _shown(request, done, found, given)
+        rows.append({**sample, "value": value, "gradients": gradients})
         subjects.append(done.subject._replace(by=_reached(done, found), call=request.fn))
     defaults = [other for other in request.input_names if other not in given]
     inputs = {**_completed(request, given, job), **given} if defaults else given
