@@ -175,7 +175,7 @@ class Sampler:
             upstream = torch.linspace(1, 2, seen.value.numel(), dtype=torch.float64)
             seen = self.rerun.observe(seen.inputs, upstream.reshape(seen.value.shape))
         moved_by = [name for name in self.rerun.by if name not in self.keeping]
-        error, bend, room = self._beside(self.rerun, seen, moved_by)
+        error, bend, room = self._beside(self.rerun, seen, moved_by, self._chance)
         return max(abs(error), abs(bend)) <= room
 
     def bends(self, seen: Seen, step: str) -> bool:
@@ -186,14 +186,15 @@ class Sampler:
         inputs = {**self._subject.inputs, key: torch.zeros_like(seen.steps[step])}
         subject = self._subject._replace(program=raised(self.rerun.program, step), inputs=inputs)
         moved = seen._replace(inputs={**seen.inputs, key: inputs[key]})
-        _, bend, room = self._beside(Rerun(subject, self._job), moved, [key])
+        chance = torch.Generator().manual_seed(0)  # so that the points do not depend on the lines
+        _, bend, room = self._beside(Rerun(subject, self._job), moved, [key], chance)
         return not abs(bend) <= room
 
     def _beside(
-        self, rerun: Rerun, seen: Seen, moved_by: Sequence[str]
+        self, rerun: Rerun, seen: Seen, moved_by: Sequence[str], chance: torch.Generator
     ) -> tuple[float, float, float]:
         """From points on both sides along a random direction: the error of autograd's slope, the
-        difference of the slopes on the two sides, and what rounding makes of either.
+        difference of the slopes on the two sides, and how large either may be at a point that counts.
         """
         slopes = {n: g for n in moved_by if (g := seen.gradients.get(n)) is not None}
         if not all(bool(slope.isfinite().all()) for slope in slopes.values()):
@@ -201,7 +202,7 @@ class Sampler:
         held = rerun.operands(self._fixed, seen.inputs) if self._fixed else None
         ways = {}
         for name, slope in slopes.items():
-            normal = torch.randn(slope.shape, generator=self._chance, dtype=torch.float64)
+            normal = torch.randn(slope.shape, generator=chance, dtype=torch.float64)
             ways[name] = normal * (1 + seen.inputs[name].abs())
         parts = [(slope * ways[name]).reshape(-1) for name, slope in slopes.items()]
         terms = torch.cat(parts) if parts else torch.zeros(1)
