@@ -336,6 +336,10 @@ class PreluNegative(Prelu):
         return dx, -da
 
 
+def raised(x, power=2.0):
+    return x**power if power > 1 else x
+
+
 def leaky(x, slope=0.1):
     return torch.where(x > 0, x, float(slope) * x)
 

@@ -143,6 +143,7 @@ def test_wrong_numpy_code(words: tuple[str, ...]) -> None:
     ("words", "checked", "setting"),
     [
         (("checked.py:Prelu", "x=-1,2", "a=2"), ["x", "a"], ""),
+        (("checked.py:raised", "x=1,2", "power=3"), ["x", "power"], ""),
         (("checked.py:leaky", "x=-1,2", "slope=2"), ["x"], "slope (--wrt x,slope checks all)"),
         (("checked_numpy.py:scaled,scaled_backward", "x=1,2", "a=2"), ["x", "a"], ""),
         (("checked_numpy.py:scaled,scaled_backward_of_x", "x=1,2", "a=2"), ["x"], "a (--wrt x,a"),

@@ -40,10 +40,10 @@ class Own:
         return self.arguments.tensors
 
     def find_inputs(self, upstream: Tensor | None) -> None:
-        """Make inputs of the settings that a backward of the user's returns a gradient for."""
+        """Make inputs of the settings that the user's backward or autograd has a gradient for."""
         self.calls.quiet = True
         settings, values = self.arguments.settings, self.arguments.values
-        for name, tensor in [*settings.items()] if settings and not self.plain else []:
+        for name, tensor in [*settings.items()]:
             number, values[name] = values[name], tensor
             self.by = self._beside(name)
             try:
