@@ -1,6 +1,7 @@
 """The line that caused the error that ended a program, from its message and what was remembered."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from torch import Tensor
 from gradcli.core import walk
 from gradcli.watch import graph_causes, operand_causes
 from gradcli.watch.case import Case
-from gradcli.watch.finding import Finding
+from gradcli.watch.finding import Finding, Place
 from gradcli.watch.record import Made, Write, made_by, saved_names, storage_of
 from gradcli.watch.watcher import Failure, Watcher
 
@@ -21,7 +22,11 @@ class Diagnosis:
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
         self._record = watcher.record
-        watcher.failed_backward = self._look_at_graph
+        self._failed: Counter[Place | None] = Counter()
+        """How often a backward pass failed at a line, before one ended well."""
+        self._first: Finding | None = None
+        """What explains the first of these errors."""
+        watcher.failed_backward = self._failed_backward
 
     def of(self, error: BaseException) -> Finding | None:
         """The finding that explains an error; None if it has nothing to do with PyTorch."""
@@ -32,12 +37,28 @@ class Diagnosis:
         if failure is not None and failure.error != id(error):
             failure = None
         place = failure.place if failure and failure.place else raised[-1]
-        case = Case(self._watcher, error, place, failure)
+        return self._cause(Case(self._watcher, error, place, failure))
+
+    def caught(self, status: int) -> Finding | None:
+        """The finding that explains why no backward pass ended well, where the program went on after
+        the error: again and again, or to an exit status of its own. One error alone may be meant.
+        """
+        again = status or max(self._failed.values(), default=0) > 1
+        return self._first if again and not self._record.backward_passes else None
+
+    def _cause(self, case: Case) -> Finding | None:
         for pattern, find in _CAUSES:
             if re.search(pattern, case.message) and (finding := find(case)):
                 return finding
         entry = case.entry()
-        return Finding(entry, place, case.short) if entry else None
+        return Finding(entry, case.place, case.short) if entry else None
+
+    def _failed_backward(self, roots: Sequence[Tensor], failure: Failure, error: Exception) -> None:
+        self._look_at_graph(roots, failure)
+        if not self._record.backward_passes and failure.place:
+            if not self._failed:
+                self._first = self._cause(Case(self._watcher, error, failure.place, failure))
+            self._failed[failure.place] += 1
 
     def _look_at_graph(self, roots: Sequence[Tensor], failure: Failure) -> None:
         """Find out what only the graph knows, before it is gone."""

@@ -32,7 +32,8 @@ def examine(file: str, arguments: Sequence[str] = ()) -> Examination:
     outcome = run_program(file, arguments, watcher.watching())
     findings: dict[tuple[str, str, int], Finding] = {}
     found = [finding for detector in watcher.detectors for finding in detector.ended(outcome.error)]
-    cause = diagnosis.of(outcome.error) if outcome.error else None
+    error = outcome.error
+    cause = diagnosis.of(error) if error else diagnosis.caught(outcome.status)
     first = [cause] if cause else []
     if cause and cause.entry == "grad-none":  # which a flag that was set too late explains
         first = [finding for finding in found if finding.entry == "late-flag"] + first

@@ -30,11 +30,13 @@ class Made:
 
     `cut` says where its graph was lost; None if it has one, or was never computed from a tensor
     that has. `parents` are the operands' records, of tensors without a graph only. `flag` is where
-    requires_grad was set to `flagged` later. `owner` is the module whose parameter it is.
+    requires_grad was set to `flagged` later. `owner` is the module whose parameter it is. `used` is
+    when a leaf last entered a graph.
     """
 
     __slots__ = (
         "cut", "depth", "dtype", "flag", "flagged", "name", "number", "owner", "parents", "place", "shape", "tick",
+        "used",
     )  # fmt: skip
 
     def __init__(self, name: str, place: Place | None, tick: int, tensor: Tensor) -> None:
@@ -50,6 +52,7 @@ class Made:
         self.flag: Place | None = None
         self.flagged = False
         self.owner = ""
+        self.used = 0
 
     def come_from(self, parents: list["Made"]) -> None:
         """Remember the operands' records, up to a depth: a loop would make an endless chain."""

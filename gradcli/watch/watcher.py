@@ -61,8 +61,8 @@ class Watcher(TorchFunctionMode):
         self.origin = self.record.origin
         """How a tensor was made; None if that was not seen."""
         self.failure: Failure | None = None
-        self.failed_backward: Callable[[Sequence[Tensor], Failure], None] | None = None
-        """Called with the roots of a backward pass that failed."""
+        self.failed_backward: Callable[[Sequence[Tensor], Failure, Exception], None] | None = None
+        """Called with the roots of a backward pass that failed, and the error."""
         self.grad_off: Place | None = None
         """Where recording was last switched off."""
         self.none_grad: tuple[Made | None, Place | None, dict[str, Any]] | None = None
@@ -159,9 +159,11 @@ class Watcher(TorchFunctionMode):
             elif node is not None and (not same or name.endswith("_")):
                 node.metadata[KEY] = made
                 for operand in operands:
-                    plain = None if operand.requires_grad else record.origin(operand)
-                    if plain is not None and plain.cut is not None:
-                        record.used.add((id(plain.cut.place), plain.cut.name))
+                    of = record.origin(operand) if operand.is_leaf else None
+                    if of is not None and operand.requires_grad:
+                        of.used = record.tick
+                    elif of is not None and of.cut is not None:
+                        record.used.add((id(of.cut.place), of.cut.name))
                 if name in RESHAPING and operands[0] is not tensor:
                     parent = record.origin(operands[0])
                     made.come_from([parent] if parent else [])
@@ -304,7 +306,7 @@ class Watcher(TorchFunctionMode):
                 self._failed(error, "backward", place, tensors)
                 assert self.failure
                 if self.failed_backward:
-                    self.failed_backward(tensors, self.failure)
+                    self.failed_backward(tensors, self.failure, error)
             raise
         self.record.backward_passes += 1
         roots_made = [made.tick for root in tensors if (made := self.origin(root))]

@@ -4,7 +4,7 @@ parameters that nothing moves, and parameters that no gradient reaches.
 
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.detectors import training_lines
+from gradcli.watch.detectors.given import Given, Restart
 from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.live_modules import Modules
 from gradcli.watch.operands import shape_text
@@ -57,53 +58,6 @@ class _Leaf:
     """Where it was first moved by such a gradient."""
 
 
-@dataclass(slots=True, eq=False)
-class _Given:
-    """An optimizer: where it was made, its parameters, and what came of its steps."""
-
-    ref: weakref.ref[Optimizer]
-    place: Place | None
-    shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    """Its parameters, by id, and their shapes."""
-    steps: int = 0
-    empty: int = 0
-    """Its steps without any gradient."""
-    still: int = 0
-    """Its steps at a learning rate of 0."""
-    first: Place | None = None
-    """Where it was first stepped, if there was no backward pass before."""
-    zeroed: int = 0
-    """Its steps just after zero_grad, and those before the first backward pass."""
-    zeroed_at: Place | None = None
-    """The zero_grad before the last of these; the step itself where that is `first`."""
-    step: Place | None = None
-    """Where it was last stepped, if a scheduler changed its learning rate."""
-    fresh: int = 0
-    """How many backward passes there had been at its last step with a gradient not used before."""
-    idle: int = 0
-    """Its steps since then, while there were more backward passes."""
-    wrote: bool = False
-    """Whether a step changed anything."""
-    cut: Cut | None = None
-    """The last place before a step without any gradient that cut what its parameters made."""
-    trained: set[int] = field(default_factory=set)
-    """Its parameters that required a gradient at its second step."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Restart:
-    """A leaf that was made of a value which had a graph, so that backward ends there."""
-
-    entry: str
-    place: Place | None
-    how: str
-    """How the value lost its graph, in words."""
-    made: Place | None
-    """Where the leaf was made, if that is another line."""
-    leaves: frozenset[int] | None
-    """The ids of the leaves that the value depended on; None if that is not known."""
-
-
 class Updates(Detector):
     """Follows each parameter from its gradient to its move."""
 
@@ -115,16 +69,18 @@ class Updates(Detector):
         self._storages: dict[int, _Leaf] = {}
         self._grads: dict[int, _Leaf] = {}
         """The leaves by the storage of their grads."""
-        self._optimizers: dict[int, _Given] = {}
+        self._optimizers: dict[int, Given] = {}
         self._reached: list[_Leaf] = []
         self._passes = 0
         self._last: Place | None = None
+        self._losses: dict[Place | None, None] = {}
+        """Where the losses were computed."""
         self._zeroed: Place | None = None
         """Where gradients were zeroed after the last backward pass, before a step."""
         self._pending = False
         """Whether a backward pass was not followed by a step yet."""
         self._modules: Modules | None = None
-        self._restarts: dict[int, _Restart] = {}
+        self._restarts: dict[int, Restart] = {}
         """New leaves that backward passes ended at, by the id of the place."""
 
     # --- backward passes --------------------------------------------------------------------------
@@ -169,12 +125,12 @@ class Updates(Detector):
             cut = made.cut
         if cut is not None:
             how = f"the graph is cut here, by {cut.name.lstrip('.')}"
-            restart = _Restart(cut.kind, cut.off or cut.place, how, None, cut.leaves)
+            restart = Restart(cut.kind, cut.off or cut.place, how, None, cut.leaves)
         elif made is not None and (left := record.source(made)) is not None:
             how = f"{left.name.strip('_')}() leaves the graph here"
             entry = "item-breaks" if left.number is not None else "numpy-on-grad"
             entry = left.cut.kind if left.cut else entry
-            restart = _Restart(entry, left.place, how, made.place, None)
+            restart = Restart(entry, left.place, how, made.place, None)
         else:
             return
         if len(self._restarts) < _MOST:
@@ -208,6 +164,7 @@ class Updates(Detector):
                     self._grads[storage] = leaf
         self._reached = []
         if filled:
+            self._losses |= {made.place: None for it in roots if (made := self.watcher.origin(it))}
             self._passes += 1
             self._last, self._zeroed, self._pending = place, None, True
 
@@ -252,7 +209,7 @@ class Updates(Detector):
         """An optimizer has new parameters."""
         given = self._optimizers.get(id(optimizer))
         if given is None or given.ref() is not optimizer:
-            given = self._optimizers[id(optimizer)] = _Given(weakref.ref(optimizer), place)
+            given = self._optimizers[id(optimizer)] = Given(weakref.ref(optimizer), place)
         for parameter in optimizer.param_groups[-1]["params"]:
             given.shapes[id(parameter)] = tuple(parameter.shape)
 
@@ -278,6 +235,9 @@ class Updates(Detector):
             given.still += all(not group.get("lr", 1) for group in optimizer.param_groups)
             if not some:
                 given.empty += 1
+                made = map(self.watcher.origin, parameters_of(optimizer))
+                if type(optimizer).__module__.startswith("torch.optim"):  # others need no gradient
+                    given.wasted += any(it is not None and it.used > given.tick for it in made)
                 given.cut = max(self._cuts_of(given), key=lambda cut: cut.tick, default=None)
                 if not self._passes:
                     given.zeroed += 1
@@ -285,6 +245,7 @@ class Updates(Detector):
                 elif self._zeroed is not None and self._pending:
                     given.zeroed += 1
                     given.zeroed_at = place if place is given.first else self._zeroed
+            given.tick = self.watcher.record.tick
             given.idle = 0 if some and fresh else given.idle + (given.fresh < self._passes)
             if some and fresh:
                 given.fresh = self._passes
@@ -324,11 +285,11 @@ class Updates(Detector):
             yield Finding("flag-typo", place, text)
         if not self._optimizers:
             yield from self._rebound_leaves()
-        if self._passes < 2:
-            return
-        modules = self._modules or Modules()
-        found = list(self._unreached(modules)) or list(self._unmoved()) or list(self._left(modules))
-        yield from found
+        found: list[Finding] = []
+        if self._passes >= 2:
+            modules = self._modules or Modules()
+            found = [*self._unreached(modules)] or [*self._unmoved()] or [*self._left(modules)]
+        yield from found or self._wasted()
 
     def _reused(self) -> Iterator[Finding]:
         reused = [leaf for leaf in self._leaves.values() if leaf.reused and leaf.step]
@@ -359,7 +320,7 @@ class Updates(Detector):
             mine = keys & given.shapes.keys()
             if given.steps == 0 and mine:
                 place = (
-                    training_lines.step_without_call(self.watcher.places)
+                    training_lines.without_call(self.watcher.places, "step")
                     or self._last
                     or given.place
                 )
@@ -384,6 +345,31 @@ class Updates(Detector):
                     yield from self._not_owned(trained, given)
                 else:
                     yield Finding("never-updated", given.place, text)
+
+    def _wasted(self) -> Iterator[Finding]:
+        """Optimizers that never find a gradient, although graphs are recorded of their parameters."""
+        for given in self._optimizers.values():
+            leaves = [self._leaves[key] for key in given.shapes.keys() & self._leaves.keys()]
+            never = given.steps == given.empty and not given.wrote
+            if given.wasted < 2 or not never or any(it.passes or it.moved for it in leaves):
+                continue
+            place, entry = given.first or given.place, "never-updated"
+            text = f"all {given.steps} steps found no gradient: "
+            if not self.watcher.record.backward_passes:
+                place = training_lines.without_call(self.watcher.places, "backward") or place
+                text += "backward() was never called"
+            elif any(leaf.asked for leaf in leaves):
+                text += "torch.autograd.grad returns the gradients, and does not fill grad"
+            else:
+                entry, (place, *more) = "grad-none", [*self._losses] or [place]
+                place = given.place if more else place
+                text = (
+                    f"no gradient ever reached {self._named(given.shapes)}: no graph leads from the "
+                    "loss to the parameters of this optimizer"
+                )
+            if place is not None:
+                also = also_at(given.place, "the optimizer is made here")
+                yield Finding(entry, place, text, also if place is not given.place else ())
 
     def _rebound_leaves(self) -> Iterator[Finding]:
         """The move makes a new tensor, and the parameters stay as they were."""
@@ -445,7 +431,7 @@ class Updates(Detector):
                 yield from self._not_owned(new, given)
                 return
 
-    def _not_owned(self, leaves: Sequence[_Leaf], given: _Given) -> Iterator[Finding]:
+    def _not_owned(self, leaves: Sequence[_Leaf], given: Given) -> Iterator[Finding]:
         if given.place is not None:
             names = self._named({leaf.key: leaf.shape for leaf in leaves})
             them = "it" if len(leaves) == 1 else "them"
@@ -528,13 +514,13 @@ class Updates(Detector):
             if cut.place and key in record.used and not cut.name.startswith(".grad"):
                 yield cut
 
-    def _cuts_of(self, given: _Given) -> Iterator[Cut]:
+    def _cuts_of(self, given: Given) -> Iterator[Cut]:
         """Where what an optimizer's parameters made was cut."""
         for cut in self._cuts():
             if cut.leaves & given.trained and cut.name not in _COMPARISONS:
                 yield cut
 
-    def _restart_of(self, given: _Given) -> Iterator[Finding]:
+    def _restart_of(self, given: Given) -> Iterator[Finding]:
         """Why no gradient reached any parameter of an optimizer: backward ended at a new leaf."""
         for restart in self._restarts.values():
             cut = given.trained if restart.leaves is None else given.trained & restart.leaves

@@ -3,8 +3,6 @@
 import ast
 from collections.abc import Iterable, Iterator
 
-from torch.optim import Optimizer
-
 from gradcli.watch.finding import Place
 from gradcli.watch.live_modules import Hidden
 from gradcli.watch.user_lines import Places
@@ -14,11 +12,11 @@ _MISSPELT = frozenset(
 )
 
 
-def step_without_call(places: Places) -> Place | None:
-    """The line that names step, but does not call it."""
+def without_call(places: Places, method: str) -> Place | None:
+    """The line that names a method, step or backward, but does not call it."""
     for file, node in places.nodes(ast.Expr):
         value = node.value
-        if isinstance(value, ast.Attribute) and value.attr == Optimizer.step.__name__:
+        if isinstance(value, ast.Attribute) and value.attr == method:
             return Place(file, value.lineno)
     return None
 
