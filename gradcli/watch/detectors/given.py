@@ -36,6 +36,8 @@ class Given:
     """How many backward passes there had been at its last step with a gradient not used before."""
     idle: int = 0
     """Its steps since then, while there were more backward passes."""
+    cleared: int = 0
+    """How often its zero_grad was called."""
     wrote: bool = False
     """Whether a step changed anything."""
     tick: int = 0

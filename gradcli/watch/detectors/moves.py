@@ -270,6 +270,8 @@ class Updates(Detector):
 
     def zeroed(self, owner: Optimizer | nn.Module, place: Place | None) -> None:
         """Gradients were set to zero or None."""
+        if (given := self._optimizers.get(id(owner))) is not None:
+            given.cleared += 1
         if self._zeroed is None:
             self._zeroed = place
 
@@ -309,7 +311,10 @@ class Updates(Detector):
     def _unmoved(self) -> Iterator[Finding]:
         """Nothing moves at all, although gradients arrive."""
         trained = [leaf for leaf in self._leaves.values() if leaf.passes >= 2]
-        if not trained or any(leaf.moved for leaf in trained):
+        if any(leaf.moved for leaf in trained):
+            yield from self._unstepped(trained)
+            return
+        if not trained:
             return
         keys = {leaf.key for leaf in trained}
         passes = max(leaf.passes for leaf in trained)
@@ -345,6 +350,27 @@ class Updates(Detector):
                     yield from self._not_owned(trained, given)
                 else:
                     yield Finding("never-updated", given.place, text)
+
+    def _unstepped(self, trained: Iterable[_Leaf]) -> Iterator[Finding]:
+        """An optimizer that is cleared and never stepped, although others are. One that the source
+        steps in a line that did not run is for later, or only at times.
+        """
+        for given in self._optimizers.values():
+            mine = [leaf for leaf in trained if leaf.key in given.shapes]
+            if (
+                given.steps == 0
+                and given.cleared >= 2
+                and mine
+                and (place := mine[-1].place)
+                and not any(leaf.moved for leaf in mine)
+                and training_lines.never_stepped(self.watcher.places, given.place)
+            ):
+                names = self._named({leaf.key: leaf.shape for leaf in mine})
+                text = (
+                    f"{names} got {mine[0].passes} gradients, but their optimizer is never stepped"
+                )
+                also = also_at(given.place, "it is made here")
+                yield Finding("never-updated", place, text, also)
 
     def _wasted(self) -> Iterator[Finding]:
         """Optimizers that never find a gradient, although graphs are recorded of their parameters."""

@@ -21,6 +21,21 @@ def without_call(places: Places, method: str) -> Place | None:
     return None
 
 
+def never_stepped(places: Places, made: Place | None) -> bool:
+    """Whether the line assigns an optimizer to a name whose zero_grad is called, and step is not."""
+    called: dict[str, set[str]] = {"zero_grad": set(), "step": set()}
+    for _, node in places.nodes(ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr in called:
+            called[node.func.attr] |= {ast.unparse(each) for each in (node.func.value, *node.args)}
+    names = {
+        ast.unparse(each)
+        for file, node in places.nodes(ast.Assign)
+        if made and (file, node.lineno) == made.address
+        for each in ast.walk(node.targets[0])
+    }
+    return bool(names & called["zero_grad"] - called["step"])
+
+
 def rebound(places: Places) -> Place | None:
     """The line `p = p - ...` in a loop over p."""
     for file, loop in places.nodes(ast.For):
