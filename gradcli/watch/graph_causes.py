@@ -105,8 +105,7 @@ def _left(case: Case, left: Left, *also: Also) -> Finding:
         text = f"an array of shape {shape_text(left.shape)} leaves the graph here: NumPy records nothing"
     else:
         entry = "item-breaks"
-        what = "float" if left.name == "__float__" else left.name.strip("_")
-        text = f"{what}() gives {left.number:g}, a Python number, which has no graph"
+        text = f"{left.function}() gives {left.number:g}, a Python number, which has no graph"
     return case.finding(entry, left.place, text, *also)
 
 

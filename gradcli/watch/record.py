@@ -4,7 +4,7 @@ numbers that left the graph. It is bounded, and keeps no tensor alive. Tensors h
 
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +114,24 @@ class Left:
     number: float | None
     cut: Cut | None
 
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells one place, and one function there, from the others."""
+        return id(self.place), self.name
+
+    @property
+    def function(self) -> str:
+        """The name of the function, as it is called."""
+        return "float" if self.name == "__float__" else self.name.strip("_")
+
+    @property
+    def kind(self) -> str:
+        """The entry of the mistake that this may be: math.exp(x) calls float(x) itself."""
+        if self.number is None:
+            return "numpy-on-grad"
+        implicit = self.name == "__float__" and self.place and "float(" not in self.place.text
+        return "scalar-of-grad" if implicit else "item-breaks"
+
 
 @dataclass(slots=True)
 class Pass:
@@ -149,6 +167,8 @@ class Record:
         """The last cut of each kind at each place."""
         self.used: set[tuple[int, str]] = set()
         """Those of which a value with a graph was computed, unlike a copy or a number to print."""
+        self.exits: dict[tuple[int, str], tuple[Place, Cut]] = {}
+        """Where numbers and arrays left, as `Left.key`, and where the first there lost its graph."""
         self._made: dict[int, _Ref] = {}
 
     @property
@@ -165,12 +185,16 @@ class Record:
         ]
         return f"watched: {', '.join(parts)}"
 
-    def source(self, made: Made) -> Left | None:
-        """The last number or array that left the graph and that a tensor was made of."""
+    def source(self, made: Made, leaves: Set[int]) -> Cut | None:
+        """Where the graph was lost by the last number or array, computed from some of these leaves,
+        that a tensor was made of.
+        """
         for left in reversed(self.left):
             same = left.number is not None or left.shape == made.shape
-            if left.tick < made.tick and left.number == made.number and same:
-                return left
+            if left.tick < made.tick and left.number == made.number and same and left.place:
+                _, cut = self.exits[left.key]
+                if cut.leaves & leaves:
+                    return cut
         return None
 
     def keep(self, tensor: Tensor, made: Made) -> None:

@@ -152,11 +152,9 @@ class Watcher(TorchFunctionMode):
         made = Made(name, place, record.tick, tensor)
         if not operands and name in FACTORIES and args:
             made.number = torch_functions.first_number(args[0])
-        if tensor.requires_grad:
-            node = records.node_of(tensor)
-            if node is None and not same:
-                record.keep(tensor, made)
-            elif node is not None and (not same or name.endswith("_")):
+        node = records.node_of(tensor) if tensor.requires_grad else None
+        if tensor.requires_grad and (same or node is not None):
+            if node is not None and (not same or name.endswith("_")):
                 node.metadata[KEY] = made
                 for operand in operands:
                     of = record.origin(operand) if operand.is_leaf else None
@@ -202,7 +200,7 @@ class Watcher(TorchFunctionMode):
             kind, off = "no-grad-block", self.grad_off
         kind = kind or "not-differentiable"
         earlier = self.record.cuts.get((id(place), name))
-        leaves = earlier.leaves if earlier else frozenset(map(id, records.leaves_of(operand)))
+        leaves = earlier.leaves if earlier else _ids_of_leaves(operand)
         cut = Cut(kind, name, place, made.tick, records.shape_of(operand), off, leaves)
         self.record.cuts[id(place), name] = cut
         return cut
@@ -213,7 +211,13 @@ class Watcher(TorchFunctionMode):
         if tensor.requires_grad or cut:
             number = torch_functions.first_number(result)
             shape = records.shape_of(tensor)
-            self.record.left.append(Left(name, place, self.record.tick, shape, number, cut))
+            left = Left(name, place, self.record.tick, shape, number, cut)
+            self.record.left.append(left)
+            if place is not None and left.key not in self.record.exits:
+                cut = cut or Cut(
+                    left.kind, left.function, place, left.tick, shape, None, _ids_of_leaves(tensor)
+                )
+                self.record.exits[left.key] = place, cut
 
     def _wrote(
         self, name: str, written: Sequence[Tensor], before: Sequence[int], place: Place | None
@@ -497,6 +501,10 @@ def _wrapped(
         yield
     finally:
         setattr(owner, name, original)
+
+
+def _ids_of_leaves(tensor: Tensor) -> frozenset[int]:
+    return frozenset(map(id, records.leaves_of(tensor)))
 
 
 def _transformed() -> bool:

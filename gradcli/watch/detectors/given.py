@@ -1,10 +1,11 @@
-"""What is remembered of an optimizer: what it was given, and what came of its steps; and of a leaf
-that takes the place of its parameters in a graph.
-"""
+"""What is remembered of an optimizer: what it was given, and what came of its steps;
+and of the grad of a leaf."""
 
 import weakref
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from gradcli.watch.finding import Place
@@ -13,7 +14,8 @@ from gradcli.watch.record import Cut
 
 @dataclass(slots=True, eq=False)
 class Given:
-    """An optimizer: where it was made, its parameters, and what came of its steps."""
+    """An optimizer: where it was made, its parameters, and what came of its steps;
+    and of the grad of a leaf."""
 
     ref: weakref.ref[Optimizer]
     place: Place | None
@@ -50,15 +52,23 @@ class Given:
     """Its parameters that required a gradient at its second step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """A leaf that was made of a value which had a graph, so that backward ends there."""
+class _Same(weakref.ref[Tensor]):
+    """A weak reference that equals another one if both are of one tensor that still lives. Its id
+    would not do: zero_grad frees a grad, and the next one may get the same id.
+    """
 
-    entry: str
-    place: Place | None
-    how: str
-    """How the value lost its graph, in words."""
-    made: Place | None
-    """Where the leaf was made, if that is another line."""
-    leaves: frozenset[int] | None
-    """The ids of the leaves that the value depended on; None if that is not known."""
+    __slots__ = ()
+    __hash__ = weakref.ref.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        tensor = self()
+        return tensor is not None and isinstance(other, _Same) and other() is tensor
+
+
+State: TypeAlias = tuple[_Same, int]
+
+
+def state_of(tensor: Tensor) -> State | None:
+    """The grad of a leaf, and its version; None without one."""
+    grad = tensor.grad
+    return None if grad is None else (_Same(grad), grad._version)

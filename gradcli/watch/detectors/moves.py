@@ -3,20 +3,21 @@ parameters that nothing moves, and parameters that no gradient reaches.
 """
 
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.detectors import training_lines
-from gradcli.watch.detectors.given import Given, Restart
+from gradcli.watch.detectors.given import Given, State, state_of
 from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.live_modules import Modules
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, leaves_of, parameters_of, storage_of
+from gradcli.watch.torch_functions import FACTORIES
 
 _COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
 _MOST = 20_000
@@ -47,9 +48,9 @@ class _Leaf:
     """Whether its grad was ever read, or it has a hook."""
     idle: bool = False
     """Whether the gradients of a plain tensor were all 0."""
-    held: "_State | None" = None
+    held: State | None = None
     """Its grad, and the version of that, after the last backward pass."""
-    used: "_State | None" = None
+    used: State | None = None
     """The same when it was last moved by it."""
     stale: bool = False
     """Whether its grad holds what an earlier move has used."""
@@ -80,14 +81,19 @@ class Updates(Detector):
         self._pending = False
         """Whether a backward pass was not followed by a step yet."""
         self._modules: Modules | None = None
-        self._restarts: dict[int, Restart] = {}
-        """New leaves that backward passes ended at, by the id of the place."""
+        self._restarts: dict[int, tuple[Cut, Place | None]] = {}
+        """By the id of the place where a value lost its graph of which a leaf was made, so that
+        backward ends there: this cut, and where the leaf was made, if that is another line.
+        """
+        self._began = 0
+        """When the first backward pass began."""
 
     # --- backward passes --------------------------------------------------------------------------
 
     def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See which gradients are still those that a move has used."""
         self._reached = []
+        self._began = self._began or self.watcher.record.tick
         seen: set[int] = set()
         for root in roots:
             for tensor in leaves_of(root):
@@ -96,7 +102,7 @@ class Updates(Detector):
                     self._reached.append(leaf)
                     if not leaf.parameter and leaf.passes == 0:
                         self._restarted(tensor, tensor is root)
-                    state = _state(tensor)
+                    state = state_of(tensor)
                     kept = leaf.stale and state == leaf.held
                     leaf.stale = state is not None and (kept or state == leaf.used)
                     leaf.held = state
@@ -116,25 +122,32 @@ class Updates(Detector):
     def _restarted(self, tensor: Tensor, is_root: bool) -> None:
         """Remember where a leaf was made of a value that had a graph."""
         made, record = self.watcher.origin(tensor), self.watcher.record
+        place = None
         if made is None:  # Variable() is not watched
             cuts = [cut for cut in record.cuts.values() if cut.shape == tuple(tensor.shape)]
             cut = max(cuts, key=lambda each: each.tick, default=None)
         elif is_root and made.flag and made.parents:
             return  # the flag was set on the loss itself, which another detector reports
-        else:
-            cut = made.cut
-        if cut is not None:
-            how = f"the graph is cut here, by {cut.name.lstrip('.')}"
-            restart = Restart(cut.kind, cut.off or cut.place, how, None, cut.leaves)
-        elif made is not None and (left := record.source(made)) is not None:
-            how = f"{left.name.strip('_')}() leaves the graph here"
-            entry = "item-breaks" if left.number is not None else "numpy-on-grad"
-            entry = left.cut.kind if left.cut else entry
-            restart = Restart(entry, left.place, how, made.place, None)
-        else:
-            return
-        if len(self._restarts) < _MOST:
-            self._restarts.setdefault(id(restart.place), restart)
+        elif (cut := made.cut) is None:
+            leaves = {key for given in self._optimizers.values() for key in given.shapes}
+            exits = self._exits(leaves) if made.name in FACTORIES else []
+            cut, place = record.source(made, leaves) or next(reversed(exits), None), made.place
+        if cut is not None and len(self._restarts) < _MOST:
+            self._restarts.setdefault(id(cut.place), (cut, place))
+
+    def _exits(self, leaves: Set[int]) -> list[Cut]:
+        """The cuts of numbers and arrays, computed from some of these leaves, that left the graph
+        before the first backward pass as well as later, and not only to be printed.
+        """
+        return [
+            cut
+            for place, cut in self.watcher.record.exits.values()
+            if cut.leaves & leaves
+            and cut.kind in ("item-breaks", "scalar-of-grad", "numpy-on-grad", "detached")
+            and place.first < self._began
+            and (self._passes < 2 or self._began < place.last)
+            and not training_lines.discards(place)
+        ]
 
     def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """See which gradients have changed."""
@@ -142,7 +155,7 @@ class Updates(Detector):
         asked = {id(leaf) for each in inputs for leaf in leaves_of(each)}
         for leaf in self._reached:
             tensor = leaf.ref()
-            state = _state(tensor) if tensor is not None else None
+            state = state_of(tensor) if tensor is not None else None
             leaf.asked += leaf.key in asked
             if state is not None and state != leaf.held:
                 filled = True
@@ -193,11 +206,11 @@ class Updates(Detector):
         leaf.moved = True
         if leaf.read:
             self._check(leaf, owner, place)
-            leaf.used = _state(owner)
+            leaf.used = state_of(owner)
 
     def _check(self, leaf: _Leaf, tensor: Tensor, place: Place | None) -> None:
         """A move is about to use the grad of a leaf."""
-        state = _state(tensor)
+        state = state_of(tensor)
         if leaf.stale and state is not None and leaf.held and state[0] == leaf.held[0]:
             assert tensor.grad is not None
             if state == leaf.held or bool(tensor.grad.count_nonzero()):
@@ -221,7 +234,7 @@ class Updates(Detector):
             if parameter.grad is not None:
                 leaf = self._leaves.get(id(parameter))
                 if leaf is not None and leaf.ref() is parameter:
-                    fresh = fresh or leaf.used != _state(parameter)
+                    fresh = fresh or leaf.used != state_of(parameter)
                     self._check(leaf, parameter, place)
                 else:
                     fresh = True  # it was set by hand
@@ -264,7 +277,7 @@ class Updates(Detector):
         for parameter in parameters_of(optimizer):
             leaf = self._leaves.get(id(parameter))
             if leaf is not None and parameter.grad is not None:
-                leaf.used = _state(parameter)
+                leaf.used = state_of(parameter)
                 leaf.moved = leaf.moved or not (still or (given and given.empty == given.steps))
         self._pending = False
 
@@ -548,13 +561,17 @@ class Updates(Detector):
 
     def _restart_of(self, given: Given) -> Iterator[Finding]:
         """Why no gradient reached any parameter of an optimizer: backward ended at a new leaf."""
-        for restart in self._restarts.values():
-            cut = given.trained if restart.leaves is None else given.trained & restart.leaves
-            if cut and restart.place is not None:
-                names = self._named({key: given.shapes[key] for key in cut})
-                text = f"no gradient ever reached {names}: {restart.how}, and backward() ends there"
-                also = also_at(restart.made, "here a new leaf is made of it")
-                yield Finding(restart.entry, restart.place, text, also)
+        for cut, made in self._restarts.values():
+            place = cut.off or cut.place
+            if (mine := given.trained & cut.leaves) and place is not None:
+                names = self._named({key: given.shapes[key] for key in mine})
+                text = (
+                    f"no gradient ever reached {names}: the graph is cut here, by "
+                    f"{cut.name.lstrip('.')}, and backward() ends there"
+                )
+                also = also_at(made, "here a new leaf is made of it")
+                same = made is None or made.address == place.address
+                yield Finding(cut.kind, place, text, () if same else also)
                 return
 
     def _named(self, shapes: Mapping[int, tuple[int, ...]]) -> str:
@@ -566,25 +583,3 @@ class Updates(Detector):
         names = list(dict.fromkeys(names))
         shown = names[:3] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
         return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
-
-
-class _Same(weakref.ref[Tensor]):
-    """A weak reference that equals another one if both refer to one tensor that is alive. An id is
-    not enough: zero_grad frees a grad, and the next one may get the same id.
-    """
-
-    __slots__ = ()
-    __hash__ = weakref.ref.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        tensor = self()
-        return tensor is not None and isinstance(other, _Same) and other() is tensor
-
-
-_State: TypeAlias = tuple[_Same, int]
-
-
-def _state(tensor: Tensor) -> _State | None:
-    """The grad of a leaf, and its version; None without one."""
-    grad = tensor.grad
-    return None if grad is None else (_Same(grad), grad._version)

@@ -2,10 +2,11 @@
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from gradcli.watch.finding import Place
 from gradcli.watch.live_modules import Hidden
-from gradcli.watch.user_lines import Places
+from gradcli.watch.user_lines import Places, syntax_tree
 
 _MISSPELT = frozenset(
     ["require_grad", "require_grads", "requires_grads", "required_grad", "requires_gradient"]
@@ -19,6 +20,15 @@ def without_call(places: Places, method: str) -> Place | None:
         if isinstance(value, ast.Attribute) and value.attr == method:
             return Place(file, value.lineno)
     return None
+
+
+@cache
+def discards(place: Place) -> bool:
+    """Whether a line is a statement that assigns nothing, such as print(...), and fills no list."""
+    for node in ast.walk(syntax_tree(place.file)):
+        if isinstance(node, ast.Expr) and node.lineno <= place.line <= (node.end_lineno or 0):
+            return ".append(" not in ast.unparse(node)
+    return False
 
 
 def never_stepped(places: Places, made: Place | None) -> bool:
