@@ -266,7 +266,8 @@ def version_of(tensor: Tensor) -> int:
 def leaves_of(tensor: Tensor) -> Iterator[Tensor]:
     """The leaves that a tensor was computed from."""
     if tensor.requires_grad and tensor.is_leaf:
-        yield tensor
+        base = tensor._base  # of a view made under no_grad, which is a leaf too
+        yield from leaves_of(base) if base is not None and base.requires_grad else [tensor]
     else:
         yield from leaves_under(node_of(tensor))
 

@@ -1,5 +1,6 @@
-"""What is remembered of an optimizer: what it was given, and what came of its steps;
-and of the grad of a leaf."""
+"""What is remembered of an optimizer: what it was given, and what came of its steps; and of the
+grad of a leaf.
+"""
 
 import weakref
 from dataclasses import dataclass, field
@@ -14,8 +15,7 @@ from gradcli.watch.record import Cut
 
 @dataclass(slots=True, eq=False)
 class Given:
-    """An optimizer: where it was made, its parameters, and what came of its steps;
-    and of the grad of a leaf."""
+    """An optimizer: where it was made, its parameters, and what came of its steps."""
 
     ref: weakref.ref[Optimizer]
     place: Place | None
