@@ -301,7 +301,9 @@ class Updates(Detector):
         if not self._optimizers:
             yield from self._rebound_leaves()
         found: list[Finding] = []
-        if self._passes >= 2:
+        if not self._optimizers and self._passes >= 2:
+            found = [*self._never_filled()]
+        elif self._passes >= 2:
             modules = self._modules or Modules()
             found = [*self._unreached(modules)] or [*self._unmoved()] or [*self._left(modules)]
         yield from found or self._wasted()
@@ -403,12 +405,22 @@ class Updates(Detector):
                 entry, (place, *more) = "grad-none", [*self._losses] or [place]
                 place = given.place if more else place
                 text = (
-                    f"no gradient ever reached {self._named(given.shapes)}: no graph leads from the "
-                    "loss to the parameters of this optimizer"
+                    f"no gradient ever reached {self._named(given.shapes)}, all that this optimizer "
+                    "has: the graph of the loss does not lead there"
                 )
             if place is not None:
                 also = also_at(given.place, "the optimizer is made here")
                 yield Finding(entry, place, text, also if place is not given.place else ())
+
+    def _never_filled(self) -> Iterator[Finding]:
+        """A leaf whose grad the program reads and finds None, because its number left the graph."""
+        _, _, about = self.watcher.none_grad or (None, None, {"requires_grad": False})
+        if about["requires_grad"] and about["is_leaf"]:
+            leaf = self._leaves.get(about["id"])
+            for cut in self._exits({about["id"]})[:1] if leaf is None or not leaf.passes else ():
+                text = f"the graph is cut here, by {cut.name.lstrip('.')}: a grad that is read stays None"
+                assert cut.place is not None
+                yield Finding(cut.kind, cut.place, text)
 
     def _rebound_leaves(self) -> Iterator[Finding]:
         """The move makes a new tensor, and the parameters stay as they were."""
@@ -502,14 +514,17 @@ class Updates(Detector):
                 if given.steps == given.empty and not given.wrote:
                     restarts = list(self._restart_of(given))
                     yield from restarts
-                    if not restarts and given.cut is not None:
+                    exits = self._exits(given.trained) if given.wasted >= 2 else []
+                    cuts = [] if restarts else [given.cut] if given.cut else exits[:1]
+                    for cut in cuts:
                         shapes |= given.shapes
-                        cut = given.cut
                         causes[id(cut.place)] = cut, [*given.trained & cut.leaves]
                 continue
             shapes |= given.shapes
             for key in given.trained - reached:
                 cuts = [c for c in every if key in c.leaves]
+                if not cuts and key not in modules.listed:
+                    cuts = self._exits({key})
                 if all(cut.name in _COMPARISONS for cut in cuts):
                     cuts = samples or cuts
                 if cuts:
@@ -543,7 +558,7 @@ class Updates(Detector):
                 )
                 yield Finding("parameter-copy", place, text)
                 return
-            text = f"no gradient ever reached {names}: the loss does not depend on it"
+            text = f"no gradient ever reached {names}: the graph of the loss does not lead there"
             yield Finding("grad-none", where, text)
 
     def _cuts(self) -> Iterator[Cut]:
