@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.detectors import training_lines
-from gradcli.watch.detectors.given import Given, State, state_of
+from gradcli.watch.detectors.followed import Given, State, state_of
 from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.live_modules import Modules
 from gradcli.watch.operands import shape_text
@@ -129,11 +129,15 @@ class Updates(Detector):
         elif is_root and made.flag and made.parents:
             return  # the flag was set on the loss itself, which another detector reports
         elif (cut := made.cut) is None:
-            leaves = {key for given in self._optimizers.values() for key in given.shapes}
-            exits = self._exits(leaves) if made.name in FACTORIES else []
-            cut, place = record.source(made, leaves) or next(reversed(exits), None), made.place
+            exits = self._exits(self._owned) if made.name in FACTORIES else []
+            cut, place = record.source(made, self._owned) or next(reversed(exits), None), made.place
         if cut is not None and len(self._restarts) < _MOST:
             self._restarts.setdefault(id(cut.place), (cut, place))
+
+    @property
+    def _owned(self) -> set[int]:
+        """The parameters of all optimizers."""
+        return {key for given in self._optimizers.values() for key in given.shapes}
 
     def _exits(self, leaves: Set[int]) -> list[Cut]:
         """The cuts of numbers and arrays, computed from some of these leaves, that left the graph
@@ -326,10 +330,8 @@ class Updates(Detector):
     def _unmoved(self) -> Iterator[Finding]:
         """Nothing moves at all, although gradients arrive."""
         trained = [leaf for leaf in self._leaves.values() if leaf.passes >= 2]
-        if any(leaf.moved for leaf in trained):
+        if not trained or any(leaf.moved for leaf in trained):
             yield from self._unstepped(trained)
-            return
-        if not trained:
             return
         keys = {leaf.key for leaf in trained}
         passes = max(leaf.passes for leaf in trained)
@@ -357,7 +359,7 @@ class Updates(Detector):
                 if given.step is not None:
                     text = f"{text}, as its scheduler set it"
                 yield Finding("never-updated", given.step or given.place, text)
-            elif given.steps >= 2 and given.steps == given.empty and not mine:
+            elif given.steps >= 2 and given.steps == given.empty and not keys & self._owned:
                 text = (
                     f"{said}: none of the {passes} gradients belongs to this optimizer's parameters"
                 )
@@ -381,9 +383,7 @@ class Updates(Detector):
                 and training_lines.never_stepped(self.watcher.places, given.place)
             ):
                 names = self._named({leaf.key: leaf.shape for leaf in mine})
-                text = (
-                    f"{names} got {mine[0].passes} gradients, but their optimizer is never stepped"
-                )
+                text = f"{names} got {mine[0].passes} gradients, but nothing steps their optimizer"
                 also = also_at(given.place, "it is made here")
                 yield Finding("never-updated", place, text, also)
 
@@ -398,12 +398,12 @@ class Updates(Detector):
             text = f"all {given.steps} steps found no gradient: "
             if not self.watcher.record.backward_passes:
                 place = training_lines.without_call(self.watcher.places, "backward") or place
-                text += "backward() was never called"
+                text += "no backward pass computed one"
             elif any(leaf.asked for leaf in leaves):
-                text += "torch.autograd.grad returns the gradients, and does not fill grad"
+                text += "torch.autograd.grad returns the gradients and does not fill grad, as backward() does"
             else:
-                entry, (place, *more) = "grad-none", [*self._losses] or [place]
-                place = given.place if more else place
+                entry, losses = "grad-none", [*self._losses]
+                place = losses[0] if len(losses) == 1 else given.place
                 text = (
                     f"no gradient ever reached {self._named(given.shapes)}, all that this optimizer "
                     "has: the graph of the loss does not lead there"
@@ -439,7 +439,7 @@ class Updates(Detector):
 
     def _left(self, modules: Modules) -> Iterator[Finding]:
         """Parameters that get gradients, but belong to no optimizer and are not moved otherwise."""
-        owned = {key for given in self._optimizers.values() for key in given.shapes}
+        owned = self._owned
         active = [
             given
             for given in self._optimizers.values()
