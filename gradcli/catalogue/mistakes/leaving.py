@@ -97,8 +97,8 @@ LEAVING = (
         symptoms=("math exp gradient",),
         related=("item-breaks", "numpy-on-grad", "tensor-copy"),
         in_training="A formula with math.exp or math.log trains only its other terms; PyTorch warns once and goes on.",
-        run_finds="gradcli why --run train.py names the line that turned a recorded tensor into a number, as "
-        "item-breaks, where backward() then fails.",
+        run_finds="gradcli why --run train.py names the line that turned a recorded tensor into a number, where "
+        "backward() then fails (as item-breaks), or a parameter gets no gradient because of it.",
     ),
     Mistake(
         "inference-mode",

@@ -246,7 +246,8 @@ MISSING = (
         in_training="Losses are summed with loss.item() and the sum is used for backward(): it fails in the first "
         "iteration. A value that passes through item() and comes back as a tensor cuts the graph in silence.",
         run_finds="gradcli why --run train.py names the line of item(), float() or tolist() that made a plain "
-        "number, where the loss has no graph because of it, or the number is added to the loss.",
+        "number, where the loss has no graph or a parameter no gradient because of it, or the number is added to "
+        "the loss.",
     ),
     Mistake(
         "int-dtype",

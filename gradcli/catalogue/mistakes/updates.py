@@ -54,7 +54,8 @@ UPDATES = (
         in_training="The loss of the same batch is the same number in every epoch, while losses of different batches "
         "go up and down without a trend. Gradients look healthy if you print them.",
         run_finds="gradcli why --run train.py names the line that should have moved the parameters, or the "
-        "backward() that no step() follows, if gradients came twice or more and nothing moved.",
+        "backward() that no step() follows, if gradients came twice or more and nothing moved; and the step() that "
+        "never finds a gradient.",
     ),
     Mistake(
         "zeroed-before-step",
