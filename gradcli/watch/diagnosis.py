@@ -41,9 +41,11 @@ class Diagnosis:
 
     def caught(self, status: int) -> Finding | None:
         """The finding that explains why no backward pass ended well, where the program went on after
-        the error: again and again, or to an exit status of its own. One error alone may be meant.
+        the error: again and again in a training loop, or to an exit status of its own. Others may
+        be meant.
         """
-        again = status or max(self._failed.values(), default=0) > 1
+        trains = self._watcher.last_zeroed is not None
+        again = status or (trains and max(self._failed.values(), default=0) > 1)
         return self._first if again and not self._record.backward_passes else None
 
     def _cause(self, case: Case) -> Finding | None:

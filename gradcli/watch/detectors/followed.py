@@ -51,6 +51,11 @@ class Given:
     trained: set[int] = field(default_factory=set)
     """Its parameters that required a gradient at its second step."""
 
+    @property
+    def unused(self) -> bool:
+        """Whether no step found a gradient or changed anything."""
+        return self.steps == self.empty and not self.wrote
+
 
 class _Same(weakref.ref[Tensor]):
     """A weak reference that equals another one if both are of one tensor that still lives. Its id

@@ -305,12 +305,10 @@ class Updates(Detector):
         if not self._optimizers:
             yield from self._rebound_leaves()
         found: list[Finding] = []
-        if not self._optimizers and self._passes >= 2:
-            found = [*self._never_filled()]
-        elif self._passes >= 2:
+        if self._passes >= 2:
             modules = self._modules or Modules()
             found = [*self._unreached(modules)] or [*self._unmoved()] or [*self._left(modules)]
-        yield from found or self._wasted()
+        yield from found or (self._wasted() if self._optimizers else self._never_filled())
 
     def _reused(self) -> Iterator[Finding]:
         reused = [leaf for leaf in self._leaves.values() if leaf.reused and leaf.step]
@@ -389,10 +387,11 @@ class Updates(Detector):
 
     def _wasted(self) -> Iterator[Finding]:
         """Optimizers that never find a gradient, although graphs are recorded of their parameters."""
+        listed = self._modules.listed if self._modules and self._passes else set()
         for given in self._optimizers.values():
             leaves = [self._leaves[key] for key in given.shapes.keys() & self._leaves.keys()]
-            never = given.steps == given.empty and not given.wrote
-            if given.wasted < 2 or not never or any(it.passes or it.moved for it in leaves):
+            moved = any(leaf.passes or leaf.moved for leaf in leaves)
+            if given.wasted < 2 or moved or not given.unused or given.shapes.keys() <= listed:
                 continue
             place, entry = given.first or given.place, "never-updated"
             text = f"all {given.steps} steps found no gradient: "
@@ -415,7 +414,7 @@ class Updates(Detector):
     def _never_filled(self) -> Iterator[Finding]:
         """A leaf whose grad the program reads and finds None, because its number left the graph."""
         _, _, about = self.watcher.none_grad or (None, None, {"requires_grad": False})
-        if about["requires_grad"] and about["is_leaf"]:
+        if about["requires_grad"] and about["is_leaf"] and self._passes >= 2:
             leaf = self._leaves.get(about["id"])
             for cut in self._exits({about["id"]})[:1] if leaf is None or not leaf.passes else ():
                 text = f"the graph is cut here, by {cut.name.lstrip('.')}: a grad that is read stays None"
@@ -511,7 +510,7 @@ class Updates(Detector):
             if given.steps < 2:
                 continue
             if not reached & given.shapes.keys():
-                if given.steps == given.empty and not given.wrote:
+                if given.unused:
                     restarts = list(self._restart_of(given))
                     yield from restarts
                     exits = self._exits(given.trained) if given.wasted >= 2 else []
