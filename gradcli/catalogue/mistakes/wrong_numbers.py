@@ -127,7 +127,7 @@ NUMBERS = (
         in_training="The loss prints numbers for some steps, then nan for ever: one step with a gradient of nan has made "
         "all weights nan.",
         run_finds="gradcli why --run train.py names the first log, root, power, quotient or exp that gave nan or "
-        "inf, once a loss or a gradient is not finite.",
+        "inf, once a loss or a gradient is not finite; or the data, the weight or the result that first holds it.",
     ),
     Mistake(
         "anomaly",
@@ -167,7 +167,8 @@ NUMBERS = (
         in_training="The loss is fine in one step and nan in the next. With set_detect_anomaly(True), which makes "
         "training several times slower, the error names the operation.",
         run_finds="gradcli why --run train.py stops at the error that anomaly detection raises and names the line "
-        "of backward(); the traceback of the forward pass is in PyTorch's warning.",
+        "of backward(); the traceback of the forward pass is in PyTorch's warning. Without anomaly detection it names "
+        "acos or asin at 1 or -1, or else the backward pass whose gradient is not finite.",
     ),
     Mistake(
         "nan-where",
@@ -287,8 +288,8 @@ NUMBERS = (
         related=("not-a-number",),
         in_training="Whitening and spectral losses are nan in the first step, when a matrix is still the identity or has "
         "too few samples.",
-        run_finds="gradcli why --run does not look for this: it does not check decompositions. "
-        "torch.autograd.set_detect_anomaly(True) stops at the first gradient that is nan.",
+        run_finds="gradcli why --run train.py names the line of eigh or svd whose values are equal, if a gradient "
+        "is not finite.",
     ),
     Mistake(
         "underflow",
@@ -315,7 +316,7 @@ NUMBERS = (
         ),
         related=("saturation", "nan-xlogx", "float-precision"),
         in_training="The loss is inf or nan once the network is confident and wrong about one sample.",
-        run_finds="gradcli why --run train.py names the line of the log that returned -inf, as nan-xlogx.",
+        run_finds="gradcli why --run train.py names the line of the log that returned -inf.",
     ),
     Mistake(
         "saturation",

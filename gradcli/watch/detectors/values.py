@@ -11,25 +11,28 @@ from typing import Any
 
 from torch import Tensor
 
+from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.detectors.loss_calls import VIEWS
 from gradcli.watch.finding import Finding, Place, also_at
-from gradcli.watch.operands import shape_text
+from gradcli.watch.operands import described, shape_text, source
 from gradcli.watch.record import leaves_of, made_by, made_under, node_of, saved_by, storage_of
 
 _LOGS = frozenset(["log", "log2", "log10", "log_"])
 _ROOTS = frozenset(["sqrt", "rsqrt", "sqrt_"])
 _POWERS = frozenset(["pow", "__pow__"])
 _EXPS = frozenset(["exp", "exp_"])
-_OTHERS = frozenset(
-    ["div", "__truediv__", "__rtruediv__", "true_divide", "softmax", "acos", "asin"]
-)
+_ARCS = frozenset(["acos", "asin", "arccos", "arcsin"])
+_OTHERS = frozenset(["div", "__truediv__", "__rtruediv__", "true_divide", "softmax"])
+_SPECTRA = {"linalg_eigh": 0, "linalg_svd": 1, "svd": 1}
+"""Which of their results are the eigenvalues or singular values, in order."""
 _RELUS = frozenset(["relu", "relu_"])
 _SUMMING = VIEWS | {
     "MeanBackward0", "MeanBackward1", "SumBackward0", "SumBackward1", "MaxBackward0", "MaxBackward1",
     "AddBackward0", "MulBackward0", "DivBackward0", "PowBackward0", "SqrtBackward0", "StackBackward0",
 }  # fmt: skip
 """Nodes between a loss and its terms. A ReLU that is such a term is a hinge, whose zeros mean success."""
+_LOG_OF_0 = "the logarithm of 0, which is -inf"
 _TOO_LARGE = "the learning rate is too large"
 _FEW = 5
 """How many times in turn a layer must be dead."""
@@ -72,7 +75,9 @@ class _Zeros:
 class Numbers(Detector):
     """Looks at numbers where they may go wrong, and only there."""
 
-    functions = _LOGS | _ROOTS | _POWERS | _EXPS | _OTHERS | _RELUS | {"where"}
+    functions = (
+        _LOGS | _ROOTS | _POWERS | _EXPS | _ARCS | _OTHERS | _RELUS | _SPECTRA.keys() | {"where"}
+    )
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
@@ -91,10 +96,19 @@ class Numbers(Detector):
         self._passes = 0
         self._optimizer: Place | None = None
         self._broken = False
+        self._spoilt: Finding | None = None
+        """What is wrong with the last backward pass if its loss or a gradient is not finite. A step
+        makes it a fault; a scaler of gradients and a careful program leave that step out.
+        """
 
     def called(self, call: Call) -> None:
         """A function was called whose result or derivative may not be finite."""
         place, result = call.place, call.result
+        if place is not None and call.name in _SPECTRA:
+            values = result[_SPECTRA[call.name]].detach()
+            if not bool(values.diff().all()):
+                text = "two eigenvalues or singular values are equal here, so their vectors have no derivative"
+                self._doubtful.append(("eigenvector-nan", place, text))
         if place is None or not isinstance(result, Tensor) or not result.is_floating_point():
             return
         if call.name in _RELUS:
@@ -108,12 +122,15 @@ class Numbers(Detector):
 
     def _doubt(self, call: Call, place: Place) -> None:
         name, result = call.name, call.result.detach()
+        given = call.operands[0] if call.operands else None
         if bool(result.isfinite().all()):
             if name in _ROOTS and call.result.requires_grad and not bool(result.all()):
                 text = "the square root of exactly 0 has an infinite derivative; times 0 it is nan"
                 self._doubtful.append(("nan-sqrt", place, text))
+            elif name in _ARCS and given is not None and bool((given.detach().abs() == 1).any()):
+                text = f"{name} has an infinite derivative at 1 and -1; times 0 it is nan"
+                self._doubtful.append(("anomaly", place, text))
             return
-        given = call.operands[0] if call.operands else None
         if given is None or not all(bool(each.isfinite().all()) for each in call.operands):
             if name == "softmax" and bool(result.isnan().any()) and given is not None:
                 dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else -1)
@@ -124,17 +141,14 @@ class Numbers(Detector):
         low = float(given.detach().min())
         text = "the first number that is not finite"
         if name in _LOGS:
-            text = (
-                f"the logarithm of {low:.3g}, which is nan"
-                if low
-                else "the logarithm of 0, which is -inf"
-            )
+            text = f"the logarithm of {low:.3g}, which is nan" if low else _LOG_OF_0
         elif name in _ROOTS or name in _POWERS:
             text = f"{name.strip('_')} of {low:.3g}"
         elif name in _EXPS:
             text = f"exp({float(given.detach().max()):.4g}) overflows to inf"
-        entry = "nan-xlogx" if name in _LOGS and low == 0 else "not-a-number"
-        self._doubtful.append((entry, place, text))
+        made = self.watcher.origin(given)
+        small = text is _LOG_OF_0 and made and any(it.name == "softmax" for it in made.ancestors())
+        self._doubtful.append(("underflow" if small else "not-a-number", place, text))
 
     def _rectified(self, place: Place, result: Tensor) -> None:
         key = id(place), tuple(result.shape[1:])
@@ -191,12 +205,13 @@ class Numbers(Detector):
             self._needed(roots)
         if self._passes > 200 or self._broken:
             return
+        self._spoilt = None
         self._hinges |= _hinges(roots) if self._relus else set()
         for root in roots:
             if root.numel() == 1 and not root.is_complex():
                 value = float(root.detach())
                 if not math.isfinite(value):
-                    self._blame(f"the loss is {value}", place)
+                    self._blame(f"the loss is {value}", place, root)
                 self._values.append(value)
 
     def after_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
@@ -215,8 +230,13 @@ class Numbers(Detector):
             grad = leaf.grad
             if grad is None:
                 continue
-            if self._doubtful and not self._broken and not bool(grad.isfinite().all()):
-                self._blame("the loss is finite, its gradient is not", place)
+            numbers = _numbers(grad)
+            if not (self._broken or self._spoilt or math.isfinite(float(numbers.sum().abs()))) and (
+                not bool(numbers.isfinite().all())
+                if self._doubtful
+                else bool(numbers.isnan().any())
+            ):  # a slope that is infinite on paper too is not a fault of the program
+                self._blame("the loss is finite, its gradient is not", place, root)
             known = self._zeros.get(id(leaf))
             if leaf.dim() >= 2 and (known is not None or self._passes == 1):
                 if bool(grad.any()) or bool(leaf.detach().any()):
@@ -227,22 +247,63 @@ class Numbers(Detector):
                 elif known.ref() is leaf:
                     known.count += 1
 
-    def _blame(self, shown: str, place: Place | None) -> None:
+    def stepping(self, optimizer: Any, place: Place | None) -> None:
+        """See whether a step uses a gradient that is not finite; with `found_inf` it may skip itself."""
+        given = [each for group in optimizer.param_groups for each in group["params"]]
+        grads = [_numbers(each.grad) for each in given if each.grad is not None]
+        scaled = getattr(optimizer, "found_inf", None) is not None
+        if self._spoilt and not scaled and not all(bool(it.isfinite().all()) for it in grads):
+            self._broken = True
+            self._found["finite"] = self._spoilt
+
+    def _blame(self, shown: str, place: Place | None, root: Tensor) -> None:
         """Say which operation made the first number that is not finite."""
-        self._broken = True
+        finite = "its gradient" in shown
+        self._broken = bool(self._doubtful)
         also = also_at(place, shown)
         if self._doubtful:
-            finite = "its gradient" in shown
             entry, where, text = self._doubtful[0]
+            if text is _LOG_OF_0 and _is_entropy(root):
+                entry = "nan-xlogx"
             if finite and entry != "nan-sqrt" and self._wheres:
                 entry, where = "nan-where", self._wheres[-1]
                 text = f"torch.where hides {text}, but its gradient is 0 times inf: nan"
             self._found["finite"] = Finding(entry, where, text, also)
-        elif self._optimizer is not None and len(self._values) >= 2:
-            first, last = self._values[0], self._values[-1]
-            if first > 0 and last == max(self._values) and last > 1e4 * first:
-                text = f"the loss grew from {first:.3g} to {last:.3g} and beyond: {_TOO_LARGE}"
-                self._found["finite"] = Finding("learning-rate", self._optimizer, text, also)
+            return
+        if finite and place is not None:
+            text = (
+                "the loss is finite, but this backward pass gives a gradient with nan: "
+                "torch.autograd.set_detect_anomaly(True) names the operation"
+            )
+            self._spoilt = Finding("anomaly", place, text)
+            return
+        first, last = (self._values[0], self._values[-1]) if len(self._values) >= 2 else (0, 0)
+        if self._optimizer and first > 0 and last == max(self._values) and last > 1e4 * first:
+            text = f"the loss grew from {first:.3g} to {last:.3g} and beyond: {_TOO_LARGE}"
+            self._found["finite"] = Finding("learning-rate", self._optimizer, text, also)
+            self._broken = True
+        elif (found := self._first(root)) is not None:
+            self._spoilt = Finding("not-a-number", *found, also)
+
+    def _first(self, root: Tensor) -> tuple[Place, str] | None:
+        """The line that made the first tensor that is not finite among those that the graph of a loss
+        has saved, and what it is; the loss itself where that was not seen.
+        """
+        saved = [
+            (not bool(tensor.isnan().any()), node._sequence_nr(), tensor)
+            for node, _ in walk([node_of(root)], 2_000)
+            for tensor in saved_by(node)
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all())
+        ]
+        for tensor in (*[each[2] for each in sorted(saved, key=lambda each: each[:2])[:1]], root):
+            operand = described([tensor], self.watcher.origin, None, self.watcher.places)[0]
+            place = operand.place if tensor.requires_grad else source(operand)
+            if place is not None:
+                what = "nan" if bool(tensor.isnan().any()) else "inf"
+                data = "the data" if not tensor.requires_grad else operand.name
+                text = f"{data} of shape {shape_text(tensor.shape)} from this line hold {what}"
+                return place, f"{text}, which spreads to the loss"
+        return None
 
     def _diverged(self) -> float | None:
         """The loss at the beginning, if the losses grew without end from there."""
@@ -257,6 +318,8 @@ class Numbers(Detector):
         if not self._broken and (first := self._diverged()) is not None and self._optimizer:
             text = f"the loss grew from {first:.3g} to {self._values[-1]:.3g}: {_TOO_LARGE}"
             yield Finding("learning-rate", self._optimizer, text)
+        if self._spoilt is not None and self._optimizer is None:
+            self._found.setdefault("finite", self._spoilt)
         yield from self._found.values()
         if error is None and self._passes >= 3 and not self._broken:
             yield from self._dead()
@@ -309,3 +372,18 @@ def _hinges(roots: Tensors) -> set[Place]:
         elif node.name() == "ReluBackward0" and made is not None and made.place is not None:
             places.add(made.place)
     return places
+
+
+def _numbers(grad: Tensor) -> Tensor:
+    """The numbers of a gradient, which may be sparse."""
+    return grad._values() if grad.is_sparse else grad.values() if grad.is_sparse_csr else grad
+
+
+def _is_entropy(root: Tensor) -> bool:
+    """Whether a loss contains p log p: a product of a logarithm and what that was taken of."""
+    for node, _ in walk([node_of(root)], 2_000):
+        factors = {each for each, _ in node.next_functions if each is not None}
+        for log in factors if node.name() == "MulBackward0" else ():
+            if log.name().startswith("Log") and any(of in factors for of, _ in log.next_functions):
+                return True
+    return False
