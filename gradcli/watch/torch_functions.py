@@ -60,13 +60,13 @@ class Known:
 
 
 def tensors_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    """The tensors, of any shape, among the arguments of a call, also those in a list or tuple."""
+    """The tensors, of any shape, among the arguments of a call, also those in nested lists or tuples."""
     found = []
     for argument in (*args, *kwargs.values()) if kwargs else args:
         if isinstance(argument, Tensor):
             found.append(argument)
         elif isinstance(argument, (list, tuple)):
-            found += [item for item in argument if isinstance(item, Tensor)]
+            found += tensors_in(argument, {})
     return found
 
 
