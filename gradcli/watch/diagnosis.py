@@ -67,6 +67,14 @@ class Diagnosis:
         nodes = [root.grad_fn for root in roots if root.grad_fn is not None]
         saved = None
         freed: list[tuple[Made, Made | None]] = []
+        before = [
+            root
+            for each in self._record.passes
+            for ref in each.tensors
+            if (root := ref()) is not None
+        ]
+        earlier = {node for node, _ in walk([root.grad_fn for root in before], 100_000)}
+        shared: list[tuple[Made, Made | None]] = []
         effective: dict[Any, Made | None] = {None: None}
         users: dict[Any, Made | None] = {None: None}
         for node, user in walk(nodes, 100_000):
@@ -81,11 +89,11 @@ class Diagnosis:
                     if expected := re.search(r"expected version (\d+)", str(error)):
                         saved = saved or (node, user, name, int(expected[1]))
                     elif "already been freed" in str(error) and made:
-                        freed.append((made, users[node]))
+                        (shared if node in earlier else freed).append((made, users[node]))
                         break
         if saved:
             failure.details["saved"] = self._overwritten(*saved)
-        failure.details["freed"] = freed
+        failure.details["freed"] = shared or freed  # others may have been freed by this pass itself
         failure.details["roots"] = [made.tick for node in nodes if (made := made_by(node))]
 
     def _overwritten(

@@ -284,12 +284,16 @@ def second_time(case: Case) -> Finding | None:
         )
         used_here = also_at(user.place, "it is used here")
         return case.finding("backward-twice", old.place, text, *used_here, *freed)
-    if repeated:
+    same = not details["roots"] or bool({*first.roots} & {*details["roots"]})
+    if repeated and (again or same or max(details["roots"]) > first.tick):
         text = "this is computed once, and backward runs through it again and again"
         if again:
             text = "what this line computed before is still part of the loss, but its graph was freed then"
         return case.finding("backward-twice", old.place, text, *freed)
-    entry = "backward-twice" if {*first.roots} & {*details["roots"]} else "shared-graph"
+    if repeated:
+        text = "several backward passes go through what is computed here, and the first frees its graph"
+        return case.finding("shared-graph", old.place, text, *freed)
+    entry = "backward-twice" if same else "shared-graph"
     text = "this backward pass frees the graph that a later one needs too"
     also = also_at(old.place, "both need what is computed here")
     return case.finding(entry, first.place, text, *also)

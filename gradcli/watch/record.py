@@ -143,6 +143,8 @@ class Pass:
     """Whether it fills grad, as backward does and torch.autograd.grad does not."""
     roots: list[int]
     """When each of its roots was made."""
+    tensors: list[weakref.ref[Tensor]]
+    """These roots."""
 
 
 class _Ref(weakref.ref[Tensor]):

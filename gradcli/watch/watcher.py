@@ -8,6 +8,7 @@ global hooks. Nothing is computed differently, and no tensor is kept alive.
 
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -314,7 +315,8 @@ class Watcher(TorchFunctionMode):
             raise
         self.record.backward_passes += 1
         roots_made = [made.tick for root in tensors if (made := self.origin(root))]
-        self.record.passes.append(Pass(place, tick, fills, roots_made))
+        refs = [weakref.ref(root) for root in tensors]
+        self.record.passes.append(Pass(place, tick, fills, roots_made, refs))
         self._tell("after_backward", tensors, leaves, place)
         return result
 
