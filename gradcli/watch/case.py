@@ -93,6 +93,6 @@ class Case:
 
     def entry(self, *choices: str) -> str | None:
         """The entry that explains the error, the first of `choices` if any of them does."""
-        lines = traceback.format_exception(self.error)
+        lines = traceback.format_exception(self.error, chain=False)
         names = [mistake.name for mistake in matching.by_text("".join(lines)[-20_000:])]
         return next((name for name in choices if name in names), names[0] if names else None)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,9 +29,17 @@ class Diagnosis:
         watcher.failed_backward = self._failed_backward
 
     def of(self, error: BaseException) -> Finding | None:
-        """The finding that explains an error; None if it has nothing to do with PyTorch."""
+        """The finding that explains an error, or one that it was raised from; None if they have nothing
+        to do with PyTorch.
+        """
+        failure = self._watcher.failure
+        errors = list(_chain(error, set()))
+        errors.sort(key=lambda each: failure is None or failure.error != id(each))
+        return next((found for each in errors if (found := self._explained(each))), None)
+
+    def _explained(self, error: BaseException) -> Finding | None:
         raised = self._watcher.places.raised(error.__traceback__)
-        if not raised or isinstance(error, (SyntaxError, KeyboardInterrupt)):
+        if not raised or isinstance(error, (SyntaxError, KeyboardInterrupt, SystemExit)):
             return None
         failure = self._watcher.failure
         if failure is not None and failure.error != id(error):
@@ -117,6 +125,17 @@ class Diagnosis:
                 if write.storage == storage and write.before <= version < write.after and storage:
                     return made, write
         return made, None
+
+
+def _chain(error: BaseException, seen: set[int]) -> Iterator[BaseException]:
+    """An exception and those it was raised from, or while handling: a cause that was given first."""
+    seen.add(id(error))
+    context = None if error.__suppress_context__ else error.__context__
+    if error.__cause__ is not None and id(error.__cause__) not in seen:
+        yield from _chain(error.__cause__, seen)
+    yield error
+    if context is not None and id(context) not in seen:
+        yield from _chain(context, seen)
 
 
 _NUMBER = r"'(float|int|numpy\.\w+|ndarray)' object has no attribute "

@@ -31,9 +31,11 @@ def examine(file: str, arguments: Sequence[str] = ()) -> Examination:
     diagnosis = Diagnosis(watcher)
     outcome = run_program(file, arguments, watcher.watching())
     findings: dict[tuple[str, str, int], Finding] = {}
-    found = [finding for detector in watcher.detectors for finding in detector.ended(outcome.error)]
-    error = outcome.error
-    cause = diagnosis.of(error) if error else diagnosis.caught(outcome.status)
+    error = outcome.error or outcome.exit
+    found = [finding for detector in watcher.detectors for finding in detector.ended(error)]
+    cause = diagnosis.of(error) if error else None
+    if cause is None and outcome.error is None:
+        cause = diagnosis.caught(outcome.status)
     first = [cause] if cause else []
     if cause and cause.entry == "grad-none":  # which a flag that was set too late explains
         first = [finding for finding in found if finding.entry == "late-flag"] + first

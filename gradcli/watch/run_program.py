@@ -36,6 +36,8 @@ class Outcome:
 
     status: int
     error: BaseException | None = None
+    exit: SystemExit | None = None
+    """The exit, if its status was not 0: what it was raised from may be an error."""
 
     @property
     def said(self) -> str | None:
@@ -67,7 +69,8 @@ def run_program(
                     exec(code, main.__dict__)  # the program that the user asks to run
                 outcome = Outcome(0)
             except SystemExit as error:
-                outcome = Outcome(_exit_status(error))
+                status = _exit_status(error)
+                outcome = Outcome(status, exit=error if status else None)
             except BaseException as error:
                 if _is_ours(error):
                     raise

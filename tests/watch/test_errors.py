@@ -15,6 +15,21 @@ pytestmark = pytest.mark.timeout(600)  # many programs
 
 CASES = os.path.join(ROOT, "tests", "cases", "failing_programs.txt")
 MARK = "# <--"
+EXITS = (
+    "sys.exit(1)",
+    'raise SystemExit(f"it failed: {error}") from error',
+    'sys.exit(f"failed: {error}")',
+)
+EXITING = """
+import sys
+import torch
+
+net = torch.nn.Linear(3, 1)
+try:
+    net(torch.ones(4, 3)).detach().mean().backward()
+except RuntimeError as error:
+    {exit}
+"""
 
 
 def test_the_line_that_causes_each_error_is_found(tmp_path: Path, choose: Choose[Any]) -> None:
@@ -35,3 +50,11 @@ def test_the_line_that_causes_each_error_is_found(tmp_path: Path, choose: Choose
         if not right or answer["error"] is None or answer["status"] != 1 or answer["exit"] != 1:
             wrong.append(f"{name}: {entry} in {sorted(lines)}, but {found} {answer['error']}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_an_error_behind_an_exit_is_found(tmp_path: Path) -> None:
+    for number, text in enumerate(EXITS):
+        (tmp_path / f"{number}.py").write_text(EXITING.format(exit=text), encoding="utf-8")
+    for answer in run_together([str(path) for path in tmp_path.iterdir()], plain=False).values():
+        found = [(finding["entry"], finding["line"]) for finding in answer["findings"]]
+        assert (found, answer["error"], answer["status"]) == ([("detached", 7)], None, 1)
