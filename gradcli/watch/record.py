@@ -83,7 +83,7 @@ class Cut:
     shape: tuple[int, ...]
     off: Place | None
     """Where recording was switched off, for an operation under no_grad."""
-    leaves: frozenset[int]
+    leaves: set[int]
     """The ids of the leaves that the value depended on, when this place was first seen."""
 
 

@@ -31,6 +31,8 @@ DETACHING = {
     **dict.fromkeys(("grad", ".grad"), "second-derivative"),
 }
 """Functions whose result never has a graph, and the entries of the mistakes that this may be."""
+UNRECORDED = frozenset(["no-grad-block", "inference-mode", "checkpoint-inputs"])
+"""The entries of the mistakes that a result without a graph may be because recording was off."""
 FACTORIES = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "scalar_tensor"])
 """Functions that make a tensor of numbers."""
 

@@ -32,7 +32,7 @@ from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Place
 from gradcli.watch.operands import RESHAPING, Operand, described
 from gradcli.watch.record import KEY, Cut, Left, Made, Pass, Record, Write
-from gradcli.watch.torch_functions import DETACHING, FACTORIES, Known
+from gradcli.watch.torch_functions import DETACHING, FACTORIES, UNRECORDED, Known
 from gradcli.watch.user_lines import Places
 
 Args: TypeAlias = tuple[Any, ...]
@@ -175,6 +175,8 @@ class Watcher(TorchFunctionMode):
                 if operand.requires_grad:
                     if made.cut is None:
                         made.cut = self._cut(made, operand)
+                    elif made.cut.kind in UNRECORDED and operand.is_leaf:
+                        made.cut.leaves.add(id(operand))
                 elif (parent := record.origin(operand)) is not None:
                     parents.append(parent)
                     if made.cut is None and not torch_functions.is_independent(name):
@@ -198,13 +200,23 @@ class Watcher(TorchFunctionMode):
         if not kind and torch.is_inference_mode_enabled():
             kind, off = "inference-mode", self.grad_off
         elif not kind and not torch.is_grad_enabled():
-            kind, off = "no-grad-block", self.grad_off
+            kind, off = self._unrecorded()
         kind = kind or "not-differentiable"
         earlier = self.record.cuts.get((id(place), name))
         leaves = earlier.leaves if earlier else _ids_of_leaves(operand)
         cut = Cut(kind, name, place, made.tick, records.shape_of(operand), off, leaves)
         self.record.cuts[id(place), name] = cut
         return cut
+
+    def _unrecorded(self) -> tuple[str, Place | None]:
+        """Why recording is off, and where: in a block, or in a reentrant checkpoint."""
+        frame = sys._getframe(3)
+        while frame is not None:
+            module = frame.f_globals.get("__name__")
+            if module == "torch.utils.checkpoint" and frame.f_code.co_name == "forward":
+                return "checkpoint-inputs", self.places.here(frame)
+            frame = frame.f_back  # type: ignore[assignment]
+        return "no-grad-block", self.grad_off
 
     def _left(self, name: str, tensor: Tensor, result: Any, place: Place | None) -> None:
         made = None if tensor.requires_grad else self.origin(tensor)
@@ -505,8 +517,8 @@ def _wrapped(
         setattr(owner, name, original)
 
 
-def _ids_of_leaves(tensor: Tensor) -> frozenset[int]:
-    return frozenset(map(id, records.leaves_of(tensor)))
+def _ids_of_leaves(tensor: Tensor) -> set[int]:
+    return set(map(id, records.leaves_of(tensor)))
 
 
 def _transformed() -> bool:

@@ -73,8 +73,8 @@ TOOLS = (
         related=("no-grad", "checkpoint-changed", "checkpoint-grad"),
         in_training="A warning, and then either the error of a loss without a graph or, if later layers are trained, "
         "no error: the layers inside the checkpoint never change.",
-        run_finds="gradcli why --run train.py lists the parameters of the optimizer whose grad stays None, as "
-        "grad-none; PyTorch's own warning names the checkpoint.",
+        run_finds="gradcli why --run train.py names the line of the checkpoint, and the parameters of the optimizer "
+        "that no gradient reaches.",
     ),
     Mistake(
         "checkpoint-grad",

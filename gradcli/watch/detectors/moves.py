@@ -520,7 +520,7 @@ class Updates(Detector):
                         causes[id(cut.place)] = cut, [*given.trained & cut.leaves]
                 continue
             shapes |= given.shapes
-            for key in given.trained - reached:
+            for key in [key for key in given.shapes if key in given.trained - reached]:
                 cuts = [c for c in every if key in c.leaves]
                 if not cuts and key not in modules.listed:
                     cuts = self._exits({key})
@@ -541,6 +541,9 @@ class Updates(Detector):
             text = f"no gradient ever reached {names}: the graph is cut here, by {cut.name.lstrip('.')}"
             if place is not cut.place:
                 text = f"no gradient ever reached {names}: recording is switched off here"
+            if kind == "checkpoint-inputs":
+                why = "a checkpoint with use_reentrant=True records nothing if no input requires a gradient"
+                text = f"no gradient ever reached {names}: {why}"
             assert place is not None
             also = also_at(cut.place, "computed without a graph")
             yield Finding(kind, place, text, () if place is cut.place else also)
