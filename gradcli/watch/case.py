@@ -85,10 +85,12 @@ class Case:
 
     @property
     def short(self) -> str:
-        """The first line of the message, cut at its first sentence where it is long."""
+        """The first line of the message, cut after 40 characters or more at the end of a sentence where
+        it is long.
+        """
         line = self.message.strip().split("\n")[0]
-        if len(line) > 120:
-            line = re.split(r"(?<=[a-z)\]])[.:;] ", line)[0]
+        if len(line) > 120 and (sentence := re.match(r".{40,}?[a-z)\]](?=[.:;] )", line)):
+            line = sentence[0]
         return line if len(line) <= 240 else f"{line[:237]}..."
 
     def entry(self, *choices: str) -> str | None:

@@ -151,6 +151,8 @@ _CAUSES: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
     (r"modified by an inplace operation", graph_causes.overwritten),
     (r"backward through the graph a second time|already been freed", graph_causes.second_time),
     (r"grad can be implicitly created only for scalar", operand_causes.not_one_number),
+    (r"to return a scalar Tensor", operand_causes.not_one_number_of_function),
+    (r"calling \.item\(\) on a Tensor", operand_causes.number_under_vmap),
     (r"returned an (incorrect number of|invalid) gradient", operand_causes.own_function),
     (r"One of the differentiated Tensors does not require", operand_causes.plain_input),
     (r"refers to a single memory location", operand_causes.expanded),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gradcli.watch.case import Case
 from gradcli.watch.finding import Also, Finding, Place
 from gradcli.watch.operands import odd_dtype, odd_shape, shape_text, source
+from gradcli.watch.torch_functions import LEAVING
 
 _SHAPES = (
     "class-shape", "batch-size", "target-size", "shape-mismatch", "size-mismatch", "conv-channels", "cat-sizes", "rnn-sizes",
@@ -153,3 +154,23 @@ def not_one_number(case: Case) -> Finding | None:
     shape = shape_text(case.operands[0].shape) if case.operands else "several"
     text = f"a loss of shape {shape} is made here; backward needs one number"
     return case.finding("non-scalar", case.made.place if case.made else None, text)
+
+
+def not_one_number_of_function(case: Case) -> Finding | None:
+    """What torch.func differentiates returned several elements: the line that made them."""
+    computed = [each for each in case.operands if each.shape and each.made and each.made.name]
+    if not computed:
+        return None
+    result = computed[0]
+    shape = shape_text(result.shape)
+    text = f"the result of shape {shape} is made here; torch.func.grad needs one number"
+    return case.finding("func-grad-scalar", result.place, text)
+
+
+def number_under_vmap(case: Case) -> Finding | None:
+    """A function that makes a Python number of a tensor was called under vmap."""
+    name = case.failure.name if case.failure else ""
+    if name not in LEAVING:
+        return None
+    text = f"{name.strip('_')}() makes a Python number, but under vmap the tensor has one for each sample"
+    return case.finding("vmap-item", None, text)

@@ -21,7 +21,7 @@ _QUIET = frozenset(
     ]
 )  # fmt: skip
 """Functions that make no tensor whose origin matters."""
-_LEAVING = frozenset(
+LEAVING = frozenset(
     ["item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__complex__"]
 )
 """Functions whose result is not a tensor."""
@@ -56,7 +56,7 @@ class Known:
             self.writes = name == ".data=" or name.endswith("_")
         code = getattr(func, "__code__", None)
         self.inplace = bool(code and "inplace" in code.co_varnames[: code.co_argcount])
-        self.leaves = name in _LEAVING
+        self.leaves = name in LEAVING
         self.special: Callable[..., None] | None = None
         self.listeners: list[Callable[[Call], None]] = []
 
