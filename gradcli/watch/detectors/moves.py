@@ -334,6 +334,7 @@ class Updates(Detector):
         keys = {leaf.key for leaf in trained}
         passes = max(leaf.passes for leaf in trained)
         said = f"gradients came {passes} times, but nothing moved"
+        owned = {key for given in self._optimizers.values() for key in given.shapes}
         for given in self._optimizers.values():
             if given.place is None:
                 continue
@@ -361,7 +362,7 @@ class Updates(Detector):
                 text = (
                     f"{said}: none of the {passes} gradients belongs to this optimizer's parameters"
                 )
-                if all(leaf.parameter for leaf in trained):
+                if all(it.parameter and it.key not in owned for it in trained):
                     yield from self._not_owned(trained, given)
                 else:
                     yield Finding("never-updated", given.place, text)
