@@ -17,7 +17,7 @@ from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.live_modules import Modules
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, leaves_of, parameters_of, storage_of
-from gradcli.watch.torch_functions import FACTORIES
+from gradcli.watch.torch_functions import FACTORIES, UNRECORDED
 
 _COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
 _MOST = 20_000
@@ -521,12 +521,16 @@ class Updates(Detector):
                         causes[id(cut.place)] = cut, [*given.trained & cut.leaves]
                 continue
             shapes |= given.shapes
+            # A module that is in evaluation mode while others are trained is frozen on purpose.
+            frozen = modules.evaluated if reached & given.shapes.keys() - modules.evaluated else ()
             for key in [key for key in given.shapes if key in given.trained - reached]:
                 cuts = [c for c in every if key in c.leaves]
                 if not cuts and key not in modules.listed:
                     cuts = self._exits({key})
                 if all(cut.name in _COMPARISONS for cut in cuts):
                     cuts = samples or cuts
+                if cuts and key in frozen and all(cut.kind in UNRECORDED for cut in cuts):
+                    continue
                 if cuts:
                     # The first that is not a comparison, such as those that check an argument.
                     cut = min(cuts, key=lambda each: (each.name in _COMPARISONS, each.tick))
