@@ -334,17 +334,13 @@ class Updates(Detector):
         keys = {leaf.key for leaf in trained}
         passes = max(leaf.passes for leaf in trained)
         said = f"gradients came {passes} times, but nothing moved"
-        owned = {key for given in self._optimizers.values() for key in given.shapes}
         for given in self._optimizers.values():
             if given.place is None:
                 continue
             mine = keys & given.shapes.keys()
             if given.steps == 0 and mine:
-                place = (
-                    training_lines.without_call(self.watcher.places, "step")
-                    or self._last
-                    or given.place
-                )
+                named = training_lines.without_call(self.watcher.places, "step")
+                place = named or self._last or given.place
                 text = f"{said}: the optimizer's step() was never called"
                 yield Finding("never-updated", place, text, also_at(given.place, "it is made here"))
             elif given.steps and given.steps == given.zeroed and given.zeroed_at:
@@ -355,14 +351,11 @@ class Updates(Detector):
                 yield Finding("zeroed-before-step", given.zeroed_at, text)
             elif given.steps and given.steps == given.still and mine:
                 text = f"{said}: the learning rate was 0 in all {given.steps} steps"
-                if given.step is not None:
-                    text = f"{text}, as its scheduler set it"
+                text += ", as its scheduler set it" if given.step else ""
                 yield Finding("never-updated", given.step or given.place, text)
             elif given.steps >= 2 and given.steps == given.empty and not keys & self._owned:
-                text = (
-                    f"{said}: none of the {passes} gradients belongs to this optimizer's parameters"
-                )
-                if all(it.parameter and it.key not in owned for it in trained):
+                text = f"{said}: none of the {passes} gradients is of this optimizer's parameters"
+                if all(leaf.parameter for leaf in trained):
                     yield from self._not_owned(trained, given)
                 else:
                     yield Finding("never-updated", given.place, text)
