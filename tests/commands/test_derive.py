@@ -272,6 +272,29 @@ def test_an_element_may_be_looked_up_at_two_places_and_a_condition_negated() -> 
     assert hinge["formulas"]["x"] == "-1.0*(1 > W @ x @ u)*W.T @ u"
 
 
+@pytest.mark.parametrize(
+    ("words", "formulas"),
+    [
+        (
+            ["where(abs(r) <= d, r**2/2, d*(abs(r) - d/2)).sum()", "r=1,2,3", "d=1.5"],
+            {"d": "sum((abs(r) > d)*(abs(r) - d))"},
+        ),
+        (
+            ["where(x > 0, x, a*(exp(x) - 1)).sum()", "x=1,-2,3", "a=1.5"],
+            {"a": "sum((exp(x) - 1)*(x <= 0))"},
+        ),
+        (
+            ["((c*torch.arange(4) - y)**2).mean()", "c=1", "y=1,2,3,5"],
+            {"c": "sum(arange(4)*(c*arange(4) - y))/2"},
+        ),
+    ],
+)
+def test_a_formula_is_as_textbooks_have_it(words: list[str], formulas: dict[str, str]) -> None:
+    found = derive(*words)
+    assert found["notes"] == []
+    assert {name: found["formulas"][name] for name in formulas} == formulas
+
+
 def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
     found = derive(NET, *NET_INPUTS, "--steps", "--dtype", "float64")
     values: dict[str, Tensor] = {

@@ -4,6 +4,7 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from gradcli.algebra.elementwise import negated
 from gradcli.algebra.indices import opened, rename
 from gradcli.algebra.indices import sigma as summed
 from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, fresh, magnitude
@@ -111,8 +112,9 @@ def fn(w: "Writer", node: Node, axes: Axes) -> Text:
         return Text(name, SIGN if name[0] == "-" else ATOM)
     if name == "exp" and arguments == (ONE,) and "e" not in w.tensors:
         return Text("e")  # an input of that name would hide it
-    if name == "where" and arguments[1] is ONE and arguments[2] is ZERO:
-        return w.write(arguments[0], axes)
+    if name == "where" and arguments[1:] in ((ONE, ZERO), (ZERO, ONE)):
+        condition = arguments[0] if arguments[1] is ONE else negated(arguments[0])
+        return w.write(condition, axes)
     if name in ("maximum", "minimum") and any(each.kind == "num" for each in arguments):
         return _clamp(w, node, axes)
     if name in _INFIX and arguments[0].kind == "add" and arguments[1] is ZERO:

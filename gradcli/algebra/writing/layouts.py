@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from gradcli.algebra.nodes import Node, Number
+from gradcli.algebra.signs import is_negative
 
 Axes = tuple[int | None, ...]
 
@@ -48,9 +49,21 @@ class Text(NamedTuple):
 
 def as_floats(node: Node, text: Text) -> Text:
     """The text of a node as an operand of `@`, which does not mix types."""
-    if node.is_call("one_hot"):
+    if _is_integer(node):
         return Text(f"1.0*{text.within(POWER)}", PRODUCT, text.layout)
     return text.as_float
+
+
+def _is_integer(node: Node) -> bool:
+    """Whether PyTorch gives the elements of a node as integers."""
+    match node.kind:
+        case "num":
+            return bool(node.data.denominator == 1)
+        case "add" | "mul":
+            return all(map(_is_integer, node.children)) and not any(map(is_negative, node.children))
+        case "fn":
+            return node.data[0] == "where" and all(map(_is_integer, node.data[1][1:]))
+    return node.kind == "size" or node.is_call("one_hot", "arange")
 
 
 def shortest(texts: Sequence[Text]) -> Text:
