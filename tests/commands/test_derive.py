@@ -287,12 +287,28 @@ def test_an_element_may_be_looked_up_at_two_places_and_a_condition_negated() -> 
             ["((c*torch.arange(4) - y)**2).mean()", "c=1", "y=1,2,3,5"],
             {"c": "sum(arange(4)*(c*arange(4) - y))/2"},
         ),
+        (
+            ["logdet(A + lam*eye(2)) + log(trace(inv(A)))", "A=2,1;1,3", "lam=1"],
+            {"lam": "trace(inv(A + lam*eye(2)))"},
+        ),
+        (["trace(inv(X))**2", "X=2,1;1,3"], {"X": "-2*trace(inv(X))*inv(X).T @ inv(X).T"}),
+        (["logdet(A + diag(v))", "A=2,1;1,3", "v=1,2"], {"v": "inv(A + diag(v)).diagonal()"}),
+        (
+            ["norm(y - K @ a)**2 + lam*(a @ K @ a)", "K=randn(3,3)", "a=1,2,3", "y=1,3,2", "lam=1"],
+            {"a": "lam*(K + K.T) @ a - 2*K.T @ (y - K @ a)"},
+        ),
+        (
+            ["h = W @ x; a = tanh(U @ h); b = tanh(V @ h); a @ b", "W=eye(2)", "U=eye(2)"]
+            + ["V=eye(2)", "x=1,2", "--steps"],
+            {"dh": "V.T @ (db*(1 - b**2)) + U.T @ (da*(1 - a**2))"},
+        ),
     ],
 )
 def test_a_formula_is_as_textbooks_have_it(words: list[str], formulas: dict[str, str]) -> None:
     found = derive(*words)
     assert found["notes"] == []
-    assert {name: found["formulas"][name] for name in formulas} == formulas
+    texts = found["formulas"] | {each["name"]: each["text"] for each in found.get("steps", [])}
+    assert {name: texts[name] for name in formulas} == formulas
 
 
 def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:

@@ -21,6 +21,7 @@ from gradcli.algebra.writing.layouts import (
     Axes,
     Text,
     broadcast,
+    by_matrices,
     shortest,
     spelled,
 )
@@ -52,7 +53,7 @@ def add(w: "Writer", node: Node, axes: Axes) -> Text:
     one = as_one_sum(node)
     if one is not None:
         texts += summing.reduced(w, *one, axes, "sum")
-    return shortest(texts)
+    return by_matrices(plain, len(terms(node)), shortest(texts))
 
 
 def total(w: "Writer", items: list[Term], axes: Axes) -> Text:

@@ -13,6 +13,10 @@ Axes = tuple[int | None, ...]
 KEPT = ", keepdim=True"
 """The argument of a reduction that keeps the reduced sides."""
 
+DIAGONAL = ".diagonal()"
+_BY_MATRICES = 1.2
+"""How much longer a sum of products with `@` may be than a sum of elementwise products, as a factor."""
+
 COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM, TRUTH = range(1, 8)
 """How tightly a text binds. COMPARE and TRUTH are of truth values; TRUTH binds as ATOM does."""
 
@@ -76,6 +80,15 @@ def shortest(texts: Sequence[Text]) -> Text:
 def length(text: Text) -> int:
     """The characters of a text by which it is chosen; permuting is harder to read than transposing."""
     return len(text.text.replace(KEPT, "")) + 6 * text.text.count(".permute(")
+
+
+def by_matrices(apart: Text | None, terms: int, best: Text) -> Text:
+    """U.T @ a + V.T @ b, as textbooks write it, unless `best`, such as sum(U.T*a + V.T*b, 1), is much
+    shorter; None and a sum of fewer products than terms do not count.
+    """
+    if apart is None or apart.text.count(" @ ") < terms:
+        return best
+    return apart if length(apart) < _BY_MATRICES * length(best) else best
 
 
 def broadcast(layouts: Sequence[Axes]) -> Axes:

@@ -8,8 +8,18 @@ from gradcli.algebra.indices import sigma as summed
 from gradcli.algebra.nodes import ONE, Dim, Node, NoRuleError, num, ratio
 from gradcli.algebra.products import powers, product, without
 from gradcli.algebra.signs import is_even
+from gradcli.algebra.terms import combine, terms
 from gradcli.algebra.writing import chains
-from gradcli.algebra.writing.layouts import ATOM, KEPT, Axes, Text, as_floats, length
+from gradcli.algebra.writing.layouts import (
+    ATOM,
+    DIAGONAL,
+    KEPT,
+    Axes,
+    Text,
+    as_floats,
+    by_matrices,
+    length,
+)
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -25,9 +35,20 @@ def sigma(w: "Writer", node: Node, axes: Axes) -> Text:
     texts = [text for _, text in _wholes(w, over, body, axes, "sum")]
     texts += _by_places(w, over, body, axes)
     texts += chains.chains(w, over, body, axes)
+    apart = _term_by_term(w, over, body, axes) if body.kind == "add" else None
+    if apart is not None:
+        texts.append(apart)
     if not texts:
         raise NoRuleError("no short text for a sum")
-    return min(texts, key=_length)
+    return by_matrices(apart, len(terms(body)), min(texts, key=_length))
+
+
+def _term_by_term(w: "Writer", over: Mapping[int, Dim], total: Node, axes: Axes) -> Text | None:
+    """A sum over indices of several terms, each summed by itself; None if one has no text."""
+    try:
+        return w.write(combine([(each, summed(over, it)) for each, it in terms(total)]), axes)
+    except NoRuleError:
+        return None
 
 
 def means(w: "Writer", node: Node, axes: Axes) -> Iterator[tuple[Collection[Dim], Text]]:
@@ -77,6 +98,8 @@ def reduced(
             found = f"{reduction}({text.text}, {listed})"
             if not own and not kept:
                 found = f"{reduction}({text.text})"
+                if reduction == "sum" and text.text.endswith(DIAGONAL) and text.binds == ATOM:
+                    found = f"trace({text.text.removesuffix(DIAGONAL)})"
             elif text.binds == ATOM and len(text.text) < 16:
                 found = f"{text.text}.{reduction}({listed})"
             yield w.laid(Text(found), axes if kept else left, axes)

@@ -6,7 +6,16 @@ from typing import Any
 from gradcli.algebra.indices import arguments_of, opened, rename
 from gradcli.algebra.nodes import Dim, Node, NoRuleError, number, state, sym
 from gradcli.algebra.writing import additive, factors, summing, tensorwise
-from gradcli.algebra.writing.layouts import ATOM, PRODUCT, TRUTH, Axes, Text, decimal, spelled
+from gradcli.algebra.writing.layouts import (
+    ATOM,
+    DIAGONAL,
+    PRODUCT,
+    TRUTH,
+    Axes,
+    Text,
+    decimal,
+    spelled,
+)
 from gradcli.language.assignment import in_expression
 
 
@@ -135,16 +144,16 @@ class Writer:
         text = f"{text}.long()" if name in self.classes else text
         text = f"{text}[{', '.join(places)}]" if places else text
         varying = tuple(index for index in layout if index is not None)
-        if len(set(varying)) < len(varying):
-            if len(varying) != 2:
-                raise NoRuleError("no short text for a diagonal")
-            text, varying = f"{text}.diagonal()", varying[:1]
         return self.laid(Text(text, kind), varying, axes)
 
     def laid(self, text: Text, own: Axes, axes: Axes) -> Text:
         """A text whose axes are `own`, for the axes that are asked for. Raises NoRuleError."""
         if not own:
             return text
+        if len(set(own)) < len(own):
+            if len(own) != 2:
+                raise NoRuleError("no short text for a diagonal")
+            text, own = Text(f"{text.atom}{DIAGONAL}"), own[:1]
         order = tuple(index for index in axes if index in own)
         if len(order) < len(own):
             raise NoRuleError("no short text for these axes")
