@@ -38,7 +38,7 @@ FORMULAS: Mapping[str, tuple[str, ...]] = {
     "sinh": ("cosh(a)",), "cosh": ("sinh(a)",), "asinh": ("1/sqrt(a**2 + 1)",), "acosh": ("1/sqrt(a**2 - 1)",),
     "atanh": ("1/(1 - a**2)",), "erf": ("2/sqrt(pi)*exp(-a**2)",), "erfc": ("-2/sqrt(pi)*exp(-a**2)",),
     "lgamma": ("digamma(a)",), "xlogy": ("log(b)", "a/b"), "atan2": ("b/(a**2 + b**2)", "-a/(a**2 + b**2)"),
-    "hypot": ("a/y", "b/y"), "logaddexp": ("exp(a - y)", "exp(b - y)"), "floor": ("0",), "ceil": ("0",),
+    "hypot": ("a/y", "b/y"), "logaddexp": ("sigmoid(a - b)", "sigmoid(b - a)"), "floor": ("0",), "ceil": ("0",),
     "round": ("0",), "trunc": ("0",), "sign": ("0",),
 }  # fmt: skip
 """Elementwise operations: dy/d each operand, if all operands are given by position."""

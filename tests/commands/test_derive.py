@@ -272,6 +272,9 @@ def test_an_element_may_be_looked_up_at_two_places_and_a_condition_negated() -> 
     assert hinge["formulas"]["x"] == "-1.0*(1 > W @ x @ u)*W.T @ u"
 
 
+_MATRICES = ("U=eye(2)", "V=eye(2)")
+
+
 @pytest.mark.parametrize(
     ("words", "formulas"),
     [
@@ -298,9 +301,12 @@ def test_an_element_may_be_looked_up_at_two_places_and_a_condition_negated() -> 
             {"a": "lam*(K + K.T) @ a - 2*K.T @ (y - K @ a)"},
         ),
         (
-            ["h = W @ x; a = tanh(U @ h); b = tanh(V @ h); a @ b", "W=eye(2)", "U=eye(2)"]
-            + ["V=eye(2)", "x=1,2", "--steps"],
+            ["h = 2*x; a = tanh(U @ h); b = tanh(V @ h); a @ b", *_MATRICES, "x=1,2", "--steps"],
             {"dh": "V.T @ (db*(1 - b**2)) + U.T @ (da*(1 - a**2))"},
+        ),
+        (
+            ["np.logaddexp(0, -y*(X @ w)).mean()", "X=randn(3,2)", "y=1,-1,1", "w=1,2"],
+            {"w": "-X.T @ (y*sigmoid(-y*(X @ w)))/len(y)"},
         ),
     ],
 )
