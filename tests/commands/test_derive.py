@@ -308,6 +308,12 @@ _MATRICES = ("U=eye(2)", "V=eye(2)")
             ["np.logaddexp(0, -y*(X @ w)).mean()", "X=randn(3,2)", "y=1,-1,1", "w=1,2"],
             {"w": "-X.T @ (y*sigmoid(-y*(X @ w)))/len(y)"},
         ),
+        (["relu(x + 0.1)"], {"x": "1.0*(x + 0.1 > 0)"}),
+        (["(x - 0.1)**3"], {"x": "3*(x - 0.1)**2"}),
+        (["(x - 0.1)**2"], {"x": "2*(x - 0.1)"}),
+        (["sigmoid(x - 0.3)"], {"x": "s = sigmoid(x - 0.3); s*(1 - s)"}),
+        (["P*(1 + r/12)**(12*t)"], {"P": "(r/12 + 1)**(12*t)"}),
+        (["(x/2 + y/3)**2"], {"x": "x/2 + y/3"}),
     ],
 )
 def test_a_formula_is_as_textbooks_have_it(words: list[str], formulas: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from gradcli.algebra.indices import sigma as summed
 from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, fresh, magnitude
 from gradcli.algebra.products import divide, neg, powers, scale
 from gradcli.algebra.products import mul as multiplied
-from gradcli.algebra.terms import Term, combine, terms
+from gradcli.algebra.terms import Term, combine, parts, terms
 from gradcli.algebra.writing import summing
 from gradcli.algebra.writing.layouts import (
     ATOM,
@@ -118,9 +118,10 @@ def fn(w: "Writer", node: Node, axes: Axes) -> Text:
         return w.write(condition, axes)
     if name in ("maximum", "minimum") and any(each.kind == "num" for each in arguments):
         return _clamp(w, node, axes)
-    if name in _INFIX and arguments[0].kind == "add" and arguments[1] is ZERO:
+    coefficient, sum_ = parts(arguments[0])
+    if name in _INFIX and sum_.kind == "add" and arguments[1] is ZERO:
         # a > b instead of a - b > 0
-        signed = terms(arguments[0])
+        signed = [(coefficient * each, term) for each, term in terms(sum_)]
         above = combine([(each, term) for each, term in signed if each > 0])
         arguments = (above, combine([(-each, term) for each, term in signed if each < 0]))
     texts = [w.write(argument, axes) for argument in arguments]

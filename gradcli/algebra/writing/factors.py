@@ -4,7 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from gradcli.algebra.nodes import ONE, Dim, Node, Number, Power, is_num, magnitude, num, number
+from gradcli.algebra.nodes import (
+    ONE,
+    Dim,
+    Node,
+    Number,
+    Power,
+    is_num,
+    magnitude,
+    num,
+    number,
+    ratio,
+    whole,
+)
 from gradcli.algebra.products import powers, product, scale, without
 from gradcli.algebra.signs import is_negative
 from gradcli.algebra.terms import terms
@@ -56,7 +68,32 @@ def mul(w: "Writer", node: Node, axes: Axes) -> Text:
                 texts.append(_quotient(w, coefficient, rest, axes, {base: shortest(means)}))
     if len(axes) == 2:
         texts += _outer(w, coefficient, items, axes)
+    texts += _rescaled(w, coefficient, items, axes)
     return shortest(texts)
+
+
+def _rescaled(
+    w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes
+) -> Iterator[Text]:
+    """Sums with a factor taken in, if that makes the number before them shorter: 2*(x - 0.1) for
+    (10*x - 1)/5, and x/2 + y/3 for (3*x + 2*y)/6.
+    """
+    for base, by in items:
+        times = whole(by)
+        if base.kind != "add" or not times:
+            continue
+        found = terms(base)
+        units = [magnitude(found[0][0]), *([ratio(1, coefficient)] if times == 1 else [])]
+        for unit in units:
+            rest = ratio(coefficient * Fraction(unit) ** times, 1)
+            if unit == 1 or len(decimal(rest)) > len(decimal(coefficient)):
+                continue
+            text = additive.total(w, [(ratio(each, unit), term) for each, term in found], axes)
+            if abs(times) != 1:
+                text = Text(f"({text.text})**{abs(times)}", POWER, text.layout)
+            yield _quotient(w, rest, items, axes, {base: text})
+            if rest.denominator == 1:
+                break
 
 
 def _divided(items: Sequence[Power], sides: Iterable[Dim]) -> list[Power] | None:
@@ -92,11 +129,11 @@ def _quotient(
                 continue
         inverse = _is_inverse(by)
         total = base.kind == "add" and by is ONE
-        if total and coefficient < 0 and min(base.data[1].values()) < 0:
+        if base in instead:
+            text = instead[base]
+        elif total and coefficient < 0 and min(base.data[1].values()) < 0:
             coefficient = -coefficient
             text = additive.total(w, [(-each, term) for each, term in terms(base)], axes)
-        elif base in instead:
-            text = instead[base]
         elif total and not sigmoids.isdisjoint(base.data[1]):
             text = additive.total(w, terms(base), axes)  # s*(1 - s)
         else:
