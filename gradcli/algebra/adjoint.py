@@ -8,7 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gradcli.algebra.elementwise import chosen, fn
 from gradcli.algebra.indices import along, arguments_of, call, opened, rename, sigma, transformed
-from gradcli.algebra.nodes import ONE, ZERO, Bounds, Dim, Index, Node, NoRuleError, delta, fresh
+from gradcli.algebra.nodes import (
+    ONE,
+    ZERO,
+    Bounds,
+    Dim,
+    Index,
+    Node,
+    NoRuleError,
+    delta,
+    fresh,
+    names_of,
+)
 from gradcli.algebra.products import divide, mul, neg, power, product, scale, without
 from gradcli.algebra.rules.slopes import slope
 from gradcli.algebra.terms import sub
@@ -21,12 +32,14 @@ Uses = dict[str, list[tuple[tuple[Index, ...], Node]]]
 
 def gradients(
     root: Node, upstream: Node, axes: Mapping[int, Dim], known: Node | None = None
-) -> Uses:
-    """The adjoints of all uses of tensors in a node, whose own adjoint is `upstream`.
+) -> tuple[Uses, dict[str, str]]:
+    """The adjoints of all uses of tensors in a node, whose own adjoint is `upstream`, and the tensors
+    on whose way there is no rule, with the reason.
 
     `axes` are the free indices of the node. `known` is a tensor with the same elements, which its
-    derivatives may use: the derivative of h = tanh(z) is 1 - h**2. Raises NoRuleError.
+    derivatives may use: the derivative of h = tanh(z) is 1 - h**2.
     """
+    lost: dict[str, str] = {}
     found: Uses = {}
     agenda: list[Task] = [(root, upstream, dict(axes))]
     while agenda:
@@ -52,17 +65,23 @@ def gradients(
                         tasks.append((by, mul(rest, power(base, by), fn("log", base)), live))
             case "fn":
                 for place, argument in enumerate(node.data[1]):
-                    if argument.kind != "num":
-                        tasks.append((argument, _through(node, place, upstream), live))
+                    try:
+                        if argument.kind != "num":
+                            tasks.append((argument, _through(node, place, upstream), live))
+                    except NoRuleError as error:
+                        lost |= dict.fromkeys(names_of(argument), str(error))
             case "sigma":
                 over, body = opened(node)
                 tasks = [(body, upstream, live | over)]
             case "call":
-                tasks = _by_arguments(*_everywhere(node, upstream, live))
+                try:
+                    tasks = _by_arguments(*_everywhere(node, upstream, live))
+                except NoRuleError as error:
+                    lost |= dict.fromkeys(names_of(node), str(error))
         if known is not None and node is root and node.kind in ("fn", "call"):
             tasks = [(each, _in_terms_of(known, root, adj), axes) for each, adj, axes in tasks]
         agenda += tasks
-    return found
+    return found, lost
 
 
 def _in_terms_of(known: Node, root: Node, adjoint: Node) -> Node:

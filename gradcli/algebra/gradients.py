@@ -19,6 +19,8 @@ class Gradients(NamedTuple):
     inputs: dict[str, Node | None]
     """None for an input that the result does not depend on."""
     steps: list[tuple[str, Node]]
+    lost: dict[str, str]
+    """Inputs and steps without a gradient, since there is no rule on the way to them: the reason."""
 
 
 def differentiated(
@@ -26,14 +28,17 @@ def differentiated(
 ) -> Gradients:
     """The gradient for every input; `apart`: every step's gradient is a tensor of its own, `dNAME`.
 
-    `upstream` has the free indices of the value. Raises NoRuleError and TooLongError.
+    `upstream` has the free indices of the value. Raises TooLongError.
     """
     adjoints: dict[str, list[Node]] = {}
+    lost: dict[str, str] = {}
     simplest = Simplifier()
     values = {**inputs, **{name: own for name, (own, _) in walk.steps.items()}}
 
     def spread(node: Node, adjoint: Node, axes: Mapping[int, Dim], known: Node | None) -> None:
-        for name, uses in gradients(node, adjoint, axes, known).items():
+        found, missing = gradients(node, adjoint, axes, known)
+        lost.update(missing)
+        for name, uses in found.items():
             if name in values:
                 parts = [_at(values[name], indices, part) for indices, part in uses]
                 adjoints.setdefault(name, []).extend(parts)
@@ -44,6 +49,9 @@ def differentiated(
     spread(walk.value.node, upstream, walk.value.varying, None)
     found: list[tuple[str, Node]] = []
     for name, (own, value) in reversed(walk.steps.items()):
+        if name in lost:
+            lost |= dict.fromkeys(names_of(value.node), lost[name])
+            continue
         adjoint = total(name) if name in adjoints else ZERO
         if adjoint is not ZERO:
             if f"d{name}" not in values:  # otherwise that name is taken
@@ -51,7 +59,8 @@ def differentiated(
                 if apart and adjoint.kind != "num":
                     adjoint = sym(f"d{name}", own.node.data[1])
             spread(value.node, adjoint, own.varying, own.node)
-    return Gradients({name: total(name) if name in adjoints else None for name in inputs}, found)
+    known = adjoints.keys() - lost.keys()
+    return Gradients({name: total(name) if name in known else None for name in inputs}, found, lost)
 
 
 def _at(value: Value, indices: Sequence[Index], part: Node) -> Node:

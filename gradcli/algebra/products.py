@@ -170,7 +170,7 @@ def _root(coefficient: Number, factors: Mapping[Node, Node], exponent: Node) -> 
     for base, by in factors.items():
         together = mul(by, exponent)
         rational = by.kind == "num" and by.data.denominator != 1
-        if is_not_negative(base) or rational:
+        if (is_not_negative(base) and not base.is_fn("pi")) or rational:  # sqrt(2*pi)
             outside.append((base, together))
         elif is_even(by):
             outside.append((base if is_even(together) else elementwise.fn("abs", base), together))

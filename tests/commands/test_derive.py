@@ -261,6 +261,7 @@ def test_what_has_no_formula_is_null_with_a_reason() -> None:
     assert shown.json["reasons"] == {"A": "no rule for cholesky"}
     page = run("derive", *words)
     assert (page.status, "no formula (no rule for cholesky)" in page.stdout) == (1, True)
+    assert derive("special.i0e(a)*b", "a=2", "b=3")["formulas"] == {"a": None, "b": "i0e(a)"}
     shown = run("derive", *words, "--latex")
     assert (shown.status, shown.stdout) == (1, "% A: no formula (no rule for cholesky)\n")
 
@@ -314,6 +315,17 @@ _MATRICES = ("U=eye(2)", "V=eye(2)")
         (["sigmoid(x - 0.3)"], {"x": "s = sigmoid(x - 0.3); s*(1 - s)"}),
         (["P*(1 + r/12)**(12*t)"], {"P": "(r/12 + 1)**(12*t)"}),
         (["(x/2 + y/3)**2"], {"x": "x/2 + y/3"}),
+        (["slogdet(A)[1]", "A=1,2;3,4"], {"A": "inv(A).T"}),
+        (["s, l = np.linalg.slogdet(A); c*l", "A=1,2;3,4"], {"c": "log(abs(det(A)))"}),
+        (["special.gammaln(x) + special.psi(y)"], {"x": "digamma(x)", "y": "polygamma(1, y)"}),
+        (["special.log_ndtr(x)"], {"x": "exp(-x**2/2)/(ndtr(x)*sqrt(2*pi))"}),
+        (["special.entr(p).sum()", "p=.2,.8"], {"p": "-log(p) - 1"}),
+        (["dist(x, y)", "x=1,2", "y=3,5"], {"x": "(x - y)/norm(x - y)"}),
+        (["logcumsumexp(x, 0) @ d", "x=1,2", "d=3,5"], {"d": "log(cumsum(exp(x), 0))"}),
+        (["tensordot(A, B, dims=([0], [0]))", "A=1,2;3,4", "B=1,2;3,5"], {"A": "B @ g.T"}),
+        (["linalg.multi_dot([A, B, x]) @ y", "A=eye(2)", "B=eye(2)", "x=1,2", "y=2,3"],
+         {"B": "outer(A.T @ y, x)"}),
+        (["var_mean(x)[0]", "x=1,2,4"], {"x": "2*(x - mean(x))/(len(x) - 1)"}),
     ],
 )
 def test_a_formula_is_as_textbooks_have_it(words: list[str], formulas: dict[str, str]) -> None:

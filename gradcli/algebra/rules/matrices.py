@@ -1,6 +1,7 @@
 """Products of tensors, and functions of square matrices."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 from gradcli.algebra.indices import call, rename, sigma
@@ -9,7 +10,16 @@ from gradcli.algebra.products import mul
 from gradcli.algebra.rules.reducing import Rule
 from gradcli.algebra.rules.sides import side_of, swapped
 from gradcli.algebra.terms import add
-from gradcli.algebra.walk import Axis, Value, broadcast, elementwise, packed, plain, unpacked
+from gradcli.algebra.walk import (
+    Axis,
+    Value,
+    broadcast,
+    elementwise,
+    formula,
+    packed,
+    plain,
+    unpacked,
+)
 
 
 def matmul(left: Value, right: Value) -> Value:
@@ -100,6 +110,23 @@ def _of_matrix(name: str) -> Callable[[Value], Value]:
     return rule
 
 
+def _slogdet(value: Value) -> tuple[Value, Value]:
+    sign, size = (formula(f"{name}(det(A))", {"A": value}) for name in ("sign", "abs"))
+    return sign, formula("log(d)", {"d": size})
+
+
+def _tensordot(left: Value, right: Value, dim: Any = 2) -> Value:
+    """tensordot, along the last and the first sides, or along those listed."""
+    rank, count = len(left.sides), plain(dim)
+    listed = dim if count is None else (range(-count, 0), range(count))
+    names = [*map(chr, range(ord("a"), ord("a") + rank + len(right.sides)))]
+    mine, theirs = names[:rank], names[rank:]
+    for own, other in zip(*listed, strict=True):
+        theirs[plain(other)] = mine[plain(own)]
+    out = [*(c for c in mine if c not in theirs), *(c for c in theirs if c not in mine)]
+    return _einsum(f"{''.join(mine)},{''.join(theirs)}->{''.join(out)}", left, right)
+
+
 def _inverse(value: Value) -> Value:
     node, batch, axes = _square(value)
     outs = [(fresh(), side) for _, side in axes]
@@ -141,5 +168,7 @@ def _triangle(name: str) -> Callable[..., Value]:
 RULES: Mapping[str, Rule] = {
     "matmul": matmul, "linear": _linear, "einsum": _einsum, "diagonal": _diagonal, "inv": _inverse, "eye": _eye,
     "matrix_power": _matrix_power, "det": _of_matrix("det"), "logdet": _of_matrix("logdet"),
+    "slogdet": _slogdet, "logabsdet": lambda pair: pair[1], "tensordot": _tensordot,
+    "multi_dot": lambda values: reduce(matmul, values),
     "tril": _triangle("tril"), "triu": _triangle("triu"),
 }  # fmt: skip

@@ -27,7 +27,7 @@ _ALIASES = {
     "swapaxes": "transpose", "swapdims": "transpose", "movedim": "moveaxis", "view_as": "reshape_as",
     "inner": "dot", "vdot": "dot", "logsoftmax": "log_softmax", "view": "reshape", "ravel": "flatten", "t": "T",
     "TripletMarginLoss": "triplet_margin_loss", "MarginRankingLoss": "margin_ranking_loss",
-    "inverse": "inv", "diag": "diagonal", "broadcast_to": "expand", "average": "mean", "shape": "size", "dim": "ndim",
+    "gammaln": "lgamma", "psi": "digamma", "inverse": "inv", "diag": "diagonal", "broadcast_to": "expand", "average": "mean", "shape": "size", "dim": "ndim",
 }  # fmt: skip
 _KEYS = {
     "axis": "dim", "axes": "dim", "dims": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p",
@@ -50,7 +50,7 @@ def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> A
         if key in _RULES or key in _DEFINITIONS:
             rule = _RULES.get(key) or partial(_defined, *_DEFINITIONS[key])
             return _called(name, rule, arguments, keywords)
-    if name in (*derivative_rules.FORMULAS, "digamma") and name.isidentifier() and not keywords:
+    if name in derivative_rules.FORMULAS and name.isidentifier() and not keywords:
         return elementwise(partial(fn, name), *map(tensor, arguments))
     raise NoRuleError(f"no rule for {name}")
 
@@ -90,6 +90,11 @@ _DEFINITIONS: Mapping[str, tuple[str, str]] = {
     "baddbmm": ("input batch1 batch2 beta=1 alpha=1", "beta*input + alpha*(batch1 @ batch2)"),
     "addr": ("input vec1 vec2 beta=1 alpha=1", "beta*input + alpha*outer(vec1, vec2)"),
     "dot": ("input other", "sum(input*other)"), "outer": ("input vec2", "input[:, None]*vec2"),
+    "entr": ("input", "-input*log(input)"), "log_ndtr": ("input", "log(ndtr(input))"),
+    "dist": ("input other p=2", "norm(flatten(input - other), p)"),
+    "kron": ("input other",
+             "(input[:, None, :, None]*other[:, None]).reshape(len(input)*len(other), -1)"),
+    "logcumsumexp": ("input dim", "log(cumsum(exp(input), dim))"),
     "trace": ("input", "sum(diagonal(input))"), "solve": ("A B", "inv(A) @ B"),
     "bilinear": ("input1 input2 weight", "einsum('bi,oij,bj->bo', input1, weight, input2)"),
     "clamp": ("input min=None max=None",
@@ -126,6 +131,20 @@ def _of(name: str) -> Rule:
     return lambda *values: elementwise(partial(fn, name), *map(tensor, values))
 
 
+_UNDERIVED = (
+    "i0e",
+    "i1e",
+    "erfcx",
+    "ndtri",
+    "multigammaln",
+    "zeta",
+    "bessel_j0",
+    "bessel_j1",
+    "airy_ai",
+)
+"""Elementwise functions without a rule here: their value may be in the gradient by another input."""
+
+
 def _where(condition: Any, *branches: Any) -> Value:
     true = elementwise(lambda node: fn("!=", node, ZERO), tensor(condition))
     return elementwise(partial(fn, "where"), true, *map(tensor, branches))
@@ -147,7 +166,8 @@ def _full(number: Node, *shape: Any) -> Value:
 _RULES: Mapping[str, Rule] = {
     **reducing.RULES, **matrices.RULES, **sides.RULES, **places.RULES, **layers.RULES,
     "where": _where, "scaled_dot_product_attention": _attention,
-    **{name: _of(name) for name in ("maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu")},
+    **{name: _of(name) for name in ("maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu", "polygamma",
+                                 *_UNDERIVED)},
     "sqrt": lambda v: elementwise(root, tensor(v)),
     "zeros": partial(_full, ZERO), "ones": partial(_full, ONE),
     "zeros_like": lambda v: Value(ZERO, v.sides), "ones_like": lambda v: Value(ONE, v.sides),

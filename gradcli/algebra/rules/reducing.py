@@ -93,6 +93,11 @@ def var(
     return reduced(centred, dim, keepdim, compute)
 
 
+def _var_mean(value: Value, dim: Any = None, **settings: Any) -> tuple[Value, Value]:
+    along = None if isinstance(dim, bool) else dim
+    return var(value, dim, **settings), mean(value, along, settings.get("keepdim", False))
+
+
 def _norm(value: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Value:
     """norm, of vectors. Raises NoRuleError for the other norms of a matrix."""
     value = tensor(value)
@@ -156,7 +161,7 @@ def keeping(name: str) -> Rule:
 
 RULES: Mapping[str, Rule] = {
     "sum": total, "mean": mean, "var": var, "std": lambda *all, **more: elementwise(root, var(*all, **more)),
-    "norm": _norm, "prod": _over_one("prod"),
+    "var_mean": _var_mean, "norm": _norm, "prod": _over_one("prod"),
     "max": _extreme("max"), "min": _extreme("min"), "amax": _over_one("max"), "amin": _over_one("min"),
     "values": lambda pair: pair[0], "logsumexp": _logsumexp, "softmax": keeping("softmax"), "cumsum": keeping("cumsum"),
     "numel": lambda value: count(value.sides),

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from gradcli.algebra.elementwise import chosen, fn
-from gradcli.algebra.nodes import ZERO, Node, NoRuleError
+from gradcli.algebra.nodes import ONE, ZERO, Node, NoRuleError
+from gradcli.algebra.terms import add
 from gradcli.algebra.walk import Value, formula
 from gradcli.catalogue import derivative_rules
 from gradcli.catalogue.functions import CATALOGUE
@@ -44,5 +45,6 @@ _OWN: Mapping[str, tuple[Slope, ...]] = {
     "maximum": (lambda a, b: chosen(fn(_first(">", b), a, b)), lambda a, b: chosen(fn(">", b, a))),
     "minimum": (lambda a, b: chosen(fn(_first("<", b), a, b)), lambda a, b: chosen(fn("<", b, a))),
     "relu": (lambda a: chosen(fn(">", a, ZERO)),),
+    "polygamma": (lambda n, a: ZERO, lambda n, a: fn("polygamma", add(n, ONE), a)),
 }
 _FLAT = frozenset({"<", "<=", ">", ">=", "==", "!=", "&", "|", "detach"})

@@ -237,6 +237,8 @@ def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, li
     found: dict[str, list[str]] = {}
     gradients = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=False)
     for name in run.by:
+        if name in gradients.lost:
+            reasons.setdefault(name, gradients.lost[name])
         node = gradients.inputs.get(name)
         if node is None:
             continue
