@@ -38,7 +38,8 @@ FORMULAS: Mapping[str, tuple[str, ...]] = {
     "sinh": ("cosh(a)",), "cosh": ("sinh(a)",), "asinh": ("1/sqrt(a**2 + 1)",), "acosh": ("1/sqrt(a**2 - 1)",),
     "atanh": ("1/(1 - a**2)",), "erf": ("2/sqrt(pi)*exp(-a**2)",), "erfc": ("-2/sqrt(pi)*exp(-a**2)",),
     "lgamma": ("digamma(a)",), "digamma": ("polygamma(1, a)",), "ndtr": ("exp(-a**2/2)/sqrt(2*pi)",),
-    "erfinv": ("sqrt(pi)/2*exp(y**2)",), "i0": ("i1(a)",), "i1": ("i0(a) - y/a",), "xlogy": ("log(b)", "a/b"), "atan2": ("b/(a**2 + b**2)", "-a/(a**2 + b**2)"),
+    "erfinv": ("sqrt(pi)/2*exp(y**2)",), "i0": ("i1(a)",), "i1": ("i0(a) - y/a",),
+    "xlogy": ("log(b)", "a/b"), "atan2": ("b/(a**2 + b**2)", "-a/(a**2 + b**2)"),
     "hypot": ("a/y", "b/y"), "logaddexp": ("sigmoid(a - b)", "sigmoid(b - a)"), "floor": ("0",), "ceil": ("0",),
     "round": ("0",), "trunc": ("0",), "sign": ("0",),
 }  # fmt: skip

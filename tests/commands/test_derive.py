@@ -266,6 +266,12 @@ def test_what_has_no_formula_is_null_with_a_reason() -> None:
     assert (shown.status, shown.stdout) == (1, "% A: no formula (no rule for cholesky)\n")
 
 
+def test_a_formula_that_takes_too_long_loses_no_shorter_one() -> None:
+    sizes = ("X=randn(4,3)", "Wq=randn(3,2)", "Wk=randn(3,2)", "Wv=randn(3,2)")
+    found = derive("P = softmax((X @ Wq) @ (X @ Wk).T/sqrt(2), 1); P @ (X @ Wv)", *sizes)
+    assert found["reasons"].keys() <= {"X"}
+
+
 def test_an_element_may_be_looked_up_at_two_places_and_a_condition_negated() -> None:
     looked_up = derive("(Q[s, a] - r)**2", "Q=randn(3,2)", "s=tensor(0)", "a=tensor(1)", "r=1")
     assert looked_up["formulas"]["r"] == "2*(r - Q[s][a])"
@@ -315,6 +321,16 @@ _MATRICES = ("U=eye(2)", "V=eye(2)")
         (["sigmoid(x - 0.3)"], {"x": "s = sigmoid(x - 0.3); s*(1 - s)"}),
         (["P*(1 + r/12)**(12*t)"], {"P": "(r/12 + 1)**(12*t)"}),
         (["(x/2 + y/3)**2"], {"x": "x/2 + y/3"}),
+        (
+            ["(y - X @ w).T @ (y - X @ w)", "X=randn(3,2)", "y=1;2;3", "w=1;2"],
+            {
+                "w": "-2*X.T @ (y - X @ w)",
+                "y": "2*(y - X @ w)",
+                "X": "-2*(y - X @ w) @ w.T",
+            },
+        ),
+        (["x.T @ A @ x", "x=1;2", "A=randn(2,2)"], {"x": "(A + A.T) @ x", "A": "x @ x.T"}),
+        (["r @ A @ r.T", "r=[[1,2]]", "A=randn(2,2)"], {"A": "r.T @ r"}),
         (["slogdet(A)[1]", "A=1,2;3,4"], {"A": "inv(A).T"}),
         (["s, l = np.linalg.slogdet(A); c*l", "A=1,2;3,4"], {"c": "log(abs(det(A)))"}),
         (["special.gammaln(x) + special.psi(y)"], {"x": "digamma(x)", "y": "polygamma(1, y)"}),
@@ -323,8 +339,10 @@ _MATRICES = ("U=eye(2)", "V=eye(2)")
         (["dist(x, y)", "x=1,2", "y=3,5"], {"x": "(x - y)/norm(x - y)"}),
         (["logcumsumexp(x, 0) @ d", "x=1,2", "d=3,5"], {"d": "log(cumsum(exp(x), 0))"}),
         (["tensordot(A, B, dims=([0], [0]))", "A=1,2;3,4", "B=1,2;3,5"], {"A": "B @ g.T"}),
-        (["linalg.multi_dot([A, B, x]) @ y", "A=eye(2)", "B=eye(2)", "x=1,2", "y=2,3"],
-         {"B": "outer(A.T @ y, x)"}),
+        (
+            ["linalg.multi_dot([A, B, x]) @ y", "A=eye(2)", "B=eye(2)", "x=1,2", "y=2,3"],
+            {"B": "outer(A.T @ y, x)"},
+        ),
         (["var_mean(x)[0]", "x=1,2,4"], {"x": "2*(x - mean(x))/(len(x) - 1)"}),
     ],
 )

@@ -27,7 +27,8 @@ _ALIASES = {
     "swapaxes": "transpose", "swapdims": "transpose", "movedim": "moveaxis", "view_as": "reshape_as",
     "inner": "dot", "vdot": "dot", "logsoftmax": "log_softmax", "view": "reshape", "ravel": "flatten", "t": "T",
     "TripletMarginLoss": "triplet_margin_loss", "MarginRankingLoss": "margin_ranking_loss",
-    "gammaln": "lgamma", "psi": "digamma", "inverse": "inv", "diag": "diagonal", "broadcast_to": "expand", "average": "mean", "shape": "size", "dim": "ndim",
+    "gammaln": "lgamma", "psi": "digamma",
+    "inverse": "inv", "diag": "diagonal", "broadcast_to": "expand", "average": "mean", "shape": "size", "dim": "ndim",
 }  # fmt: skip
 _KEYS = {
     "axis": "dim", "axes": "dim", "dims": "dim", "keepdims": "keepdim", "ddof": "correction", "ord": "p",

@@ -1,6 +1,6 @@
 """Sums of products as chains of `@`, and as traces."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,8 @@ def chains(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> Iter
                 yield Text(f"{text.text} @ {text.text}", PRODUCT, (), chain=True)
         return
     items = [power(base, by) for base, by in factors]
+    if len(axes) == 2 and None in axes:  # X.T @ w, a column
+        yield from _matrices(w, over, items, *axes, keep=True)
     if not own:
         found = _matrices(w, over, items, None, None)
     elif len(own) == 1:
@@ -53,17 +55,20 @@ def chains(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> Iter
 
 def _matrices(
     w: "Writer", over: Mapping[int, Dim], items: Sequence[Node], left: int | None, right: int | None,
-    batch: Axes = (),
+    batch: Axes = (), *, keep: bool = False,
 ) -> list[Text]:  # fmt: skip
-    """The shortest way to write the product with rows `left` and columns `right` as `a @ b`."""
+    """The shortest way to write the product with rows `left` and columns `right` as `a @ b`.
+
+    Without rows or columns an operand is a vector; with `keep` it is a matrix of one row or column.
+    """
     found: list[tuple[int, Text]] = []
-    for inner, a, b in _splits(over, items):
-        if not (a.free <= {left, inner, *batch} and b.free <= {inner, right, *batch}):
-            continue
+    for inner, a, b in _splits(over, items, {left, *batch}, {right, *batch}):
         if (left is not None) > (left in a.free) or (right is not None) > (right in b.free):
             continue
-        one: Axes = tuple(i for i in (*batch, left, inner) if i in a.free)
-        other: Axes = tuple(i for i in (*batch, inner, right) if i in b.free)
+        one: Axes = tuple(i for i in (*batch, left, inner) if i in a.free or (keep and i is None))
+        other: Axes = tuple(
+            i for i in (*batch, inner, right) if i in b.free or (keep and i is None)
+        )
         if batch and (len(one) - 2) % len(batch) + (len(other) - 2) % len(batch):
             continue
         if batch and len(one) == len(other) == 2:
@@ -76,7 +81,7 @@ def _matrices(
             continue
         x, y = as_floats(a, x), as_floats(b, y)
         before = x.text if x.chain and "/" not in x.text else x.within(POWER)
-        layout = tuple(index for index in (*batch, left, right) if index is not None)
+        layout = tuple(index for index in (*batch, left, right) if keep or index is not None)
         text = f"{before} @ {y.within(POWER)}"
         late = 4 if before.startswith("(") and not y.text.startswith("(") else 0
         product = Text(text, PRODUCT, layout, chain=True)
@@ -117,8 +122,12 @@ def _traces(w: "Writer", over: Mapping[int, Dim], items: Sequence[Node]) -> Iter
                 yield Text(f"trace({text.text})")
 
 
-def _splits(over: Mapping[int, Dim], items: Sequence[Node]) -> Iterator[tuple[int, Node, Node]]:
-    """Every way to part factors in two that share exactly one summed index: it, and the products."""
+def _splits(
+    over: Mapping[int, Dim], items: Sequence[Node], rows: Set[int | None], columns: Set[int | None]
+) -> Iterator[tuple[int, Node, Node]]:
+    """Every way to part factors in two that share exactly one summed index: it, and the products,
+    which have no other free indices than `rows` and `columns`.
+    """
     for size in range(1, len(items)):
         for chosen in combinations(range(len(items)), size):
             first = [items[place] for place in chosen]
@@ -128,6 +137,9 @@ def _splits(over: Mapping[int, Dim], items: Sequence[Node]) -> Iterator[tuple[in
             shared = [index for index in over if index in left and index in right]
             if len(shared) == 1:
                 rest = {i: d for i, d in over.items() if i not in shared}
+                known = {*rest, *shared}
+                if not (left <= known | rows and right <= known | columns):
+                    continue
                 a = sigma({i: d for i, d in rest.items() if i in left}, mul(*first))
                 b = sigma({i: d for i, d in rest.items() if i in right}, mul(*second))
                 yield shared[0], a, b

@@ -212,7 +212,8 @@ def _outer(w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes)
             factors = [(name, ONE), *none, *both]
             yield _quotient(w, coefficient, factors, axes, {name: outer})
         return
-    left, right = w.write(product(1, rows), (i,)), w.write(product(1, columns), (j,))
+    first, second = product(1, rows), product(1, columns)
+    left, right = w.write(first, (i,)), w.write(second, (j,))
     text = f"outer({left.text}, {right.text})"
     above, below = _halves(product(magnitude(coefficient), none))
     before = w.write(above, ()).as_float if coefficient < 0 else w.write(above, ())
@@ -221,6 +222,15 @@ def _outer(w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes)
     sign = "-" if coefficient < 0 else ""
     plain = ATOM if not front and not under else PRODUCT
     yield Text(f"{sign}{front}{text}{under}", SIGN if sign else plain, axes)
+    for a, b in (
+        ((i, None), (j, None)),
+        ((None, i), (None, j)),
+    ):  # x @ y.T of columns, x.T @ y of rows
+        left, right = w.write(first, a), w.write(second, b)
+        if (left.layout, right.layout) == (a, b):
+            column, row = left.within(POWER), right.within(POWER)
+            text = f"{column} @ {right.atom}.T" if b[1] is None else f"{left.atom}.T @ {row}"
+            yield Text(f"{sign}{front}{text}{under}", PRODUCT, axes, chain=True)
 
 
 def power(w: "Writer", base: Node, by: Node, axes: Axes) -> Text:
