@@ -239,9 +239,10 @@ def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, li
     for name in run.by:
         if name in gradients.lost:
             reasons.setdefault(name, gradients.lost[name])
-        node = gradients.inputs.get(name)
-        if node is None:
-            continue
+    known = [(name, gradients.inputs.get(name)) for name in run.by]
+    wanted = [(name, node) for name, node in known if node is not None]
+    # All share the bound on the work: one that takes too long comes last.
+    for name, node in sorted(wanted, key=lambda it: it[1].weight):
         try:
             found[name] = list(_written(node, name, attempt, run))
         except (NoFormulaError, RecursionError) as error:
