@@ -3,7 +3,7 @@
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 
 _SHORTEST = 10
 """Characters of a part that is worth a name."""
@@ -13,28 +13,31 @@ _NAMES = ("s", "r", "u", "v", "q", "c", "d", "k")
 _MOST = 3
 
 
-def with_parts_named(text: str, taken: Collection[str]) -> str:
-    """The same formula, its repeated parts named where that is much shorter; `taken` are names in use."""
-    words = set(re.findall(r"\w+", text)).union(taken)
-    for name in [name for name in _NAMES if name not in words][:_MOST]:
+def with_parts_named(text: str, taken: Collection[str], own: Mapping[str, str]) -> str:
+    """The same formula, its repeated parts named where that is much shorter; `taken` are names in use,
+    and `own` those that the user gave to parts.
+    """
+    words = set(re.findall(r"\w+", text))
+    for name in [name for name in _NAMES if name not in words.union(taken)][:_MOST]:
         head, separator, last = text.rpartition("; ")
-        shorter = [f"{head}{separator}{each}" for each in _with_one(last, name)]
-        best = min(shorter, key=len, default=text)
-        if len(best) > _SAVED * len(text):
+        shorter = {part: f"{head}{separator}{each}" for part, each in _with_one(last, name)}
+        part = min(shorter, key=lambda it: len(shorter[it]), default="")
+        if not part or len(shorter[part]) > _SAVED * len(text):
             break
-        text = best
+        known = own.get(part, name)
+        chosen = dict(_with_one(last, name if known in words else known))
+        text = f"{head}{separator}{chosen[part]}"
     return text
 
 
-def _with_one(text: str, name: str) -> list[str]:
-    """The expression with each of its repeated parts bound to the name."""
+def _with_one(text: str, name: str) -> Iterator[tuple[str, str]]:
+    """Each repeated part of the expression, and the expression with that part bound to the name."""
     places = defaultdict(list)
     for node in ast.walk(ast.parse(text, mode="eval")):
         if isinstance(node, ast.BinOp | ast.Call | ast.Attribute | ast.Subscript):
             start, end = node.col_offset, node.end_col_offset or 0
             if end - start >= _SHORTEST and text[end : end + 1] != "(":  # `x.sum` is not a value
                 places[text[start:end]].append((start, end))
-    found = []
     for part, spans in places.items():
         changed = text
         for start, end in sorted(spans, reverse=True):
@@ -43,5 +46,4 @@ def _with_one(text: str, name: str) -> list[str]:
                 before, after = before[:-1], after[1:]  # brackets around the part alone
             changed = f"{before}{name}{after}"
         if len(spans) > 1:
-            found.append(f"{name} = {part}; {changed}")
-    return found
+            yield part, f"{name} = {part}; {changed}"

@@ -331,6 +331,21 @@ _MATRICES = ("U=eye(2)", "V=eye(2)")
         ),
         (["x.T @ A @ x", "x=1;2", "A=randn(2,2)"], {"x": "(A + A.T) @ x", "A": "x @ x.T"}),
         (["r @ A @ r.T", "r=[[1,2]]", "A=randn(2,2)"], {"A": "r.T @ r"}),
+        (
+            [
+                "xc = x - mean(x); yc = y - mean(y); xc @ yc/(norm(xc)*norm(yc))",
+                "x=1,2,4",
+                "y=1,3,2",
+            ],
+            {
+                "x": "xc = x - mean(x); (sum(xc**2)*(y - mean(y)) - sum(x*y - y*mean(x))*xc)"
+                "/(norm(y - mean(y))*norm(xc)**3)"
+            },
+        ),
+        (
+            ["z = A @ x + B @ u; z @ Q @ z", "A=eye(2)", "B=eye(2)", "Q=eye(2)", "x=1,2", "u=2,3"],
+            {"Q": "z = A @ x + B @ u; outer(z, z)"},
+        ),
         (["slogdet(A)[1]", "A=1,2;3,4"], {"A": "inv(A).T"}),
         (["s, l = np.linalg.slogdet(A); c*l", "A=1,2;3,4"], {"c": "log(abs(det(A)))"}),
         (["special.gammaln(x) + special.psi(y)"], {"x": "digamma(x)", "y": "polygamma(1, y)"}),

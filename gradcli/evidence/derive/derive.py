@@ -160,6 +160,7 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
     texts: dict[str, list[str]] = {name: [] for name in run.by}
     sides: dict[str, Value] = {}
     assumed: dict[str, None] = {}
+    own: dict[str, str] = {}
     for named in (True, False) if run.program.assigned else (True,):
         enough = nodes.made() > _TRANSPARENT and any(texts.values())
         if not named and (enough or nodes.spent()):
@@ -170,8 +171,10 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
                 break  # so its gradient is longer than that too
             sides = sides or attempt.inputs
             assumed |= dict.fromkeys(attempt.walk.assumed)
-            for name, found in _texts(attempt, run, reasons).items():
-                texts[name] += found
+            found = _texts(attempt, run, reasons)
+            own |= _steps_as_texts(attempt, run)
+            for name, several in found.items():
+                texts[name] += [with_parts_named(text, taken, own) for text in several]
         except (NoFormulaError, RecursionError) as error:
             for name in run.by:
                 reasons.setdefault(name, _reason(error))
@@ -265,7 +268,6 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     once = [step for step in walk.steps if used.get(step) == 1]
     forms = [node, *([Simplifier()(inlined(node, walk, once))] if once else [])]
     writer = _writer(attempt, run)
-    taken = {*run.inputs, *run.program.assigned}
     for form in forms:
         if form.weight > _WRITTEN:
             continue
@@ -273,8 +275,21 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
         for step in _needed(form, walk):
             own, computed = walk.steps[step]
             text = f"{step} = {writer.tensor(computed.node, own.axes, '')}; {text}"
-        texts.append(with_parts_named(text, taken))
+        texts.append(text)
     return texts
+
+
+def _steps_as_texts(attempt: _Attempt, run: Run) -> dict[str, str]:
+    """The name of each step by its text, in which there are only inputs."""
+    steps, writer = attempt.walk.steps, _writer(attempt, run)
+    found = {}
+    for step, (own, computed) in steps.items():
+        try:
+            node = inlined(computed.node, attempt.walk, [*steps])
+            found[writer.tensor(node, own.axes, "")] = step
+        except (NoFormulaError, RecursionError):
+            continue
+    return found
 
 
 def _writer(attempt: _Attempt, run: Run) -> Writer:
