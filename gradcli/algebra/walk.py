@@ -19,7 +19,7 @@ from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, NoRuleError
 from gradcli.algebra.products import divide, mul, neg, power, powers, product, without
 from gradcli.algebra.terms import add, sub
 from gradcli.language.expressions import expression
-from gradcli.language.expressions.program import Expression, Step
+from gradcli.language.expressions.program import COMPARISONS, Expression, Step, logic
 from gradcli.language.source import Source
 
 Sides: TypeAlias = tuple[Dim | None, ...]
@@ -125,10 +125,11 @@ def walk(program: Expression, inputs: Mapping[str, Any], *, named: bool) -> Walk
                 at = _target(step)
             case "branch":
                 condition = stack.pop()
-                if not isinstance(condition, bool | int | float):
+                if plain(condition) is None:
                     raise NoRuleError("no rule for a condition on a tensor")
-                done.assumed.append(program.source.text[step.span.start : step.span.stop])
-                if not condition:
+                if isinstance(condition, Value):  # it was computed from sizes
+                    done.assumed.append(program.source.text[step.span.start : step.span.stop])
+                if not plain(condition):
                     at = _target(step)
             case _:
                 operands = stack[len(stack) - step.take :]
@@ -251,16 +252,13 @@ def _computed(step: Step, operands: list[Any]) -> Any:
     return apply(step.name if step.name.startswith("catalogue.") else name, listed, keywords)
 
 
-_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
-}  # fmt: skip
 _PLAIN: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
-    "//": operator.floordiv, "%": operator.mod, "**": operator.pow, **_COMPARISONS,
+    "//": operator.floordiv, "%": operator.mod, "**": operator.pow, **COMPARISONS,
 }  # fmt: skip
 _BINARY: Mapping[str, Callable[[Node, Node], Node]] = {
     "+": add, "-": sub, "*": mul, "/": divide, "**": power,
-    **{name: partial(fn, name) for name in (*_COMPARISONS, "&", "|")},
+    **{name: partial(fn, name) for name in (*COMPARISONS, "&", "|")},
 }  # fmt: skip
 
 
@@ -274,6 +272,10 @@ def plain(value: Any) -> Any:
 def _operator(symbol: str, operands: list[Any]) -> Any:
     numbers = [plain(operand) for operand in operands]
     tensors = any(isinstance(operand, Value) for operand in operands)
+    if symbol in ("and", "or", "not"):
+        if None in numbers:
+            raise NoRuleError(f"no rule for {symbol} of these")
+        return _of_sizes(logic(symbol, operands, numbers), tensors)
     if len(operands) == 1:
         (value,) = operands
         if symbol == "~" and tensors:
@@ -298,10 +300,16 @@ def _operator(symbol: str, operands: list[Any]) -> Any:
     return count
 
 
+def _of_sizes(result: Any, tensors: bool) -> Any:
+    """A plain number as it is computed with; `tensors`: it was computed from sizes."""
+    return Value(nodes.num(+result), (), result) if type(result) is bool and tensors else result
+
+
 def _compared(symbol: str, operands: list[Any]) -> Any:
     numbers = [plain(operand) for operand in operands]
     if None not in numbers:
-        return _PLAIN[symbol](*numbers)
+        tensors = any(isinstance(operand, Value) for operand in operands)
+        return _of_sizes(_PLAIN[symbol](*numbers), tensors)
     if any(isinstance(operand, str) or operand is None for operand in operands):
         return _PLAIN[symbol](*operands)
     return elementwise(_BINARY[symbol], *map(tensor, operands))

@@ -10,7 +10,7 @@ from torch import Tensor
 from gradcli.errors import ExpressionError, MathError, SizeError
 from gradcli.evaluate import growth
 from gradcli.evaluate.failures import kind
-from gradcli.language.expressions.program import Step
+from gradcli.language.expressions.program import COMPARISONS, Step, logic
 from gradcli.language.limits import ELEMENTS, RESULTS
 
 Compute: TypeAlias = Callable[..., Any]
@@ -26,9 +26,6 @@ _BINARY: Mapping[str, Compute] = {
     "^": operator.xor, "<<": operator.lshift, ">>": operator.rshift,
 }  # fmt: skip
 _UNARY: Mapping[str, Compute] = {"-": operator.neg, "+": operator.pos, "~": operator.invert}
-_COMPARE: Mapping[str, Compute] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
-}  # fmt: skip
 _BITWISE = {"and": "&", "or": "|", "not": "~"}
 
 
@@ -109,15 +106,13 @@ def _logic(symbol: str, values: tuple[Any, ...]) -> Any:
         message = f"'{symbol}' needs a single true/false value, got a tensor"
         hint = f"write {_BITWISE[symbol]} with brackets around each comparison: (x > 0) & (y > 0), ~(x > 0)"
         raise ExpressionError(message, hint=hint)
-    if symbol == "not":
-        return not values[0]
-    return next((value for value in values if bool(value) is (symbol == "or")), values[-1])
+    return logic(symbol, values, values)
 
 
 def comparison(step: Step) -> Compute:
     """The operation of a `compare` step: a chain of comparisons, as in Python."""
     check = growth.checker(step.name)
-    comparisons = [_COMPARE[symbol] for symbol in cast(tuple[str, ...], step.value)]
+    comparisons = [COMPARISONS[symbol] for symbol in cast(tuple[str, ...], step.value)]
 
     def compare(*values: Any) -> Any:
         if len(comparisons) > 1 and any(isinstance(value, Tensor) for value in values):

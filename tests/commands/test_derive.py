@@ -368,6 +368,20 @@ def test_a_formula_is_as_textbooks_have_it(words: list[str], formulas: dict[str,
     assert {name: texts[name] for name in formulas} == formulas
 
 
+@pytest.mark.parametrize(
+    ("words", "text", "notes"),
+    [
+        (["a.dot(x)", "x=1,2", "a=3,4"], "a", 0),
+        (["np.dot(a, x)", "x=1,2", "a=1,2;3,4"], "a.T @ g", 0),
+        (["x.sum() if x.ndim == 1 and len(x) > 1 else x.mean()", "x=1,2"], "ones_like(x)", 1),
+        (["x.mean() if x.ndim == 2 or not len(x) else x.sum()", "x=1,2"], "ones_like(x)", 1),
+    ],
+)
+def test_a_condition_may_join_others(words: list[str], text: str, notes: int) -> None:
+    found = derive(*words)
+    assert (found["formulas"]["x"], len(found["notes"])) == (text, notes)
+
+
 def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
     found = derive(NET, *NET_INPUTS, "--steps", "--dtype", "float64")
     values: dict[str, Tensor] = {

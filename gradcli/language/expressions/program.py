@@ -1,6 +1,7 @@
 """A parsed expression: a checked program for a stack machine, with the place of every step."""
 
 import ast
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -11,6 +12,18 @@ StepKind = Literal[
     "constant", "load", "store", "drop", "copy", "unpack", "branch", "jump", "network", "layers",
     "dtype", "operator", "compare", "call", "method", "apply", "attribute", "index", "unbind", "slice", "tuple", "list",
 ]  # fmt: skip
+
+COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+
+
+def logic(symbol: str, values: Sequence[Any], truths: Sequence[Any]) -> Any:
+    """Python's `and`, `or` or `not` of plain values; `truths` say which of them are true."""
+    if symbol == "not":
+        return not truths[0]
+    pairs = zip(values, truths, strict=True)
+    return next((value for value, true in pairs if bool(true) is (symbol == "or")), values[-1])
 
 
 class Label:
