@@ -5,6 +5,7 @@ of its node. Here it may lack some, and broadcasts along these.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 from gradcli.algebra.elementwise import chosen, fn
 from gradcli.algebra.indices import along, arguments_of, call, opened, rename, sigma, transformed
@@ -19,6 +20,7 @@ from gradcli.algebra.nodes import (
     delta,
     fresh,
     names_of,
+    within,
 )
 from gradcli.algebra.products import divide, mul, neg, power, product, scale, without
 from gradcli.algebra.rules.slopes import slope
@@ -188,6 +190,16 @@ def _det(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
     return mul(upstream, inverse if node.data[0] == "logdet" else mul(node, inverse))
 
 
+def _extremum(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
+    """max and min. Expressions that are joined may be equal in a region, as r*A and
+    clamp(r, 0.8, 1.2)*A are, and share the adjoint there.
+    """
+    largest = chosen(fn("==", body, node))
+    joined = (each.children for each in within(body) if each.is_call("cat", "stack"))
+    computed = any(each.kind != "sym" for each in chain.from_iterable(joined))
+    return mul(upstream, divide(largest, sigma(dict(axes), largest)) if computed else largest)
+
+
 _VARIED = frozenset({"pad", "slice", "rcumsum", "cumsum", "tril", "triu"})
 """Those that change a tensor whose elements are all equal."""
 
@@ -207,7 +219,7 @@ def _linear(back: str) -> "Rule":
 Rule = Callable[[Node, Node, Bounds, Node], Node]
 _RULES: Mapping[str, Rule] = {
     "softmax": _softmax, "logsumexp": _logsumexp,
-    **dict.fromkeys(("max", "min"), lambda node, upstream, axes, body: mul(upstream, chosen(fn("==", body, node)))),
+    "max": _extremum, "min": _extremum,
     "prod": lambda node, upstream, axes, body: divide(mul(upstream, node), body),
     "inv": _inv, "det": _det, "logdet": _det,
     "cumsum": _linear("rcumsum"), "rcumsum": _linear("cumsum"), "slice": _linear("pad"), "pad": _linear("slice"),

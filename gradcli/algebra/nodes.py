@@ -13,6 +13,7 @@ a tuple of one, `(2,)`, is a fixed place instead of an index, and `()` that of a
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import count
@@ -229,16 +230,17 @@ def interned(
     return node
 
 
-def names_of(node: Node) -> dict[str, int]:
-    """The tensors in a node, and how often each occurs."""
-    found: dict[str, int] = {}
+def within(node: Node) -> Iterator[Node]:
+    """A node and all that it is made of, each as often as it occurs."""
     agenda = [node]
     while agenda:
-        each = agenda.pop()
-        if each.kind == "sym":
-            found[each.data[0]] = found.get(each.data[0], 0) + 1
+        yield (each := agenda.pop())
         agenda += each.children
-    return found
+
+
+def names_of(node: Node) -> dict[str, int]:
+    """The tensors in a node, and how often each occurs."""
+    return Counter(each.data[0] for each in within(node) if each.kind == "sym")
 
 
 # --- leaves -------------------------------------------------------------------------------------

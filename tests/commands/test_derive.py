@@ -408,6 +408,28 @@ def test_every_line_of_the_backward_pass_is_autograds_gradient() -> None:
         torch.testing.assert_close(scope[name], slopes[name[1:]], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("r = exp(p - q); -torch.min(r*A, torch.clamp(r, 0.8, 1.2)*A)", ["p=-1", "q=-1.2", "A=1"]),
+        ("torch.min(p*A, torch.clamp(p, 0.8, 1.2)*A).sum()", ["p=1.3,.5", "A=1,-2"]),
+        ("maximum(p, clamp(p, 0, 2))", ["p=3"]),
+        ("torch.stack([p*A, clamp(p, 0.8, 1.2)*A]).amin()", ["p=1.3", "A=1"]),
+        ("max(torch.stack([clamp(p, 0.8, 1.2)*A, p*A]))", ["p=1.1", "A=1"]),
+    ],
+)
+def test_a_formula_holds_where_both_sides_of_a_minimum_are_equal(
+    expression: str, words: list[str]
+) -> None:
+    numbers = {"p": 1.1, "q": 1.15, "A": 1.5}
+    found = derive(expression, *words)
+    assert found["ok"], found["reasons"]
+    check(expression, found, {
+        name: torch.full(torch.tensor(given).shape, numbers[name], dtype=torch.float64, requires_grad=True)
+        for name, given in found["inputs"].items()
+    })  # fmt: skip
+
+
 def test_a_minimum_of_operands_that_are_equal_in_a_region_has_its_formula() -> None:
     found = derive("r = exp(p - 1); torch.min(r*A, torch.clamp(r, 0.8, 1.2)*A)", "p=1", "A=-2")
     assert (found["ok"], found["reasons"]) == (True, {})

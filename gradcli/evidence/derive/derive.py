@@ -37,6 +37,7 @@ _AT_GIVEN = 1e-6
 _STEPS = 300
 """Steps of an expression whose closed form is looked for, at most."""
 _SIZE = re.compile(r"(?<![\w.*])(?<!shape\[)\d+(?![\w.*/])|(?<=/)\d+(?![\w.])")
+_COMPARISON = re.compile(r"[<>]|[=!]=")
 _UPSTREAM = ("g", "upstream", "upstream_gradient")
 
 
@@ -338,8 +339,9 @@ class _Chosen:
 
         found: list[tuple[str, list[float], list[float]]] = []
         for text in texts:
-            errors = [off(text, point) for point in points.random]
-            if not errors or not all(each <= TOLERANCE for each in errors):  # NaN is not
+            tried = [*points.random, *(points.between if _COMPARISON.search(text) else ())]
+            errors = [off(text, point) for point in tried]
+            if not points.random or not all(each <= TOLERANCE for each in errors):  # NaN is not
                 continue
             found.append((text, errors, [off(text, point) for point in points.resized]))
             if all(each <= TOLERANCE for each in found[-1][2]):
@@ -363,7 +365,7 @@ class _Chosen:
         elif not here <= _AT_GIVEN:
             where = "where it is 0/0" if math.isnan(here) else "which is at a kink"
             self._note("kink", f"the formula for {name} holds near the given point, {where}")
-        self.verified[name] = Verified(len(errors), len(other), max([*errors, *other]))
+        self.verified[name] = Verified(len(points.random), len(other), max([*errors, *other]))
         return text
 
 

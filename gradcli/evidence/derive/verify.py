@@ -7,6 +7,7 @@ for verification of polynomial identities", J. ACM 27, 1980). Here this is a tes
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,8 @@ TOLERANCE = 1e-9
 """The largest difference, relative to the largest element of the gradient."""
 POINTS = 3
 SIZES = 2
+BETWEEN = 4
+"""Pairs of numbers of an expression between which a formula that compares is tried, at most."""
 LARGEST = 100_000
 """Elements of all inputs beyond which smaller inputs are drawn."""
 _TRIES = 24
@@ -94,6 +97,26 @@ class Points:
         found = self._drawn(self._shapes(0), POINTS) if self._large else []
         shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
         return found or self._drawn(shapes, POINTS)
+
+    @cached_property
+    def between(self) -> list[Point]:
+        """Points of the given shapes where all inputs are near one number, midway between two numbers
+        of the expression, those that lie closest: between the bounds of a clamp both operands of a
+        minimum may be equal, and a quotient or an exponential of a difference is near 1.
+        """
+        constants = (step.value for step in self.run.program.steps if step.kind == "constant")
+        sizes = {float(it) for it in constants if isinstance(it, int | float) and math.isfinite(it)}
+        numbers = sorted(sizes | {-size for size in sizes})
+        found = []
+        for low, high in sorted(pairwise(numbers), key=lambda pair: pair[1] - pair[0])[:BETWEEN]:
+            inputs = dict(self._inputs)
+            for name in [] if self._large else [n for n in inputs if n not in self.keeping]:
+                normal = torch.randn(inputs[name].shape, generator=self._chance).double()
+                inputs[name] = (low + high) / 2 + (high - low) / 20 * normal
+            point = self._at(inputs)
+            if point is not None and self._steady(point, inputs):
+                found.append(point)
+        return found
 
     @cached_property
     def resized(self) -> list[Point]:
