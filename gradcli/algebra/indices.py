@@ -213,10 +213,13 @@ def _taken(
     sides: Sequence[Dim]
 ) -> Node | None:  # fmt: skip
     """The element at a fixed place of a function that only moves elements, what a second move makes
-    of the first, and the determinant of a power of a matrix; otherwise None.
+    of the first, zeros with zeros around them, and the determinant of a power of a matrix; otherwise
+    None.
     """
     if name == "det":
         return _det_of_product(*arguments[0])
+    if name == "pad" and arguments[0][1] is nodes.ZERO:
+        return nodes.ZERO
     moves = name in ("reshape", "slice")
     if moves and (undone := _undone(name, *arguments[0], outs, settings, sides)):
         return undone
@@ -224,8 +227,9 @@ def _taken(
         return None
     (place,) = outs[0]  # type: ignore[misc]
     if name == "slice" and place >= 0:
-        (((index, _),), body), *_ = arguments
-        return rename(body, {index: (nodes.count_of(settings[0]) + place * settings[2],)})
+        (((index, dim),), body), *_ = arguments
+        start = settings[0] if isinstance(settings[0], int) else nodes.count_of(settings[0], dim)
+        return rename(body, {index: (start + place * settings[2],)})
     if name == "stack":
         return arguments[place][1]
     if name == "cat" and place >= 0:
@@ -245,7 +249,7 @@ def _undone(
     """
     names = tuple(index for index, _ in axes)
     undoes = "cat" if name == "slice" else name
-    first = nodes.count_of(settings[0]) if settings else 0
+    first = nodes.count_of(settings[0], axes[0][1]) if settings else 0
 
     def change(node: Node) -> Node:
         if node.kind in ("add", "mul", "fn") and not node.free.isdisjoint(names):

@@ -57,13 +57,15 @@ class Dim:
     """The size of one side of a tensor. Sides that must agree are merged.
 
     `fixed`: the expression itself says the number. `places` are the inputs that have such a side:
-    the name, the axis, and the number of axes.
+    the name, the axis, and the number of axes. `cut` is for a side of x[1:-1] that of x, and how
+    much longer it is.
     """
 
     def __init__(self, size: int, *, fixed: bool = False) -> None:
         self.size = size
         self.fixed = fixed
         self.places: list[tuple[str, int, int]] = []
+        self.cut: tuple[Dim, int] | None = None
         self._to: Dim | None = None
 
     @property
@@ -74,6 +76,12 @@ class Dim:
             dim = dim._to
         return dim
 
+    @property
+    def is_number(self) -> bool:
+        """Whether its size is written as a number."""
+        dim = self.root
+        return dim.fixed or not (dim.places or (dim.cut and not dim.cut[0].is_number))
+
     def merge(self, other: "Dim") -> "Dim":
         """Both, as one. Raises UnequalError."""
         mine, theirs = self.root, other.root
@@ -83,6 +91,9 @@ class Dim:
             theirs._to = mine
             mine.fixed |= theirs.fixed
             mine.places += theirs.places
+            if mine.cut and theirs.cut and mine.cut[1] == theirs.cut[1]:
+                mine.cut[0].merge(theirs.cut[0])
+            mine.cut = mine.cut or theirs.cut
         return mine
 
 
@@ -90,9 +101,14 @@ Bounds: TypeAlias = Sequence[tuple[int, Dim]]
 """Indices with the sides along which they run."""
 
 
-def count_of(bound: int | tuple[Dim, ...]) -> int:
-    """The bound of a slice at the given sizes: a number, or the sum of some sizes."""
-    return sum(dim.root.size for dim in bound) if isinstance(bound, tuple) else bound
+def count_of(bound: "int | tuple[Dim, ...] | None", whole: Dim) -> int:
+    """The bound of a slice of a side at the given sizes: a number, from the end if it is negative, the
+    sum of some sizes, or None for the end.
+    """
+    if isinstance(bound, tuple):
+        return sum(dim.root.size for dim in bound)
+    size = whole.root.size
+    return size if bound is None else bound + size if bound < 0 else bound
 
 
 class Node:

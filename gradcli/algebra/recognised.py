@@ -87,10 +87,11 @@ def joined_moves(found: Mapping[Node, Number]) -> Node | None:
             name, ((bounds, _),), outs, place, sides = term.data
             alike = name == "reshape" and tuple(dim for _, dim in bounds)
             group = groups.setdefault((outs, sides, alike), {})
-            group.setdefault(tuple(map(count_of, place[:2])), []).append(term)
+            ends = tuple(count_of(bound, sides[0]) for bound in place[:2])
+            group.setdefault(ends, []).append(term)
     for (outs, sides, alike), places in groups.items():
-        ends = [0, *(each for place in sorted(places) for each in place), sides[0].size]
-        whole = isinstance(outs[0], int) and ends[::2] == ends[1::2]
+        cuts = [0, *(each for place in sorted(places) for each in place), sides[0].size]
+        whole = isinstance(outs[0], int) and cuts[::2] == cuts[1::2]
         taken = [term for several in places.values() for term in several]
         if len(taken) > 1 and (alike or whole):
             arguments = [_summed(found, places[place]) for place in sorted(places)]

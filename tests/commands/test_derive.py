@@ -272,6 +272,30 @@ def test_a_formula_that_takes_too_long_loses_no_shorter_one() -> None:
     assert found["reasons"].keys() <= {"X"}
 
 
+@pytest.mark.parametrize(
+    ("expression", "words", "texts"),
+    [
+        (
+            "(X[:, :2] @ w).sum()",
+            ["X=randn(4,3)", "w=1,2"],
+            {"X": "pad(w, (0, X.shape[1] - 2)).expand_as(X)", "w": "X.T[:2].sum(1)"},
+        ),
+        ("x[:2] @ w", ["x=1,2,3", "w=1,2"], {"x": "pad(w, (0, len(x) - 2))", "w": "x[:2]"}),
+        ("x[1:3] @ w", ["x=1,2,3,4", "w=1,2"], {"x": "pad(w, (1, len(x) - 3))", "w": "x[1:3]"}),
+        ("x[-2:] @ w", ["x=1,2,3,4", "w=1,2"], {"x": "pad(w, (len(x) - 2, 0))", "w": "x[-2:]"}),
+        ("x.narrow(0, 0, 2) @ w", ["x=1,2,3", "w=1,2"], {"w": "x[:2]"}),
+        ("x[1:-1] @ w", ["x=1,2,3,4", "w=1,2"], {"x": "pad(w, (1, 1))", "w": "x[1:-1]"}),
+        ("x[:len(x) - 1] @ w", ["x=1,2,3", "w=1,2"], {"x": "pad(w, (0, 1))", "w": "x[:-1]"}),
+    ],
+)
+def test_a_slice_counts_from_the_end_that_the_user_counted_from(
+    expression: str, words: list[str], texts: dict[str, str]
+) -> None:
+    found = derive(expression, *words)
+    assert (found["ok"], found["notes"]) == (True, [])
+    assert {name: found["formulas"][name].rpartition("; ")[2] for name in texts} == texts
+
+
 def test_an_element_may_be_looked_up_at_two_places_and_a_condition_negated() -> None:
     looked_up = derive("(Q[s, a] - r)**2", "Q=randn(3,2)", "s=tensor(0)", "a=tensor(1)", "r=1")
     assert looked_up["formulas"]["r"] == "2*(r - Q[s][a])"

@@ -6,7 +6,7 @@ from typing import Any
 
 from gradcli.algebra.elementwise import is_condition
 from gradcli.algebra.indices import call, rename, sigma
-from gradcli.algebra.nodes import Dim, Index, Node, NoRuleError, fresh
+from gradcli.algebra.nodes import Dim, Index, Node, NoRuleError, fresh, num
 from gradcli.algebra.products import mul
 from gradcli.algebra.rules.reducing import Rule, dims
 from gradcli.algebra.rules.sides import side_of
@@ -55,6 +55,7 @@ def _index(value: Any, places: Any) -> Any:
 
 
 def _sliced(node: Node, name: int, side: Dim | None, place: slice) -> tuple[Node, Axis]:
+    """A slice, whose bounds count from that end from which the user counted."""
     bounds = (None if p is None else plain(p) for p in (place.start, place.stop, place.step))
     first, last, by = slice(*bounds).indices(size_of(side))
     taken = len(range(first, last, by))
@@ -62,10 +63,28 @@ def _sliced(node: Node, name: int, side: Dim | None, place: slice) -> tuple[Node
         return node, (name, side)
     if side is None or not taken:
         raise NoRuleError("no rule for this slice")
+    start = _bound(place.start, first, side) or 0
+    stop = None if place.stop is None else _bound(place.stop, last, side)
     if taken == 1:
-        return rename(node, {name: (first,)}), (None, None)
-    dim, out = Dim(taken), fresh()
-    return call("slice", [([(name, side)], node)], [(out, dim)], (first, last, by)), (out, dim)
+        return rename(node, {name: (start,)}), (None, None)
+    dim, out = Dim(taken, fixed=side.root.fixed), fresh()
+    if not isinstance(place.start, Value) and not isinstance(place.stop, Value):
+        if (start < 0) == (stop is None or stop < 0):
+            dim.fixed = True
+        elif by == 1:
+            dim.cut = side.root, side.root.size - taken
+    return call("slice", [([(name, side)], node)], [(out, dim)], (start, stop, by)), (out, dim)
+
+
+def _bound(given: Any, at: int, side: Dim) -> int | None:
+    """A bound of a slice that is `at` a place: negative from the end, None for the end. One that was
+    computed from sizes counts from the end that is near.
+    """
+    before = side.root.size - at
+    number = plain(given)
+    of_sizes = isinstance(given, Value) and given.node.kind != "num"
+    from_end = before < 4 if of_sizes else number is not None and number < 0
+    return -before or None if from_end or not before else at
 
 
 def _looked_up(node: Node, found: Sequence[tuple[Value, int, Dim]]) -> tuple[Node, list[Axis]]:
@@ -132,7 +151,10 @@ def _gather(value: Value, dim: Any, index: Value) -> Value:
 
 def _chunk(value: Value, chunks: Any, dim: Any = 0) -> tuple[Any, ...]:
     (at,) = dims(value, dim)
-    return _split(value, -(-size_of(value.sides[at]) // plain(chunks)), at)
+    total = size_of(value.sides[at])
+    starts = (*range(0, total, -(-total // plain(chunks))), total)
+    # The size of a piece depends on that of the whole, so the bounds are not literals.
+    return _pieces(value, at, [Value(num(start), (), start) for start in starts])
 
 
 def _split(value: Value, sizes: Any, dim: Any = 0) -> tuple[Any, ...]:
@@ -143,6 +165,10 @@ def _split(value: Value, sizes: Any, dim: Any = 0) -> tuple[Any, ...]:
         starts = [sum(map(plain, sizes[:place])) for place in range(len(sizes) + 1)]
     else:
         starts = [*range(0, total, plain(sizes)), total]
+    return _pieces(value, at, starts)
+
+
+def _pieces(value: Value, at: int, starts: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(_select(value, at, slice(*bounds)) for bounds in pairwise(starts))
 
 

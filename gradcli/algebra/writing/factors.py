@@ -122,7 +122,7 @@ def _quotient(
         (below if inverse else above).append((1, text))
     sigmoids = {base for base, _ in items if base.is_fn("sigmoid")}
     for base, by in items:
-        if base.kind == "size" and not base.data.places:
+        if base.kind == "size" and base.data.is_number:
             value = number(product(1, [(num(base.data.size), by)]))
             if value is not None:
                 coefficient *= value

@@ -87,7 +87,7 @@ def _full(w: "Writer", text: Text, order: Axes, dims: Mapping[int | None, Dim]) 
     return Text(f"{text.atom}.expand({', '.join(listed)})", layout=order)
 
 
-def _bound(w: "Writer", bound: int | tuple[Dim, ...]) -> str:
+def _bound(w: "Writer", bound: int | tuple[Dim, ...] | None) -> str:
     """Where a slice begins or ends: a number, or the sum of some sizes."""
     if isinstance(bound, tuple):
         return " + ".join(map(w.size, bound))
@@ -96,26 +96,31 @@ def _bound(w: "Writer", bound: int | tuple[Dim, ...]) -> str:
 
 def _slice(w: "Writer", settings: tuple[Any, ...], whole: Dim, at: int) -> str:
     start, stop, step = settings
-    last = "" if count_of(stop) >= whole.size else _bound(w, stop)
-    if isinstance(stop, int) and whole.size - stop in (1, 2, 3) and step == 1:
-        last = str(stop - whole.size)
+    last = "" if count_of(stop, whole) >= whole.root.size else _bound(w, stop)
     text = f"{_bound(w, start)}:{last}" + (f":{step}" if step != 1 else "")
     return ", ".join([":"] * at + [text])
 
 
 def _pad(
-    w: "Writer", text: str, settings: tuple[int, ...], result: Sequence[Any], at: int, whole: Dim
+    w: "Writer", text: str, settings: tuple[Any, ...], result: Sequence[Any], at: int, whole: Dim
 ) -> str:
     """Zeros with a tensor at the places of a slice of the axis `at`, whose side is `whole`."""
-    start, stop, step = settings
-    after = whole.size - stop
+    *bounds, step = settings
+    start, stop = (count_of(it, whole) if isinstance(it, tuple) else it for it in bounds)
     if step == 1:
-        last = f"{w.size(whole)} - {stop}" if after > 3 else str(after)
-        return f"pad({text}, ({'0, 0, ' * (len(result) - 1 - at)}{start}, {last}))"
+        first = _left(w, whole, -start) if start < 0 else str(start)
+        last = "0" if stop is None else str(-stop) if stop < 0 else _left(w, whole, stop)
+        return f"pad({text}, ({'0, 0, ' * (len(result) - 1 - at)}{first}, {last}))"
     if result != w.like_axes and len(result) > 1:
         raise NoRuleError("no short text for a slice with a step of a slice")
     zeros = f"zeros_like({w.like})" if result == w.like_axes else f"zeros({w.size(whole)})"
-    return f"slice_scatter({zeros}, {text}, {at}, {start}, {stop if after > 0 else None}, {step})"
+    return f"slice_scatter({zeros}, {text}, {at}, {start}, {stop}, {step})"
+
+
+def _left(w: "Writer", whole: Dim, taken: int) -> str:
+    """The size of a side without so many places."""
+    size = w.size(whole)
+    return str(int(size) - taken) if size.isdigit() else f"{size} - {taken}"
 
 
 def _joined(w: "Writer", node: Node, axes: Axes) -> Text:

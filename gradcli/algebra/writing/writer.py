@@ -10,6 +10,7 @@ from gradcli.algebra.writing.layouts import (
     ATOM,
     DIAGONAL,
     PRODUCT,
+    SUM,
     TRUTH,
     Axes,
     Text,
@@ -74,7 +75,8 @@ class Writer:
             case "num":
                 return spelled(node.data)
             case "size":
-                return Text(self.size(node.data))
+                size = self.size(node.data)
+                return Text(size, SUM if " - " in size else ATOM)
             case "sym":
                 return self._sym(node, axes)
             case "delta":
@@ -118,8 +120,11 @@ class Writer:
     def size(self, dim: Dim) -> str:
         """The size of a side: `len(y)`, `X.shape[1]`, or its number."""
         dim = dim.root
-        if dim.fixed or not dim.places:
+        if dim.is_number:
             return str(dim.size)
+        if dim.cut and not dim.places:
+            source, less = dim.cut
+            return f"{self.size(source)} - {less}"
         name, axis, _ = min(dim.places, key=lambda it: (it[1] > 0, it[2], len(it[0])))
         return f"{in_expression(name)}.shape[{axis}]" if axis else f"len({in_expression(name)})"
 

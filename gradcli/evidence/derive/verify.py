@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gradcli import core
+from gradcli.algebra.nodes import Dim
 from gradcli.algebra.walk import Value
 from gradcli.errors import GradcliError
 from gradcli.evaluate.job import in_float64
@@ -73,7 +74,9 @@ class Points:
         self._upstream = upstream
         self._sides = sides
         roots = {dim.root for value in sides.values() for dim in value.sides if dim}
-        self.free = sorted((d for d in roots if not d.fixed), key=lambda dim: list(dim.places))
+        self.free = sorted(
+            (d for d in roots if not d.fixed and not d.cut), key=lambda dim: list(dim.places)
+        )
         self._large = sum(tensor.numel() for tensor in run.inputs.values()) > LARGEST
         self._chance = torch.Generator().manual_seed(0)
         self._inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
@@ -140,8 +143,7 @@ class Points:
             sizes[dim] = times * size + more + (more and place % 2)
         shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
         for name, value in self._sides.items():
-            roots = [None if dim is None else dim.root for dim in value.sides]
-            shapes[name] = tuple(1 if d is None else sizes.get(d, d.size) for d in roots)
+            shapes[name] = tuple(1 if d is None else _length(d.root, sizes) for d in value.sides)
         return shapes
 
     def _drawn(self, shapes: Mapping[str, Sequence[int]], wanted: int) -> list[Point]:
@@ -209,6 +211,13 @@ class Points:
         if other is None or other.gradients.keys() != point.gradients.keys():
             return False
         return all(error(other.gradients[n], g) < TOLERANCE for n, g in point.gradients.items())
+
+
+def _length(dim: Dim, sizes: Mapping[Dim, int]) -> int:
+    """The size of a side, where some have other sizes."""
+    if dim.cut and not dim.fixed:
+        return _length(dim.cut[0].root, sizes) - dim.cut[1]
+    return sizes.get(dim, dim.size)
 
 
 def error(found: Tensor, right: Tensor) -> float:
