@@ -286,6 +286,19 @@ def test_a_formula_that_takes_too_long_loses_no_shorter_one() -> None:
         ("x.narrow(0, 0, 2) @ w", ["x=1,2,3", "w=1,2"], {"w": "x[:2]"}),
         ("x[1:-1] @ w", ["x=1,2,3,4", "w=1,2"], {"x": "pad(w, (1, 1))", "w": "x[1:-1]"}),
         ("x[:len(x) - 1] @ w", ["x=1,2,3", "w=1,2"], {"x": "pad(w, (0, 1))", "w": "x[:-1]"}),
+        (
+            "((x[1:] - c - a*x[:-1])**2).mean()",
+            ["x=1,2,3,4", "c=1", "a=1"],
+            {
+                "c": "-2*mean(x[1:] - c - a*x[:-1])",
+                "a": "-2/(len(x) - 1)*x[:-1] @ (x[1:] - c - a*x[:-1])",
+            },
+        ),
+        (
+            "((x[1:] - c - a*x[:-1])**2).sum()",
+            ["x=1,2,3,4", "c=1", "a=1"],
+            {"c": "-2*sum(x[1:] - c - a*x[:-1])"},
+        ),
     ],
 )
 def test_a_slice_counts_from_the_end_that_the_user_counted_from(

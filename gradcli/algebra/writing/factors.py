@@ -61,11 +61,12 @@ def mul(w: "Writer", node: Node, axes: Axes) -> Text:
                 if rest is not None and (whole or all(each.kind != "size" for each, _ in rest)):
                     texts.append(_quotient(w, coefficient, rest, axes, {base: mean}))
         one = additive.as_one_sum(base) if base.kind == "add" else None
-        rest = None if one is None else _divided(items, list(one[0].values()))
-        if one is not None and rest is not None:
-            means = list(summing.reduced(w, *one, axes, "mean"))
-            if means:
-                texts.append(_quotient(w, coefficient, rest, axes, {base: shortest(means)}))
+        if one is not None:
+            rest = _divided(items, list(one[0].values()))
+            for reduction, left in (("sum", items), ("mean", rest)):
+                sums = [] if left is None else list(summing.reduced(w, *one, axes, reduction))
+                if left is not None and sums:
+                    texts.append(_quotient(w, coefficient, left, axes, {base: shortest(sums)}))
     if len(axes) == 2:
         texts += _outer(w, coefficient, items, axes)
     texts += _rescaled(w, coefficient, items, axes)
