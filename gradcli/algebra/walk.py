@@ -172,7 +172,7 @@ def in_steps(node: Node, done: Walk) -> Node:
     products = [(*powers(value), own) for value, own in known.items() if value.kind == "mul"]
     # Of a mean, the sum is known too: then sum(x) - len(x)*m is 0.
     for coefficient, factors, own in products:
-        sums = [base for base, _ in factors if base.kind == "sigma"]
+        sums = [base for base, by in factors if base.kind == "sigma" and by is ONE]
         if len(sums) == 1 and all(base.kind in ("sigma", "size") for base, _ in factors):
             known[sums[0]] = mul(sums[0], own, power(product(coefficient, factors), nodes.num(-1)))
 
@@ -186,13 +186,25 @@ def in_steps(node: Node, done: Walk) -> Node:
     def changed(node: Node) -> Node:
         if node.kind == "mul":
             for coefficient, factors, own in products:
-                if all(node.data[1].get(base) is by for base, by in factors):
+                if by := _repeats(node.data[1], factors):
                     rest = without(node.data[1].items(), *(base for base, _ in factors))
-                    times = nodes.ratio(node.data[0], coefficient)
-                    return change(product(times, [*rest, (own, ONE)]))
+                    times = nodes.ratio(node.data[0], Fraction(coefficient) ** by)
+                    return change(product(times, [*rest, (own, nodes.num(by))]))
         return transformed(node, change)
 
     return change(node) if known else node
+
+
+def _repeats(found: Mapping[Node, Node], factors: Sequence[nodes.Power]) -> int:
+    """How many times all of some factors are in a product, less than 0 for a divisor; 0 if they are not
+    so a whole number of times. A root r of x @ x is there 2 times in x @ x.
+    """
+    if all(found.get(base) is by for base, by in factors):
+        return 1
+    pairs = [(nodes.number(found.get(base, ZERO)), nodes.number(by)) for base, by in factors]
+    times = {Fraction(mine) / by if mine and by else Fraction(0) for mine, by in pairs}
+    by, *others = times
+    return int(by) if not others and by.denominator == 1 else 0
 
 
 def tensor(value: Any) -> Value:

@@ -309,6 +309,20 @@ def test_a_slice_counts_from_the_end_that_the_user_counted_from(
     assert {name: found["formulas"][name].rpartition("; ")[2] for name in texts} == texts
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["r = norm(x); exp(-r)", "x=1,2,3"], "dr*x/r"),
+        (["r = sqrt((x**2).sum()); exp(-r)", "x=1,2,3"], "dr*x/r"),
+        (["r = sqrt(x**2 + y**2); exp(-r)", "x=1", "y=2"], "dr*x/r"),
+        (["r = sqrt(x @ S @ x); exp(-r)", "x=1,2", "S=2,1;1,3"], "dr/(2*r)*(S + S.T) @ x"),
+    ],
+)
+def test_the_slope_of_a_root_is_in_terms_of_its_step(words: list[str], text: str) -> None:
+    page = run("derive", *words, "--steps").stdout
+    assert re.findall(r"^dx += (.+)$", page, re.MULTILINE) == [text]
+
+
 def test_an_element_may_be_looked_up_at_two_places_and_a_condition_negated() -> None:
     looked_up = derive("(Q[s, a] - r)**2", "Q=randn(3,2)", "s=tensor(0)", "a=tensor(1)", "r=1")
     assert looked_up["formulas"]["r"] == "2*(r - Q[s][a])"
