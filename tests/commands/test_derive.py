@@ -309,6 +309,11 @@ def test_a_slice_counts_from_the_end_that_the_user_counted_from(
     assert {name: found["formulas"][name].rpartition("; ")[2] for name in texts} == texts
 
 
+@pytest.mark.parametrize("name", ["lambda_", "x_"])
+def test_a_name_that_ends_like_a_method_in_place_may_be_an_input(name: str) -> None:
+    assert derive(f"{name}*w")["formulas"] == {name: "w", "w": name}
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

@@ -13,7 +13,7 @@ from gradcli.errors import ExpressionError, quoted
 from gradcli.installed import torch_version
 from gradcli.language.expressions.corrections import SYNONYMS, correction
 from gradcli.language.expressions.program import Step, StepKind
-from gradcli.language.expressions.refused import KEYWORDS, NODES, Refusal, refusal
+from gradcli.language.expressions.refused import IN_PLACE, KEYWORDS, NODES, Refusal, refusal
 from gradcli.language.limits import MODULE_DEPTH
 from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
@@ -143,11 +143,15 @@ class Reader:
         return self.error(why, node, hint)
 
     def check_name(self, name: str, place: Span, *, twin: bool = False) -> None:
-        """Raise the error of a name that is refused everywhere; `twin` for a method or function."""
+        """Raise the error of a name that is refused everywhere; `twin` for a method or function. Any
+        other name like `lambda_` may be that of an input.
+        """
         if refused := refusal(name):
             hint, pure = refused.hint, name.rstrip("_")
             known = find_function(pure) or operators.in_space("Tensor", pure)
-            if twin and name.endswith("_") and known:
+            if refused is IN_PLACE and not twin and not known:
+                return
+            if twin and refused is IN_PLACE and known:
                 hint = f"write {pure}(...), which makes a new tensor"
             raise self.error(f"{name} is not allowed: it {refused.why}", place, hint)
 
