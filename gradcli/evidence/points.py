@@ -96,7 +96,9 @@ def _drawn(
             case _:
                 numbers = unit
     scale = 10.0 ** (DIGITS - 1 - math.floor(math.log10(size)))
-    return (numbers * scale).round() / scale
+    rounded = (numbers * scale).round() / scale
+    # Rounding makes no zeros: they are at kinks, and are no variances.
+    return torch.where((rounded == 0) & (numbers != 0), numbers.sign() / scale, rounded)
 
 
 def _fan(shape: Sequence[int]) -> float:

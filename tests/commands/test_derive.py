@@ -309,6 +309,12 @@ def test_a_slice_counts_from_the_end_that_the_user_counted_from(
     assert {name: found["formulas"][name].rpartition("; ")[2] for name in texts} == texts
 
 
+def test_a_drawn_number_is_not_rounded_to_0() -> None:
+    words = ["x=1.1,2,3.2", "y=.5,.2,.3", "z=1,2,.5", "B=1"]
+    found = derive("F.gaussian_nll_loss(x, y, z)", *words)
+    assert found["formulas"]["x"] == "(x - y)/(len(x)*z)"
+
+
 @pytest.mark.parametrize("name", ["lambda_", "x_"])
 def test_a_name_that_ends_like_a_method_in_place_may_be_an_input(name: str) -> None:
     assert derive(f"{name}*w")["formulas"] == {name: "w", "w": name}
