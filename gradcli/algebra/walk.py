@@ -259,6 +259,7 @@ def _computed(step: Step, operands: list[Any]) -> Any:
     if "*" in keywords:
         raise NoRuleError("no rule for arguments with *")
     name = step.name.rpartition(".")[2]
+    name = "linalg.norm" if step.name.endswith("linalg.norm") else name
     if step.name.startswith("nn.") and name[:1].isupper():
         return Module(name, tuple(listed), keywords)
     return apply(step.name if step.name.startswith("catalogue.") else name, listed, keywords)

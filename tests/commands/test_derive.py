@@ -309,6 +309,19 @@ def test_a_slice_counts_from_the_end_that_the_user_counted_from(
     assert {name: found["formulas"][name].rpartition("; ")[2] for name in texts} == texts
 
 
+@pytest.mark.parametrize(
+    "call", ["linalg.norm(X, 2)", "linalg.norm(X, 1)", "linalg.matrix_norm(X, -2)", "np.linalg.norm(X, 2)"]
+)  # fmt: skip
+def test_an_induced_norm_has_no_rule(call: str) -> None:
+    assert derive(call, "X=2,1;1,3")["reasons"] == {"X": "no rule for this norm"}
+
+
+@pytest.mark.parametrize("call", ["linalg.norm(X)", "linalg.norm(X, 'fro')", "torch.norm(X, 2)"])
+def test_a_norm_of_the_elements_has_its_formula(call: str) -> None:
+    assert derive(call, "X=2,1;1,3")["formulas"] == {"X": "X/norm(X)"}
+    assert derive(call, "X=2;1;3")["formulas"] == {"X": "X/norm(X)"}
+
+
 def test_a_drawn_number_is_not_rounded_to_0() -> None:
     words = ["x=1.1,2,3.2", "y=.5,.2,.3", "z=1,2,.5", "B=1"]
     found = derive("F.gaussian_nll_loss(x, y, z)", *words)

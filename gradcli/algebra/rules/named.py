@@ -23,7 +23,7 @@ _BY_MODULE = {name.replace("_", ""): name for name in CATALOGUE}
 _ALIASES = {
     **{alias: name for alias, name in derivative_rules.SYNONYMS.items() if name.isidentifier()},
     "true_divide": "div", "divide": "div", "subtract": "sub", "multiply": "mul", "float_power": "pow", "mm": "matmul",
-    "mv": "matmul", "bmm": "matmul", "frobenius_norm": "norm", "matrix_norm": "norm", "linear_norm": "norm",
+    "mv": "matmul", "bmm": "matmul", "frobenius_norm": "norm", "linear_norm": "norm",
     "swapaxes": "transpose", "swapdims": "transpose", "movedim": "moveaxis", "view_as": "reshape_as",
     "inner": "dot", "vdot": "dot", "logsoftmax": "log_softmax", "view": "reshape", "ravel": "flatten", "t": "T",
     "TripletMarginLoss": "triplet_margin_loss", "MarginRankingLoss": "margin_ranking_loss",

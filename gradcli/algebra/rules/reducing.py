@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from gradcli.algebra.elementwise import fn
@@ -113,6 +114,17 @@ def _norm(value: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Valu
     return elementwise(lambda node: power(node, divide(ONE, by)), total(powers, dim, keepdim))
 
 
+def _of_matrix(value: Any, p: Any = None, dim: Any = None, keepdim: Any = False) -> Value:
+    """linalg.norm and matrix_norm, of which only the Frobenius norm of a matrix is one of its elements.
+    Raises NoRuleError for the others.
+    """
+    value = tensor(value)
+    sizes = [0 if (side := value.sides[at]) is None else side.root.size for at in dims(value, dim)]
+    if p not in (None, "fro") and len(sizes) == 2 and min(sizes) > 1:
+        raise NoRuleError("no rule for this norm")
+    return _norm(value, p, dim, keepdim)
+
+
 def _extreme(name: str) -> Rule:
     """The largest or smallest; along a dimension the pair of its values and an unknown index."""
 
@@ -162,6 +174,7 @@ def keeping(name: str) -> Rule:
 RULES: Mapping[str, Rule] = {
     "sum": total, "mean": mean, "var": var, "std": lambda *all, **more: elementwise(root, var(*all, **more)),
     "var_mean": _var_mean, "norm": _norm, "prod": _over_one("prod"),
+    "linalg.norm": _of_matrix, "matrix_norm": partial(_of_matrix, dim=(-2, -1)),
     "max": _extreme("max"), "min": _extreme("min"), "amax": _over_one("max"), "amin": _over_one("min"),
     "values": lambda pair: pair[0], "logsumexp": _logsumexp, "softmax": keeping("softmax"), "cumsum": keeping("cumsum"),
     "numel": lambda value: count(value.sides),
