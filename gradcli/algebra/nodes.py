@@ -13,7 +13,6 @@ a tuple of one, `(2,)`, is a fixed place instead of an index, and `()` that of a
 """
 
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import count
@@ -246,17 +245,28 @@ def interned(
     return node
 
 
-def within(node: Node) -> Iterator[Node]:
-    """A node and all that it is made of, each as often as it occurs."""
+def within(node: Node) -> set[Node]:
+    """A node and all that it is made of."""
+    found: set[Node] = set()
     agenda = [node]
     while agenda:
-        yield (each := agenda.pop())
-        agenda += each.children
+        each = agenda.pop()
+        if each not in found:
+            found.add(each)
+            agenda += each.children
+    return found
 
 
 def names_of(node: Node) -> dict[str, int]:
     """The tensors in a node, and how often each occurs."""
-    return Counter(each.data[0] for each in within(node) if each.kind == "sym")
+    found: dict[str, int] = {}
+    agenda = [node]
+    while agenda:
+        each = agenda.pop()
+        if each.kind == "sym":
+            found[each.data[0]] = found.get(each.data[0], 0) + 1
+        agenda += each.children
+    return found
 
 
 # --- leaves -------------------------------------------------------------------------------------
