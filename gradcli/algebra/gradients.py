@@ -79,10 +79,10 @@ def _at(value: Value, indices: Sequence[Index], part: Node) -> Node:
     return mul(rename(part, names), *factors)
 
 
-def inlined(node: Node, walk: Walk, names: Sequence[str]) -> Node:
-    """A formula with some steps replaced by what they are computed as."""
-    values = {name: partial(_element, *walk.steps[name]) for name in names}
-    while names_of(node).keys() & values.keys():
+def inlined(node: Node, steps: Mapping[str, tuple[Value, Value]]) -> Node:
+    """A formula with some steps, which are given, replaced by what they are computed as."""
+    values = {name: partial(_element, *step) for name, step in steps.items()}
+    while names_of(node) & values.keys():
         node = substituted(node, values)
     return node
 

@@ -13,6 +13,7 @@ a tuple of one, `(2,)`, is a fixed place instead of an index, and `()` that of a
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import count
@@ -257,14 +258,19 @@ def within(node: Node) -> set[Node]:
     return found
 
 
-def names_of(node: Node) -> dict[str, int]:
-    """The tensors in a node, and how often each occurs."""
-    found: dict[str, int] = {}
+def names_of(node: Node) -> set[str]:
+    """The tensors in a node."""
+    return {each.data[0] for each in within(node) if each.kind == "sym"}
+
+
+def uses_of(node: Node) -> Counter[str]:
+    """How often each tensor is written in the text of a node, which must not be long."""
+    found: Counter[str] = Counter()
     agenda = [node]
     while agenda:
         each = agenda.pop()
         if each.kind == "sym":
-            found[each.data[0]] = found.get(each.data[0], 0) + 1
+            found[each.data[0]] += 1
         agenda += each.children
     return found
 

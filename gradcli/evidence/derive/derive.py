@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
@@ -265,9 +266,12 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     texts = []
     if node.weight > _WRITTEN:
         raise TooLongError(f"longer than {LONGEST} characters")
-    used = nodes.names_of(node)
+    used = nodes.uses_of(node)
     once = [step for step in walk.steps if used.get(step) == 1]
-    forms = [node, *([Simplifier()(inlined(node, walk, once))] if once else [])]
+    forms = [
+        node,
+        *([Simplifier()(inlined(node, {step: walk.steps[step] for step in once}))] if once else []),
+    ]
     writer = _writer(attempt, run)
     for form in forms:
         if form.weight > _WRITTEN:
@@ -284,12 +288,14 @@ def _steps_as_texts(attempt: _Attempt, run: Run) -> dict[str, str]:
     """The name of each step by its text, in which there are only inputs."""
     steps, writer = attempt.walk.steps, _writer(attempt, run)
     found = {}
+    short: dict[str, tuple[Value, Value]] = {}
     for step, (own, computed) in steps.items():
-        try:
-            node = inlined(computed.node, attempt.walk, [*steps])
-            found[writer.tensor(node, own.axes, "")] = step
-        except (NoFormulaError, RecursionError):
-            continue
+        if nodes.names_of(computed.node) & steps.keys() <= short.keys():
+            with suppress(NoFormulaError, RecursionError):
+                node = inlined(computed.node, short)
+                if node.weight <= LONGEST:
+                    found[writer.tensor(node, own.axes, "")] = step
+                    short[step] = own, computed.but(node=node)
     return found
 
 
@@ -300,10 +306,10 @@ def _writer(attempt: _Attempt, run: Run) -> Writer:
 
 def _needed(node: Node, walk: Walk) -> list[str]:
     """The steps that a formula reads, and those that these read, the last one first."""
-    needed = set(nodes.names_of(node)) & walk.steps.keys()
+    needed = nodes.names_of(node) & walk.steps.keys()
     for name, (_, value) in reversed(walk.steps.items()):
         if name in needed:
-            needed |= nodes.names_of(value.node).keys() & walk.steps.keys()
+            needed |= nodes.names_of(value.node) & walk.steps.keys()
     return [name for name in reversed(walk.steps) if name in needed]
 
 
