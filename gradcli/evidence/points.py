@@ -97,7 +97,7 @@ def _drawn(
                 numbers = unit
     scale = 10.0 ** (DIGITS - 1 - math.floor(math.log10(size)))
     rounded = (numbers * scale).round() / scale
-    # Rounding makes no zeros: they are at kinks, and are no variances.
+    # Nothing is rounded to 0, which is often a kink, and which a variance must not be.
     return torch.where((rounded == 0) & (numbers != 0), numbers.sign() / scale, rounded)
 
 

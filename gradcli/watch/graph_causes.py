@@ -11,7 +11,7 @@ from gradcli.watch.case import Case
 from gradcli.watch.finding import Also, Finding, Place, also_at
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, Left, Made
-from gradcli.watch.torch_functions import FACTORIES, UNRECORDED
+from gradcli.watch.torch_functions import FACTORIES, REENTRANT, UNRECORDED
 from gradcli.watch.user_lines import syntax_tree
 
 # --- the loss has no graph ------------------------------------------------------------------------
@@ -21,7 +21,7 @@ _CUT = {
     "tensor-copy": "{name}() copied a value of shape {shape}; the copy has no graph",
     "no-grad-block": "what is computed while recording is off has no graph",
     "inference-mode": "what is computed in inference mode has no graph",
-    "checkpoint-inputs": "a checkpoint with use_reentrant=True records nothing if no input requires a gradient",
+    "checkpoint-inputs": REENTRANT,
     "not-differentiable": "{name} gives whole numbers or booleans, which have no gradient, so the graph ends here",
     "second-derivative": "this gradient was computed without create_graph=True, so it has no graph of its own",
     "sampled": "sample() draws without a graph; rsample() draws by a differentiable formula",

@@ -33,6 +33,8 @@ DETACHING = {
 """Functions whose result never has a graph, and the entries of the mistakes that this may be."""
 UNRECORDED = frozenset(["no-grad-block", "inference-mode", "checkpoint-inputs"])
 """The entries of the mistakes that a result without a graph may be because recording was off."""
+REENTRANT = "a checkpoint with use_reentrant=True records nothing if no input requires a gradient"
+"""What happens there, of the last of these entries."""
 FACTORIES = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "scalar_tensor"])
 """Functions that make a tensor of numbers."""
 

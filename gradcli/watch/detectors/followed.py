@@ -58,8 +58,8 @@ class Given:
 
 
 class _Same(weakref.ref[Tensor]):
-    """A weak reference that equals another one if both are of one tensor that still lives. Its id
-    would not do: zero_grad frees a grad, and the next one may get the same id.
+    """A weak reference that equals another one if both refer to one tensor that is alive. An id is
+    not enough: zero_grad frees a grad, and the next one may get the same id.
     """
 
     __slots__ = ()

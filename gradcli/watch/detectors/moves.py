@@ -17,7 +17,7 @@ from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.live_modules import Modules
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, leaves_of, parameters_of, storage_of
-from gradcli.watch.torch_functions import FACTORIES, UNRECORDED
+from gradcli.watch.torch_functions import FACTORIES, REENTRANT, UNRECORDED
 
 _COMPARISONS = frozenset(["__eq__", "__ne__", "eq", "gt", "ge", "lt", "le", "isfinite", "isnan"])
 _MOST = 20_000
@@ -540,8 +540,7 @@ class Updates(Detector):
             if place is not cut.place:
                 text = f"no gradient ever reached {names}: recording is switched off here"
             if kind == "checkpoint-inputs":
-                why = "a checkpoint with use_reentrant=True records nothing if no input requires a gradient"
-                text = f"no gradient ever reached {names}: {why}"
+                text = f"no gradient ever reached {names}: {REENTRANT}"
             assert place is not None
             also = also_at(cut.place, "computed without a graph")
             yield Finding(kind, place, text, () if place is cut.place else also)
