@@ -322,9 +322,11 @@ class _Chosen:
         self._note = note
         self.verified: dict[str, Verified] = {}
 
-    def first(self, name: str, texts: Sequence[str], above: Collection[str] = ()) -> str | None:
+    def first(
+        self, name: str, texts: Sequence[str], above: Collection[str] | None = None
+    ) -> str | None:
         """The first text for the gradient `name` that holds, at all sizes if there is one; None if
-        there is none. `above` are gradients that the texts may read.
+        there is none. With `above` the texts may read the named steps and these gradients.
         """
         texts = [text for text in dict.fromkeys(texts) if len(text) <= LONGEST]
         found = self._found(name, texts, above, self._points)
@@ -337,11 +339,11 @@ class _Chosen:
         return found
 
     def _found(
-        self, name: str, texts: Sequence[str], above: Collection[str], points: Points
+        self, name: str, texts: Sequence[str], above: Collection[str] | None, points: Points
     ) -> str | None:
         def off(text: str, point: Point) -> float:
-            known = {each: point.gradients[each] for each in above if each in point.gradients}
-            return holds(text, name, point, known)
+            gradients = {each: it for each, it in point.gradients.items() if each in (above or ())}
+            return holds(text, name, point, {} if above is None else point.steps | gradients)
 
         found: list[tuple[str, list[float], list[float]]] = []
         for text in texts:

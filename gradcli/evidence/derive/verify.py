@@ -48,11 +48,12 @@ class Verified(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Inputs with the value's upstream gradient, and autograd's gradients by inputs and steps, each
-    in the shape of what it is by.
+    """Inputs with the value's upstream gradient, the named steps that are computed from them, and
+    autograd's gradients by inputs and steps, each in the shape of what it is by.
     """
 
     names: dict[str, Tensor]
+    steps: dict[str, Tensor]
     gradients: dict[str, Tensor]
 
     def finite(self, name: str) -> bool:
@@ -201,8 +202,8 @@ class Points:
                 return None
         gradients = {name: t for name, t in found.items() if t is not None}
         names = {**inputs, **({self._upstream: upstream} if self._upstream else {})}
-        names |= {name: step.detach() for name, step in steps.items() if name not in inputs}
-        return Point(names, gradients)
+        own = {name: step.detach() for name, step in steps.items() if name not in inputs}
+        return Point(names, own, gradients)
 
     def _steady(self, point: Point, inputs: Inputs) -> bool:
         """Whether the point is well conditioned: a nudge hardly moves the gradients."""
@@ -234,7 +235,7 @@ def error(found: Tensor, right: Tensor) -> float:
 def holds(text: str, name: str, point: Point, known: Mapping[str, Tensor]) -> float:
     """The error of a formula for the gradient `name` at a point; infinite if it cannot be computed.
 
-    `known` are further names that the formula may read, of any shapes.
+    It may read the inputs and the upstream gradient, and `known`: further names, of any shapes.
     """
     names = {**point.names, **known}
     try:
