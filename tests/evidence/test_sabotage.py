@@ -2,10 +2,12 @@
 
 import math
 import random
+import re
 from functools import cache
 
 import pytest
 
+import gradcli
 from gradcli.evidence.derive import derive
 from tools.derivations import read
 from tools.sabotage import Break, Text, begun, in_turns, of_functions, of_texts, sabotage
@@ -36,3 +38,13 @@ def test_without_verification_some_would_be(double: None, monkeypatch: pytest.Mo
     monkeypatch.setattr(derive, "TOLERANCE", math.inf)
     tally = sabotage(*sample(16), 1, SEED, seconds=math.inf)
     assert len(tally.wrong) >= 3
+
+
+def test_no_formula_reads_a_step_that_it_does_not_define(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "h = tanh(w*x + v); z = h*v; sigmoid(z) + h*z"
+    before = gradcli.derive(words, x=1, w=2, v=3).formulas
+    assert "h = " in before["w"]
+    monkeypatch.setattr(derive, "_needed", lambda node, walk: [])
+    for text in gradcli.derive(words, x=1, w=2, v=3).formulas.values():
+        bound = set(re.findall(r"(\w+) = ", text or ""))
+        assert {*re.findall(r"\b[a-z]\b", text or "")} <= {"x", "w", "v", *bound}
