@@ -30,6 +30,8 @@ AGREES = 1e-4
 """To this part, autograd's directional derivative must agree with the difference."""
 DIGITS = 3
 """Significant digits of the largest number of a drawn tensor, so that people can read it."""
+ROUND = 60
+"""Numbers of a point that can be round, at most: people do not read more, and many would be equal."""
 
 _FIXED = frozenset(name for name, verdict in HELD.items() if verdict in ("detached", "random"))
 """Operations whose operands a difference must hold, because autograd does."""
@@ -95,6 +97,8 @@ def _drawn(
                 numbers = signs * (given.abs() + 0.1 * size) * (0.5 + uniform)
             case _:
                 numbers = unit
+    if numbers.numel() > ROUND:
+        return numbers
     scale = 10.0 ** (DIGITS - 1 - math.floor(math.log10(size)))
     rounded = (numbers * scale).round() / scale
     # Nothing is rounded to 0, which is often a kink, and which a variance must not be.
@@ -264,7 +268,3 @@ def round_points(inputs: Inputs, keeping: Collection[str]) -> list[dict[str, Ten
         return sum(len(text.replace(".0", "")) for text in texts)
 
     return sorted(found, key=cost)
-
-
-ROUND = 60
-"""Numbers of a point that can be round, at most: people do not read more."""

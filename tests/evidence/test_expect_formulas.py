@@ -428,6 +428,13 @@ def test_a_point_at_a_tie_of_the_step_does_not_count(
     assert found["da"]["slip"] == slip
 
 
+def test_the_pixels_of_a_drawn_picture_are_not_equal(backward: Any) -> None:
+    """The line gives each of two equal pixels the whole gradient, and max_pool2d the first of them."""
+    words = ("grad", "p = F.max_pool2d(x, 2); (p**2).sum()", "x=randn(8, 24, 24)")
+    larger = "p.repeat_interleave(2, -2).repeat_interleave(2, -1)"
+    assert judged(*backward(f"dx = 2*{larger}*(x == {larger})", *words))["dx"]["ok"]
+
+
 def test_one_slip_is_not_counted_again_below(backward: Any) -> None:
     ran = run(*backward(RIGHT.replace("a*(1 - a)", "(1 - a)")), "--json")
     assert ran.status == 1
