@@ -280,9 +280,11 @@ def _det_of_product(axes: Bounds, body: Node) -> Node | None:
 
 def _symmetric(axes: Bounds, body: Node, outs: tuple[Index, ...]) -> tuple[Index, ...]:
     """The indices of an inverse, in one order where the matrix is symmetric."""
-    (row, _), (column, _) = axes
-    symmetric = rename(body, {row: column, column: row}) is body
-    return tuple(sorted(outs, key=str)) if symmetric else outs
+    known = nodes.state().symmetric
+    if body not in known:
+        (row, _), (column, _) = axes
+        known[body] = rename(body, {row: column, column: row}) is body
+    return tuple(sorted(outs, key=str)) if known[body] else outs
 
 
 # --- walking ------------------------------------------------------------------------------------

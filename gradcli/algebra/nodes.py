@@ -29,7 +29,7 @@ BITS = 256
 """Bits of an exact coefficient, at most; a longer one is rounded."""
 NODES = 60_000
 """New nodes in one derivation, at most."""
-WORK = 150_000
+WORK = 100_000
 """Parts that nodes are made of in one derivation, at most, whether new or known."""
 
 
@@ -186,6 +186,8 @@ class _State:
         """The inputs of truth values."""
         self.positive: dict[Node, bool] = {}
         """Whether nodes are known to be positive."""
+        self.symmetric: dict[Node, bool] = {}
+        """Whether the elements of inverted matrices are symmetric."""
         self.indices = count(1000)
         self.work = 0
 

@@ -61,7 +61,7 @@ def _wholes(
     w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes, reduction: str
 ) -> Iterator[tuple[Collection[Dim], Text]]:
     """The elements reduced along all sides, then along all but one, which is summed inside."""
-    for left, elements in ((over, body), *_nested(w, over, body)):
+    for elements, left in ((body, over), *_nested(w, over, body).items()):
         for text in reduced(w, left, elements, axes, reduction):
             yield left.values(), text
 
@@ -130,20 +130,23 @@ def _orders(body: Node, own: Axes, over: Axes) -> list[Axes]:
     return list(found)
 
 
-def _nested(
-    w: "Writer", over: Mapping[int, Dim], body: Node
-) -> Iterator[tuple[dict[int, Dim], Node]]:
-    """The same with one index summed inside: what is left to sum, and the elements."""
-    coefficient, factors = powers(body)
-    for index, dim in over.items() if len(over) > 1 else ():
-        having = [(base, by) for base, by in factors if index in base.free | by.free]
-        if len(having) < len(factors):
-            inner = w.stand_in(summed({index: dim}, product(1, having)))
-            rest = [factor for factor in factors if factor not in having]
-            left = {i: d for i, d in over.items() if i != index}
-            elements = product(coefficient, [*rest, (inner, ONE)])
-            yield left, elements
-            yield from _nested(w, left, elements)
+def _nested(w: "Writer", over: Mapping[int, Dim], body: Node) -> dict[Node, dict[int, Dim]]:
+    """The same with one index or more summed inside: the elements, and what is left to sum."""
+    key = body, frozenset(over)
+    found = w.nested.get(key)
+    if found is None:
+        found = w.nested[key] = {}
+        coefficient, factors = powers(body)
+        for index, dim in over.items() if len(over) > 1 else ():
+            having = [(base, by) for base, by in factors if index in base.free | by.free]
+            if len(having) < len(factors):
+                inner = w.stand_in(summed({index: dim}, product(1, having)))
+                rest = [factor for factor in factors if factor not in having]
+                left = {i: d for i, d in over.items() if i != index}
+                elements = product(coefficient, [*rest, (inner, ONE)])
+                for each, others in ((elements, left), *_nested(w, left, elements).items()):
+                    found.setdefault(each, others)
+    return found
 
 
 def _innermost(
@@ -157,8 +160,9 @@ def _innermost(
         """The axes of what is summed inside, the last factor."""
         return len(powers(nested)[1][-1][0].free)
 
-    best = min(_nested(w, over, body), key=lambda it: size(it[1]), default=None)
-    return best if best is not None and size(best[1]) <= 2 else None
+    found = _nested(w, over, body)
+    best = min(found, key=size, default=None)
+    return (found[best], best) if best is not None and size(best) <= 2 else None
 
 
 def norm(w: "Writer", base: Node, axes: Axes) -> Text | None:

@@ -1,6 +1,7 @@
 """The writer of formulas: whole formulas, the leaves of them, and the layout of tensors."""
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from gradcli.algebra.indices import arguments_of, opened, rename
@@ -19,6 +20,9 @@ from gradcli.algebra.writing.layouts import (
 )
 from gradcli.language.assignment import in_expression
 
+_OWN = 500
+"""The first name of the axes of what is written: those of tensors are smaller, new ones larger."""
+
 
 class Writer:
     """Writes formulas; `tensors` are the sides of the inputs, `classes` those that are class indices
@@ -32,6 +36,8 @@ class Writer:
         self.classes = classes
         self.like = ""
         self.like_axes: Axes = ()
+        self.nested: dict[tuple[Node, frozenset[int]], dict[Node, dict[int, Dim]]] = {}
+        """Of a sum, its elements with some indices summed inside, and what is left to sum."""
         self._done: dict[tuple[Node, Axes], Text] = {}
         self._opened: dict[Node, Any] = {}
         self._inner: dict[str, tuple[tuple[int, ...], Node]] = {}
@@ -67,7 +73,15 @@ class Writer:
             axes = axes[first:]
         key = (node, axes)
         if key not in self._done:
-            self._done[key] = self._write(node, axes)
+            # What differs by the names of its axes alone is written once.
+            theirs = (axis for axis in axes if axis is not None and axis not in self.like_axes)
+            names = dict(zip(theirs, count(_OWN)))
+            own = rename(node, names), _named(axes, names)
+            if own == key:
+                self._done[key] = self._write(*key)
+            else:
+                text, back = self.write(*own), {name: axis for axis, name in names.items()}
+                self._done[key] = text._replace(layout=_named(text.layout, back))
         return self._done[key]
 
     def _write(self, node: Node, axes: Axes) -> Text:
@@ -181,6 +195,11 @@ class Writer:
             index, (place,) = (right, left) if isinstance(left, tuple) else (left, right)
             return self.laid(Text(f"{text.text}[{place}]"), (index,), axes)
         return self.laid(text, tuple(index for index in axes if index in (left, right)), axes)
+
+
+def _named(axes: Axes, names: Mapping[int, int]) -> Axes:
+    """Axes of which some have other names."""
+    return tuple(axis if axis is None else names.get(axis, axis) for axis in axes)
 
 
 def _permuted(places: Sequence[int]) -> str:
