@@ -42,8 +42,7 @@ def test_without_verification_some_would_be(double: None, monkeypatch: pytest.Mo
 
 def test_no_formula_reads_a_step_that_it_does_not_define(monkeypatch: pytest.MonkeyPatch) -> None:
     words = "h = tanh(w*x + v); z = h*v; sigmoid(z) + h*z"
-    before = gradcli.derive(words, x=1, w=2, v=3).formulas
-    assert "h = " in before["w"]
+    assert "h = " in (gradcli.derive(words, x=1, w=2, v=3).formulas["w"] or "")
     monkeypatch.setattr(derive, "_needed", lambda node, walk: [])
     for text in gradcli.derive(words, x=1, w=2, v=3).formulas.values():
         bound = set(re.findall(r"(\w+) = ", text or ""))
