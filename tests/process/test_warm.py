@@ -69,8 +69,8 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     ((*MSE, "--explain", "--check"), ""),
     ((*MSE, "--expect", "w=4"), ""),
     ((*MSE, "--graph", "tree"), ""),
+    (QUICK, ""),
     ((*MSE, "--nonsense"), ""),
-    (("grad", "2x", "x=1"), ""),
     (("grad", "A @ x", "A=1,2;3,4", "x=1,2,3"), ""),
     (("grad", "x", "x=1,2"), ""),
     (("activate", "sigmoid", "tanh", "relu", "--x", "-"), "-100\n0\n100\n"),
@@ -90,8 +90,8 @@ CASES: list[tuple[tuple[str, ...], str]] = [
         ("why",),
         "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn\n",
     ),
-    (("batch",), '{"command": "grad", "fn": "mse", "x": 1, "w": 2}\nno json\n'),
     (("--help",), ""),
+    (("batch",), '{"command": "grad", "fn": "mse", "x": 1, "w": 2}\nno json\n'),
     (("grad", "--help"), ""),
     (("grda",), ""),
     ((), ""),
@@ -99,14 +99,15 @@ CASES: list[tuple[tuple[str, ...], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("words", "stdin"), CASES, ids=[" ".join(words)[:50] for words, _ in CASES]
+    "case", first_usual(CASES, in_rows(2, CASES)), ids=lambda case: " ".join(case[0])[:50]
 )
 def test_a_warm_call_is_a_cold_call_byte_for_byte(
-    words: tuple[str, ...], stdin: str, server: Server, choose: Choose[dict[str, str]]
+    case: tuple[tuple[str, ...], str], server: Server, choose: Choose[dict[str, str]]
 ) -> None:
     """In a pipe, against the whole program run in a process forked from the tests' own: without
     variables, and in other surroundings for each call.
     """
+    words, stdin = case
     others = [*SURROUNDINGS[1:], {"COLUMNS": "30"}]
     first = zlib.crc32(" ".join(words).encode()) % len(others)
     for more in choose([{}, *others[first:], *others[:first]], bool):
@@ -119,7 +120,7 @@ ASKED = [words for words, stdin in CASES if not stdin and words != ("why",)]
 TERMINALS = [(columns, more) for columns in (40, 80, 200) for more in SURROUNDINGS]
 
 
-@pytest.mark.parametrize("words", first_usual(ASKED, in_rows(2, ASKED)), ids=" ".join)
+@pytest.mark.parametrize("words", first_usual(ASKED, in_rows(3, ASKED)), ids=" ".join)
 def test_a_terminal_sees_the_same(words: tuple[str, ...], server: Server) -> None:
     """On one width and surroundings for each command; `python -m tools.soak equality` goes through
     all of them.
@@ -560,7 +561,7 @@ def test_changed_source_runs_cold_and_ends_the_server(short: Path) -> None:
         old = own.status["pid"]
         losses = short / "gradcli" / "catalogue" / "losses.py"
         losses.write_text(losses.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
-        assert own.run("grad", "--fn", "mse", "--x", "3", "--get", "value") == Ran("4.0\n", "", 0)
+        assert own.run(*QUICK).status == 2
         assert until(lambda: gone(old))
         assert own.status == {"running": False}
 
@@ -581,12 +582,12 @@ def test_a_server_that_hangs_is_not_waited_for_and_runs_nothing_later() -> None:
         pid = own.status["pid"]
         os.kill(pid, signal.SIGSTOP)
         with open(f"{own.folder}/out", "wb") as out:
-            assert own.start(*MSE, "--get", "value", stdout=out).wait(60) == 0
+            assert own.start(*QUICK, stderr=out).wait(60) == 2
         os.kill(pid, signal.SIGCONT)
         assert until(
             lambda: own.status["calls"] == 0 and len(own.processes()) == 1 + process_server.SPARES
         )
-        assert Path(f"{own.folder}/out").read_bytes() == b"1.0\n"
+        assert Path(f"{own.folder}/out").read_bytes().count(b"error:") == 1
 
 
 # --- the server's own life ----------------------------------------------------------------------
@@ -595,9 +596,9 @@ def test_a_server_that_hangs_is_not_waited_for_and_runs_nothing_later() -> None:
 def test_two_starts_at_once_give_one_server() -> None:
     own = Server()
     with ending(own):
-        starts = [own.start("server", "start", stdout=subprocess.PIPE) for _ in range(3)]
+        starts = [own.start("server", "start", stdout=subprocess.PIPE) for _ in range(2)]
         said = [start.communicate(timeout=60)[0].decode() for start in starts]
-        assert [start.returncode for start in starts] == [0, 0, 0]
+        assert [start.returncode for start in starts] == [0, 0]
         assert len({text.partition("process ")[2].split(",")[0] for text in said}) == 1
         assert until(lambda: len(own.processes()) == 1 + process_server.SPARES)
 
@@ -612,7 +613,7 @@ def ending(server: Server) -> Iterator[None]:
 
 
 def test_start_stop_status() -> None:
-    with Server(cold=True) as own:
+    with Server() as own:
         again = own.run("server", "start")
         assert (again.status, again.stdout[:15]) == (0, "already running")
         assert stat.S_IMODE(os.stat(f"{own.folder}/gradcli").st_mode) == 0o700
@@ -662,17 +663,15 @@ def test_a_dead_server_leaves_no_worker_and_the_call_in_hand_finishes() -> None:
         assert call.communicate(b"1\n", timeout=20)[0] == b"1.0\n"
         assert call.returncode == 0
         assert until(lambda: own.processes() == [])
-        assert own.run(*MSE, "--get", "value") == Ran(
-            "1.0\n", "", 0
-        )  # cold, over the socket that was left
-        assert own.run("server", "start").status == 0
+        assert own.run(*QUICK).status == 2  # cold, over the socket that was left
+        own.launch()
         assert own.served(lambda: own.run(*MSE)) == 1
 
 
 def test_an_idle_server_ends_by_itself_and_each_call_renews_it() -> None:
     own = Server()
     with ending(own):
-        assert own.run("server", "start", "--idle", "2s").status == 0
+        own.launch("--idle", "2s")
         for _ in range(3):
             time.sleep(1)
             assert own.run(*MSE, "--get", "value").stdout == "1.0\n"
@@ -684,17 +683,26 @@ def test_an_idle_server_ends_by_itself_and_each_call_renews_it() -> None:
         ]
 
 
-def test_auto_leaves_a_server_behind_the_first_call_that_loads_pytorch() -> None:
+def test_auto_leaves_a_server_behind_the_first_call_that_loads_pytorch(server: Server) -> None:
+    """It answers as one that was started: also where the call that left it has used PyTorch's
+    threads, and where its own calls do.
+    """
+    product = ("grad", "(rand(300, 300) @ rand(300, 300)).sigmoid().sum()*x", "x=1", "--json")
+    cases = [(product, ""), *CASES[:12:3], (product, "")]
     own = Server()
     with ending(own):
         own.env["GRADCLI_SERVER"] = "auto"
         for words in (("grad", "--help"), ("grad", "--nonsense"), ("functions",), ()):
             own.run(*words)
             assert own.status == {"running": False}
-        assert own.run(*MSE, "--get", "value") == Ran("1.0\n", "", 0)  # its pipes have ended
+        assert own.run(*product, cwd="/") == server.run(*product)  # its pipes have ended
         assert until(lambda: own.status["running"])
         assert own.status["idle"] == 1800
-        assert own.served(lambda: own.run(*MSE)) == 1
+        for words, stdin in cases:
+            assert own.run(*words, stdin=stdin) == server.run(*words, stdin=stdin)
+        assert own.status["calls"] == len(cases)
+        assert own.run(*QUICK, env={"OMP_NUM_THREADS": "1"}).status == 2
+        assert own.status["calls"] == len(cases)
 
 
 @pytest.mark.exhaustive
@@ -706,22 +714,6 @@ def test_a_call_that_fails_or_dies_leaves_a_server_too(words: tuple[str, ...]) -
         assert own.run(*words).status == 2
         assert until(lambda: own.status["running"])
         assert own.served(lambda: own.run(*MSE)) == 1
-
-
-def test_a_server_left_behind_answers_as_one_that_was_started(server: Server) -> None:
-    """Also where the call that left it has used PyTorch's threads, and where its own calls do."""
-    product = ("grad", "(rand(900, 900) @ rand(900, 900)).sigmoid().sum()*x", "x=1", "--json")
-    cases = [(product, ""), *CASES[:12], (product, "")]
-    left = Server()
-    with ending(left):
-        left.env["GRADCLI_SERVER"] = "auto"
-        assert left.run(*product, cwd="/") == server.run(*product)
-        assert until(lambda: left.status["running"])
-        for words, stdin in cases:
-            assert left.run(*words, stdin=stdin) == server.run(*words, stdin=stdin)
-        assert left.status["calls"] == len(cases)
-        assert left.run(*MSE, env={"OMP_NUM_THREADS": "1"}).status == 0
-        assert left.status["calls"] == len(cases)
 
 
 @pytest.mark.exhaustive
