@@ -5,7 +5,7 @@ load PyTorch.
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -78,12 +78,18 @@ def syntax(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path) -> Iterator[str]:
-    return imported(syntax(path))
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    return [*ast.walk(syntax(path))]
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+@cache
+def imports(path: Path) -> list[str]:
+    return [*imported(nodes(path))]
+
+
+def imported(tree: Iterable[ast.AST]) -> Iterator[str]:
+    for node in tree:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -103,7 +109,7 @@ def test_imports_follow_the_arrows() -> None:
 
 def test_only_core_differentiates() -> None:
     for path in FILES:
-        for node in ast.walk(syntax(path)) if path.name != "core.py" else ():
+        for node in nodes(path) if path.name != "core.py" else ():
             if isinstance(node, ast.Attribute):
                 assert node.attr != "backward", path
                 if node.attr in ("autograd", "func"):
@@ -143,8 +149,8 @@ def test_the_warm_client_needs_next_to_nothing() -> None:
             for node in tree.body
             if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node)
         ]
-        found = set(imported(tree)) - {
-            module for node in for_the_type_checker for module in imported(node)
+        found = set(imported(ast.walk(tree))) - {
+            module for node in for_the_type_checker for module in imported(ast.walk(node))
         }
         assert {module for module in found if not module.startswith("gradcli.process")} <= {
             "_signal", "_socket", "marshal", "os", "stat", "sys",
@@ -226,7 +232,7 @@ def test_nothing_outside_its_folder_names_a_command() -> None:
             if name.count(".") > 2 and name.startswith("gradcli.commands.")
         }
         assert named <= {inside}, path
-        for node in ast.walk(syntax(path)) if path.parent.parent != COMMANDS else ():
+        for node in nodes(path) if path.parent.parent != COMMANDS else ():
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
                 assert not re.search(r"[a-z]Result\b", ast.unparse(node.args[1])), path
 

@@ -51,6 +51,7 @@ def test_inputs_may_be_arrays_and_each_job_has_its_answer_whatever_it_is() -> No
         list(batch.run(job))  # type: ignore[arg-type]
 
 
+@pytest.mark.exhaustive
 def test_it_does_not_hang_after_pytorch_has_used_its_threads() -> None:
     """Nor is any module of PyTorch deferred in a process that is not ours."""
     script = (

@@ -232,7 +232,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
-@pytest.mark.parametrize("name", ["gradcli", rare("ABSOLUTE"), "~/gradcli", rare("an_alias")])
+@pytest.mark.parametrize("name", ["gradcli", rare("ABSOLUTE"), rare("~/gradcli"), rare("an_alias")])
 def test_bash(name: str, binaries: Path, tmp_path: Path) -> None:
     (tmp_path / "my data.npy").touch()
     bash = shell_of("bash")

@@ -10,6 +10,7 @@ import pytest
 
 from gradcli.installed import torch_version
 from gradcli.process import deferral
+from tests.choice import rare
 from tests.program import BASE
 
 ROOT = Path(__file__).parents[2]
@@ -43,17 +44,17 @@ def loaded(folder: Path, *words: str) -> tuple[set[str], int]:
 @pytest.mark.parametrize(
     ("words", "status", "unwanted"),
     [
-        ([], 0, HEAVY),
+        rare([], 0, HEAVY),
         (["--help"], 0, HEAVY),
         (["grad", "--help"], 0, HEAVY),
         (["--version"], 0, (*HEAVY, "typer", *RENDERING)),
-        (["grda"], 2, (*HEAVY, *RENDERING)),
+        rare(["grda"], 2, (*HEAVY, *RENDERING)),
         (["grad", "--nonsense"], 2, (*HEAVY, *RENDERING)),
-        (["grad"], 2, (*HEAVY, *RENDERING)),
+        rare(["grad"], 2, (*HEAVY, *RENDERING)),
         (["grad", "--fn", "mse", "--x", "1,,2"], 2, (*HEAVY, *RENDERING)),
         (["activate", "sigmod", "--x", "1"], 2, (*HEAVY, *RENDERING)),
         (["activate", "relu", "--x", "1", "--json", "--csv"], 2, (*HEAVY, *RENDERING)),
-        (["activate", "relu", "--x", "1", "--out", "x.pdf"], 2, (*HEAVY, *RENDERING)),
+        rare(["activate", "relu", "--x", "1", "--out", "x.pdf"], 2, (*HEAVY, *RENDERING)),
     ],
 )
 def test_torch_stays_out(
@@ -101,10 +102,11 @@ def test_derivatives_load_neither_the_compiler_nor_sympy(words: list[str], tmp_p
 @pytest.mark.skipif(
     not deferral.listed(torch_version()), reason="there is no list for this version of PyTorch"
 )
-def test_the_programs_own_calls_load_neither_the_compiler_nor_sympy() -> None:
+@pytest.mark.parametrize("examples", [1, rare(9)])
+def test_the_programs_own_calls_load_neither_the_compiler_nor_sympy(examples: int) -> None:
     """torch.func, autograd's own checks, an upstream gradient handed to autograd.grad or
     torch.unravel_index would, for a second or two of nothing, and so would a deferred module. (`why`
-    prints tensors, which uses these.)
+    prints tensors, which uses these.) Of the examples in the help of a command that many.
     """
     script = f"""
 import sys
@@ -117,7 +119,7 @@ for _ in PROGRAM.load():
     pass
 from gradcli.process.deferral import is_used
 from gradcli.commands import COMMANDS
-examples = [words for name, each in COMMANDS.items() if name not in ("why", "check") for words, _ in each.examples]
+examples = [words for name, each in COMMANDS.items() if name not in ("why", "check") for words, _ in each.examples[:{examples}]]
 calls = [f"gradcli {{words}}" for words in {CALLS!r}.strip().splitlines()]
 for words in (*PROGRAM.calls, *examples, *calls):
     status, slow = PROGRAM.try_out(words), {{"sympy", "torch._dynamo"}} & {{*sys.modules}}

@@ -52,6 +52,7 @@ def test_a_copy_button_copies_what_is_typed() -> None:
     assert '<span class="gp">&gt; </span>done\n' in copied(block)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(
     not all(map(importlib.util.find_spec, NEEDED)),
     reason="the site needs mkdocs-material: pip install --group docs",

@@ -20,6 +20,7 @@ from gradcli.language.file_names import FromFile
 from gradcli.language.literals.constructors import CONSTRUCTORS, Made
 from gradcli.language.literals.literal import FromStdin, Numbers, from_json, parse, parse_stream
 from gradcli.language.source import Source
+from tests.choice import rare
 
 NAN, INF = math.nan, math.inf
 
@@ -112,7 +113,7 @@ FLOATING: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("text", "expected"), FLOATING)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, rare(torch.float64), rare(torch.bfloat16)])
 def test_floating_forms(text: str, expected: Any, dtype: torch.dtype) -> None:
     assert equal(make(text, dtype), torch.tensor(expected, dtype=dtype))
 
@@ -171,7 +172,9 @@ MADE: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("text", "program"), MADE)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.bfloat16, *map(rare, (torch.float32, torch.float16))]
+)
 def test_constructors(text: str, program: Any, dtype: torch.dtype) -> None:
     torch.manual_seed(3)
     made = make(text, dtype)

@@ -692,8 +692,8 @@ def test_auto_leaves_a_server_behind_the_first_call_that_loads_pytorch(server: S
     own = Server()
     with ending(own):
         own.env["GRADCLI_SERVER"] = "auto"
-        for words in (("grad", "--help"), ("grad", "--nonsense"), ("functions",), ()):
-            own.run(*words)
+        for without in (("grad", "--help"), ("grad", "--nonsense"), ("functions",), ()):
+            own.run(*without)
             assert own.status == {"running": False}
         assert own.run(*product, cwd="/") == server.run(*product)  # its pipes have ended
         assert until(lambda: own.status["running"])

@@ -268,6 +268,7 @@ def test_nothing_but_the_program_is_printed() -> None:
     assert shown.stdout.startswith("import torch\n")
 
 
+@pytest.mark.exhaustive
 def test_a_program_runs_in_a_fresh_python(tmp_path: Path) -> None:
     import subprocess
     import sys

@@ -48,7 +48,7 @@ MORE = [*map(shlex.split, (
     "value 'x @ w' x='randn(50,60)' w='randn(60,40)'",
     "softmax-jacobian 2,1,0.1 --explain",
     "descend '(x-1)**2' x=0 --steps 90 --full --explain",
-    "plot 'x**2 - y**2' x=-2,2 y=0,1,2 --check",
+    "plot 'x**2 - y**2' x=-2,0,2 y=0,1,2 --check",
     "derive 'linalg.cholesky(A)' A='eye(2)'",
     "derive 'h = tanh(w*x); mse(h, y)' --steps",
     "why",

@@ -747,7 +747,10 @@ def test_the_other_forms_keep_notes_on_stderr(form: list[str]) -> None:
 
 
 def test_pytorchs_own_warnings_are_notes_and_never_raw() -> None:
-    shown = cold("loss", "mse", "--pred", "1,2,3", "--target", "1;2;3")
+    """Nor those of its loading: a fresh call prints byte for byte what a forked one does."""
+    words = ("loss", "mse", "--pred", "1,2,3", "--target", "1;2;3")
+    shown = cold(*words)
+    assert shown == run(*words)
     assert shown.status == 0
     assert all(line.startswith("note: ") for line in shown.stderr.splitlines())
     assert "UserWarning" not in shown.stderr
@@ -972,12 +975,3 @@ def test_an_operator_without_the_dtype_offers_float32(dtype: str) -> None:
     shown = run("grad", "torch.linalg.det(A)", "A=1,2;3,4", "--dtype", dtype)
     assert shown.status == 2
     assert "float32" in shown.stderr
-
-
-# The program as it stands, from a shell
-
-
-def test_a_fresh_call_prints_byte_for_byte_what_a_forked_one_does() -> None:
-    shown = cold("grad", "--fn", "mse", "--x", "1", "--w", "2")
-    assert shown == run("grad", "--fn", "mse", "--x", "1", "--w", "2")
-    assert shown.status == 0

@@ -43,7 +43,7 @@ def test_the_line_that_causes_each_error_is_found(tmp_path: Path, choose: Choose
         marked = {at for at, line in enumerate(text.splitlines(), 1) if line.endswith(MARK)}
         expected[str(path)] = entry, marked
     wrong = []
-    for name, answer in run_together(list(expected)).items():
+    for name, answer in run_together(list(expected), plain=False).items():
         entry, lines = expected[name]
         found = [(finding["entry"], finding["line"]) for finding in answer["findings"]]
         right = found and found[0][0] == entry and found[0][1] in lines if entry else not found

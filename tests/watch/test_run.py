@@ -287,6 +287,7 @@ def test_a_program_that_never_ends_or_ends_its_process_is_an_error(tmp_path: Pat
         assert f"error: {said}" in ran.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_fault_of_the_watch_itself_is_not_called_the_programs(tmp_path: Path) -> None:
     (tmp_path / "right.py").write_text("import torch\ntorch.ones(1).exp()\n")
     ran = subprocess.run(
