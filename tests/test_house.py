@@ -3,6 +3,7 @@ load PyTorch.
 """
 
 import ast
+import gc
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -67,6 +68,14 @@ MAY_LOAD_TORCH = {
     "commands",
     "watch",
 }
+
+
+@pytest.fixture(autouse=True)
+def no_collection() -> Iterator[None]:
+    """It would go through the trees again and again while they are made."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def room(path: Path) -> str:

@@ -15,6 +15,7 @@ from tests.program import ROOT
 
 
 def test_inputs_may_be_arrays_and_each_job_has_its_answer_whatever_it_is() -> None:
+    """Jobs are taken as they are needed, also from an endless list."""
     logits = torch.tensor([[1.0, 2.0, 0.5]], dtype=torch.float64, requires_grad=True)
     cross_entropy = {"command": "grad", "expression": "cross_entropy(a, t)"}
     job = {"command": "grad", "expression": "x"}
@@ -32,7 +33,20 @@ def test_inputs_may_be_arrays_and_each_job_has_its_answer_whatever_it_is() -> No
         {**job, "id": 10**400, "inputs": {"x": 1}},
         {**job, "id": 9, "inputs": {"x": [10**400]}},
     ]
-    first, second, third, fourth, fifth, sixth, *others = batch.run(jobs)
+    taken = 0
+
+    def endless() -> Iterator[Any]:
+        nonlocal taken
+        yield from jobs
+        for taken in itertools.count(1):
+            yield {"id": taken, "command": "grad", "expression": "x**2", "inputs": {"x": taken}}
+
+    found = batch.run(endless())
+    first, second, third, fourth, fifth, sixth, *others = itertools.islice(found, len(jobs))
+    rows = list(itertools.islice(found, 700))
+    assert [(row["id"], row["value"]) for row in rows] == [(i, float(i * i)) for i in range(1, 701)]
+    assert taken < 20_000
+    found.close()  # type: ignore[attr-defined]  # which ends the processes
     expected = (torch.softmax(logits.detach(), 1) - torch.tensor([0, 0, 1])).tolist()
     assert (first["dtype"], second["dtype"], first["id"]) == ("float64", "float32", 1)
     assert first["inputs"]["t"] == [2]
@@ -71,21 +85,6 @@ def test_it_does_not_hang_after_pytorch_has_used_its_threads() -> None:
         check=True,
     )
     assert done.stdout == "['grad', 'grad']\n"
-
-
-def test_jobs_are_taken_as_they_are_needed() -> None:
-    taken = 0
-
-    def jobs() -> Iterator[dict[str, Any]]:
-        nonlocal taken
-        for taken in itertools.count(1):
-            yield {"id": taken, "command": "grad", "expression": "x**2", "inputs": {"x": taken}}
-
-    found = batch.run(jobs())
-    rows = list(itertools.islice(found, 700))
-    assert [(row["id"], row["value"]) for row in rows] == [(i, float(i * i)) for i in range(1, 701)]
-    assert taken < 20_000
-    found.close()  # type: ignore[attr-defined]  # which ends the processes
 
 
 def test_what_ends_the_batch_is_an_error() -> None:

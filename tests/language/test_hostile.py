@@ -23,7 +23,7 @@ from gradcli.evaluate.machine import evaluate
 from gradcli.language.expressions.expression import parse
 from gradcli.language.limits import EXPRESSION_DEPTH, EXPRESSION_NODES, EXPRESSION_TEXT
 from gradcli.language.source import Source
-from tests.choice import LONG_CHAIN, rare
+from tests.choice import LONG_CHAIN, first_usual, in_rows, rare
 from tests.program import TORCH, run
 
 FILE = Path(__file__).parents[1] / "cases" / "hostile.txt"
@@ -113,11 +113,10 @@ SAFE = [case[:2] for case in cases() if not case[2]]
 LETHAL = [case[:2] for case in cases() if case[2]]
 
 
-@pytest.mark.parametrize(
-    ("expression", "error"), SAFE, ids=[expression[:60] for expression, _ in SAFE]
-)
+@pytest.mark.parametrize("case", first_usual(SAFE, in_rows(2, SAFE)), ids=lambda case: case[0][:60])
 @pytest.mark.filterwarnings("ignore")
-def test_one_clear_error(expression: str, error: str) -> None:
+def test_one_clear_error(case: tuple[str, str]) -> None:
+    expression, error = case
     errors = [error.removeprefix("error: ")]
     if TORCH < (2, 13):
         if UNSAFE_BEFORE_2_13 in expression:

@@ -3,9 +3,11 @@ where it cannot be.
 """
 
 import contextlib
+import dataclasses
 import json
 import marshal
 import os
+import pty
 import resource
 import shutil
 import signal
@@ -23,10 +25,12 @@ from typing import Any
 import pytest
 import torch
 
+from gradcli.cli import successor
 from gradcli.process import server as process_server
 from gradcli.process import server_worker, wire
 from gradcli.process.sources import Watched
 from gradcli.process.worker import Progress
+from gradcli.world import World
 from tests import program
 from tests.choice import Choose, first_usual, in_rows, rare
 from tests.program import ROOT, Ran
@@ -240,7 +244,8 @@ def test_a_folder_that_is_gone_is_still_the_callers(server: Server, tmp_path: Pa
         rare(">&-", " ".join(MSE)),
         rare("2>&-", "loss mse --pred 1,2 --target 1"),
         rare("<&- >&- 2>&-", " ".join(MSE)),
-        (">/dev/full", " ".join(MSE)),
+        rare(">/dev/full", " ".join(MSE)),
+        (">/dev/full", "functions relu"),
         rare("2>/dev/full", "loss mse --pred 1,2 --target 1"),
         ("2>/dev/full", "grad 2x x=1"),
     ],
@@ -807,9 +812,22 @@ def left(
 def test_a_server_starts_by_itself_where_a_person_is(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     env = {"XDG_STATE_HOME": str(tmp_path / "state"), "GRADCLI_SERVER": ""}
-    with open(os.devnull, encoding="ascii") as null:
-        assert left(env, stdin=null.fileno()) == (None, False)
     assert left({**env, "GRADCLI_SERVER": None}) == (600, True)
+
+
+def test_no_server_starts_by_itself_where_nobody_is() -> None:
+    _, terminal = pty.openpty()
+    with open(terminal, "w", encoding="ascii") as here, open(os.devnull, "r+") as nobody:
+        world = dataclasses.replace(World.current(), stdin=here, stderr=here, environ={})
+        others: list[dict[str, Any]] = [
+            {"stdin": nobody},
+            {"stdin": None},
+            {"stderr": nobody},
+            {"environ": {"CI": "true"}},
+            {"environ": {"GRADCLI_SERVER": "off"}},
+        ]
+        assert successor._idle(world) == 600
+        assert {successor._idle(dataclasses.replace(world, **other)) for other in others} == {0}
 
 
 @pytest.mark.exhaustive
@@ -826,6 +844,8 @@ def test_it_is_told_once_a_day(tmp_path: Path) -> None:
 @pytest.mark.exhaustive
 def test_no_server_starts_by_itself_in_other_surroundings(tmp_path: Path) -> None:
     env = {"XDG_STATE_HOME": str(tmp_path), "GRADCLI_SERVER": ""}
+    with open(os.devnull, encoding="ascii") as null:
+        assert left(env, stdin=null.fileno()) == (None, False)
     assert left({**env, "CI": "true"}) == (None, False)
     assert left({**env, "GRADCLI_SERVER": "off"}) == (None, False)
     assert left({"XDG_STATE_HOME": None, "HOME": str(tmp_path), "GRADCLI_SERVER": None}) == (

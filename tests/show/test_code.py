@@ -245,7 +245,7 @@ def same(number: float, other: float, tolerance: float) -> bool:
 
 @pytest.mark.parametrize(
     "command",
-    [*COMMANDS, *(rare(each) for each in documented())],
+    [*COMMANDS[1::2], *map(rare, [*COMMANDS[::2], *documented()])],
 )
 def test_the_program_prints_the_numbers_of_the_json(command: str) -> None:
     words = shlex.split(command)

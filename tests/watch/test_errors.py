@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.choice import Choose
+from tests.choice import Choose, in_rows
 from tests.program import ROOT
 from tests.watch.together import run_together
 
@@ -36,7 +36,8 @@ def test_the_line_that_causes_each_error_is_found(tmp_path: Path, choose: Choose
     with open(CASES, encoding="utf-8") as file:
         head, *parts = re.split(r"^=== ?(.*)\n", file.read(), flags=re.MULTILINE)
     expected: dict[str, tuple[str, set[int]]] = {}
-    cases = choose(zip(parts[::2], parts[1::2], strict=True), lambda case: case[0])
+    everything = [*zip(parts[::2], parts[1::2], strict=True)]
+    cases = choose(everything, in_rows(3, everything))
     for number, (entry, body) in enumerate(cases):
         path = tmp_path / f"{number}_{entry or 'foreign'}.py"
         path.write_text(text := head + body, encoding="utf-8")

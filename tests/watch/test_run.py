@@ -237,6 +237,7 @@ def test_a_program_without_pytorch_fails_as_in_python(
     assert ran.stderr == plain.stdout + plain.stderr or ran.stderr == plain.stderr + plain.stdout
 
 
+@pytest.mark.exhaustive
 def test_the_traceback_is_pythons_own(tmp_path: Path) -> None:
     file = tmp_path / "program.py"
     file.write_text(
