@@ -338,7 +338,7 @@ def test_the_tabulator_completes_on_a_terminal(
     )  # fmt: skip
     os.close(slave)
     try:
-        _say(master, f"PS1='ready> '; {start}\n", "ready> ")
+        _say(master, "PS1='ready> '\n", "ready> ")
         _say(master, f"{start}; echo do''ne\n", "done")
         said = _say(master, "gradcli functio\trelu --js\t; echo en''ded\n", "ended")
         assert '"torch":"F.relu"' in said.replace("\r\n", ""), said

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -87,17 +87,22 @@ def one_by_one(tensor: Tensor) -> bytes:
     return orjson.dumps(numbers.nested(tensor))
 
 
-@given(tensors(), st.integers(1, 12))
-def test_json_in_pieces_is_that_of_one_number_at_a_time(tensor: Tensor, piece: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bulk, "PIECE", piece)
-        assert b"".join(bulk.pieces(tensor)) == one_by_one(tensor)
-        tree = {"a": "\0", "b": [tensor, 1.5, {"c": tensor.reshape(-1)}]}
-        flat = numbers.nested(tensor.reshape(-1))
-        expected = orjson.dumps({"a": "\0", "b": [numbers.nested(tensor), 1.5, {"c": flat}]})
-        file = io.BytesIO()
-        bulk.write(tree, file, b"\n")
-        assert bulk.encode(tree) + b"\n" == file.getvalue() == expected + b"\n"
+@pytest.mark.parametrize("draws", [33, rare(100)])
+def test_json_in_pieces_is_that_of_one_number_at_a_time(draws: int) -> None:
+    @given(tensors(), st.integers(1, 12))
+    @settings(max_examples=draws)
+    def is_that(tensor: Tensor, piece: int) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bulk, "PIECE", piece)
+            assert b"".join(bulk.pieces(tensor)) == one_by_one(tensor)
+            tree = {"a": "\0", "b": [tensor, 1.5, {"c": tensor.reshape(-1)}]}
+            flat = numbers.nested(tensor.reshape(-1))
+            expected = orjson.dumps({"a": "\0", "b": [numbers.nested(tensor), 1.5, {"c": flat}]})
+            file = io.BytesIO()
+            bulk.write(tree, file, b"\n")
+            assert bulk.encode(tree) + b"\n" == file.getvalue() == expected + b"\n"
+
+    is_that()
 
 
 def test_unusual_numbers_among_many_usual_ones_are_spelled_alike() -> None:

@@ -19,6 +19,7 @@ from gradcli.language.literals.constructors import Made
 from gradcli.language.literals.literal import Numbers, from_json, parse, parse_stream, read_json
 from gradcli.language.literals.literal_grammar import Parser
 from gradcli.language.source import Source
+from tests.choice import rare
 
 CASES = Path(__file__).parents[1] / "cases" / "malformed_literals.txt"
 
@@ -61,43 +62,51 @@ WORDS = st.lists(
 ).map("".join)
 
 
-@given(st.one_of(PLAIN, WORDS, st.text(max_size=20)))
-@settings(max_examples=600, deadline=None)
-def test_any_text_is_a_literal_or_an_error_with_a_place_and_a_cure(text: str) -> None:
-    for read in (parse, parse_stream):
+@pytest.mark.parametrize("draws", [200, rare(600)])
+def test_any_text_is_a_literal_or_an_error_with_a_place_and_a_cure(draws: int) -> None:
+    @given(st.one_of(PLAIN, WORDS, st.text(max_size=20)))
+    @settings(max_examples=draws)
+    def is_one(text: str) -> None:
+        for read in (parse, parse_stream):
+            try:
+                found = read(Source(text, "--x"))
+            except GradcliError as error:
+                problem = error
+            else:
+                assert not isinstance(found, Numbers) or len(found.values) == math.prod(found.shape)
+                continue
+            assert problem.span is not None
+            assert len(problem.span.draw()) == 2
+            assert problem.hint
+            assert problem.message.isascii()
+            assert not problem.message.endswith(".")
+
+    is_one()
+
+
+@pytest.mark.parametrize("draws", [200, rare(600)])
+def test_the_short_way_reads_what_the_grammar_reads(draws: int) -> None:
+    @given(
+        st.one_of(
+            PLAIN, PLAIN.map(lambda text: f"tensor({text})"), PLAIN.map(lambda text: f"[{text}]")
+        ),
+        st.booleans(),
+    )
+    @settings(max_examples=draws)
+    def is_read(text: str, lines: bool) -> None:
         try:
-            found = read(Source(text, "--x"))
-        except GradcliError as error:
-            problem = error
-        else:
-            assert not isinstance(found, Numbers) or len(found.values) == math.prod(found.shape)
-            continue
-        assert problem.span is not None
-        assert len(problem.span.draw()) == 2
-        assert problem.hint
-        assert problem.message.isascii()
-        assert not problem.message.endswith(".")
+            found = (parse_stream if lines else parse)(Source(text))
+        except GradcliError:
+            with pytest.raises(GradcliError):
+                Parser(Source(text), lines=lines).literal()
+            return
+        if isinstance(found, Numbers):
+            read = Parser(Source(text), lines=lines).literal()
+            assert not isinstance(read, Made)
+            assert (list(found.values), found.shape) == read[:2]
+            assert found.dtype == read[2] or "-0" in text  # no integer is negative zero
 
-
-@given(
-    st.one_of(
-        PLAIN, PLAIN.map(lambda text: f"tensor({text})"), PLAIN.map(lambda text: f"[{text}]")
-    ),
-    st.booleans(),
-)
-@settings(max_examples=600, deadline=None)
-def test_the_short_way_reads_what_the_grammar_reads(text: str, lines: bool) -> None:
-    try:
-        found = (parse_stream if lines else parse)(Source(text))
-    except GradcliError:
-        with pytest.raises(GradcliError):
-            Parser(Source(text), lines=lines).literal()
-        return
-    if isinstance(found, Numbers):
-        read = Parser(Source(text), lines=lines).literal()
-        assert not isinstance(read, Made)
-        assert (list(found.values), found.shape) == read[:2]
-        assert found.dtype == read[2] or "-0" in text  # no integer is negative zero
+    is_read()
 
 
 @pytest.mark.parametrize(
