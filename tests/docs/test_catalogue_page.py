@@ -40,7 +40,7 @@ def test_the_catalogue_is_the_programs_own() -> None:
     current_where_pinned(catalogue.PAGE, catalogue.page(printed))
 
 
-@pytest.mark.parametrize("name", first_usual(FUNCTIONS, in_rows(3, FUNCTIONS)))
+@pytest.mark.parametrize("name", first_usual(FUNCTIONS, in_rows(6, FUNCTIONS)))
 def test_the_curve_is_the_programs_own(name: str) -> None:
     current_where_pinned(curves.path(name), curves.draw(name, printed), slack=PIXEL)
 

@@ -113,7 +113,7 @@ SAFE = [case[:2] for case in cases() if not case[2]]
 LETHAL = [case[:2] for case in cases() if case[2]]
 
 
-@pytest.mark.parametrize("case", first_usual(SAFE, in_rows(2, SAFE)), ids=lambda case: case[0][:60])
+@pytest.mark.parametrize("case", first_usual(SAFE, in_rows(3, SAFE)), ids=lambda case: case[0][:60])
 @pytest.mark.filterwarnings("ignore")
 def test_one_clear_error(case: tuple[str, str]) -> None:
     expression, error = case
