@@ -177,7 +177,10 @@ def report(written: str) -> str:
     return f"no error: {found}"
 
 
-@pytest.mark.parametrize(("written", "expected"), cases())
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [case if place % 2 == 0 else rare(*case) for place, case in enumerate(cases())],
+)
 def test_malformed(written: str, expected: str) -> None:
     assert report(written) == expected
 
