@@ -28,6 +28,7 @@ from gradcli.commands.perceptron.request import Perceptron
 from gradcli.evaluate.job import default_dtype
 from gradcli.options.check import check
 from gradcli.options.fill import from_words
+from tests.choice import rare
 from tests.program import BASE, child, fork, printed, run
 
 HIMMELBLAU = "(x**2 + y - 11)**2 + (x + y**2 - 7)**2"
@@ -80,8 +81,8 @@ def test_the_table_of_names_is_pytorchs_own() -> None:
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # LBFGS, in 2.8
 @pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"sparseadam", "muon"}))
 def test_every_optimiser_takes_the_steps_of_a_plain_loop(name: str) -> None:
-    result = descend(*LINE, "--optimizer", name, "--steps", "20", "--dtype", "float64")
-    for found, expected in zip(rows(result), plain(name, 20), strict=True):
+    result = descend(*LINE, "--optimizer", name, "--steps", "10", "--dtype", "float64")
+    for found, expected in zip(rows(result), plain(name, 10), strict=True):
         assert found == pytest.approx(expected, rel=1e-12)
     assert result["stopped"] == "steps"
 
@@ -109,9 +110,9 @@ def test_muon_takes_matrices_alone() -> None:
     ("name", "words", "arguments"),
     [
         ("sgd", ["momentum=0.9", "nesterov=true"], {"momentum": 0.9, "nesterov": True}),
-        ("sgd", ["weight_decay=1/2"], {"weight_decay": 0.5}),
+        rare("sgd", ["weight_decay=1/2"], {"weight_decay": 0.5}),
         ("adam", ["betas=0.5,0.75", "amsgrad=True"], {"betas": (0.5, 0.75), "amsgrad": True}),
-        ("adam", ["betas=(0.5, 0.75)"], {"betas": (0.5, 0.75)}),
+        rare("adam", ["betas=(0.5, 0.75)"], {"betas": (0.5, 0.75)}),
         (
             "lbfgs",
             ["line_search_fn=strong_wolfe", "max_iter=3"],
@@ -560,23 +561,23 @@ SLOW = "n = A @ A; n = n @ A; (n*n).sum()*0 + x**2"
 
 def test_the_time_limit_is_that_of_one_step() -> None:
     began = time.monotonic()
-    a = torch.rand(900, 900)
+    a = torch.rand(700, 700)
     _ = ((a @ a @ a) ** 2).sum()
-    limit = max(1.0, 25 * (time.monotonic() - began))
+    limit = max(0.5, 12 * (time.monotonic() - began))
     words = [
         "descend",
         SLOW,
-        "A=rand(900,900)",
+        "A=rand(700,700)",
         "x=1",
         "--wrt",
         "x",
         "--steps",
-        "50",
+        "24",
         "--timeout",
         f"{limit:.3f}",
     ]
     shown = run(*words, "--get", "stopped")
-    assert shown.stdout == "steps\n", "fifty steps take longer than one may"
+    assert shown.stdout == "steps\n", "all steps take longer than one may"
 
 
 def test_in_a_batch_too() -> None:
@@ -605,9 +606,9 @@ def test_in_a_batch_too() -> None:
     ],
 )  # fmt: skip
 def test_one_step_that_does_not_end_is_ended(words: list[str]) -> None:
-    shown = run(*words, "--timeout", "1")
+    shown = run(*words, "--timeout", "0.4")
     assert (shown.status, shown.stdout) == (2, "")
-    assert "1 s" in shown.stderr
+    assert "0.4 s" in shown.stderr
 
 
 def test_a_training_is_timed_by_its_steps() -> None:
@@ -622,11 +623,11 @@ def test_a_training_is_timed_by_its_steps() -> None:
 
 
 def test_progress_is_told_to_a_terminal_once_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["descend", "(x-3)**2", "x=0", "--steps", "300", "--get", "stopped"]
+    words = ["descend", "(x-3)**2", "x=0", "--steps", "30", "--get", "stopped"]
     assert _on_a_terminal(words) == ""
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
     said = _on_a_terminal(words)
-    assert "step 1 of 300" in said
+    assert "step 1 of 30" in said
     assert said.endswith("\r")
     assert _on_a_terminal([*words, "--quiet"]) == ""
     assert run(*words, here=True).stderr == "", "no terminal"

@@ -70,7 +70,7 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 def kind_of(expected: str) -> Hashable:
     """What is expected, without the names of the inputs."""
     if expected.startswith("exit"):
-        return expected
+        return "exit"
     return frozenset(part.partition(" ")[2] for part in expected.split("; "))
 
 

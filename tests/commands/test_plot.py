@@ -92,9 +92,10 @@ def test_the_numbers_are_those_of_grad_point_by_point() -> None:
 )
 def test_all_points_at_once_have_the_numbers_of_one_by_one(text: str) -> None:
     """A sum over one point changes nothing but how the points are computed."""
-    for y in ("y=1", "y=-1,1"):
+    x = "x=linspace(-2,2,17)"
+    for y in ("y=1", "y=-1,0,1"):
         together, apart = (
-            run("plot", f"{text} + x*y{more}", "x=-2,2", y, "--dtype", "float64", "--json").json
+            run("plot", f"{text} + x*y{more}", x, y, "--dtype", "float64", "--json").json
             for more in ("", " + 0*x.sum()")
         )
         if y == "y=1":
@@ -119,7 +120,7 @@ def test_all_points_at_once_have_the_numbers_of_one_by_one(text: str) -> None:
     ],
 )
 def test_what_mixes_points_is_computed_one_by_one(text: str, value: float) -> None:
-    (curve,) = run("plot", text, "x=-2,2", "--json").json["curves"]
+    (curve,) = run("plot", text, "x=-2,0,2", "--json").json["curves"]
     assert curve["value"][-1] == value
 
 
@@ -266,7 +267,7 @@ def test_arrays_in_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        name if name in ("step", "hardshrink", "gelu", "mse", "huber") else rare(name)
+        name if name in ("step", "hardshrink", "mse") else rare(name)
         for name in NUMBERS
         if CATALOGUE[name].mixes != "row" and name not in PROBABILITIES
     ],
@@ -382,7 +383,7 @@ def test_what_is_not_finite_is_noted_with_its_cause() -> None:
 # jumps
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, rare(torch.float64), torch.bfloat16])
 @pytest.mark.parametrize(
     "name", [n for n in NUMBERS if CATALOGUE[n].mixes != "row" and n not in PROBABILITIES]
 )
@@ -409,9 +410,9 @@ def test_the_catalogue_jumps_where_it_should(name: str, dtype: torch.dtype) -> N
 @pytest.mark.parametrize(
     ("expression", "jumps"),
     [
-        ("1/x", [0]), ("floor(x/2)", [-4, -2, 0, 2, 4, 6]), ("where(x > 1, x + 0.1, x)", [1]), ("sigmoid(500*x)", []),
-        ("sin(40*x)", []),
+        ("1/x", [0]), ("floor(x/2)", [-4, -2, 0, 2, 4, 6]), ("sigmoid(500*x)", []),
         *starmap(rare, [
+            ("where(x > 1, x + 0.1, x)", [1]), ("sin(40*x)", []),
             ("1/x**2", [0]), ("tan(x)", [-1.5 * math.pi, -math.pi / 2, math.pi / 2, 1.5 * math.pi]),
             ("sign(x)", [0]), ("atan(1/x)", [0]), ("sign(x)*abs(x)**(1/3)", []), ("abs(x)", []), ("exp(x)", []),
             ("x**9", []), ("sqrt(x)", []),
@@ -486,7 +487,7 @@ def test_the_identity_is_a_straight_line() -> None:
     [
         ("sigmoid",),
         ("relu", "gelu", "silu"),
-        ("mse", "huber(delta=2)"),
+        rare(("mse", "huber(delta=2)")),
         ("1000*sin(50*x)",),
         ("x*y", *GRID),
     ],
@@ -599,6 +600,7 @@ def test_pictures_are_the_same_each_time(words: tuple[str, ...], form: str, tmp_
         assert str(tmp_path).encode() not in first
 
 
+@pytest.mark.exhaustive
 def test_nothing_but_the_picture_is_written_and_no_settings_are_read(tmp_path: Path) -> None:
     """In a fresh Python, which has yet to load matplotlib: settings in each place that it knows,
     and an empty home.
@@ -692,8 +694,8 @@ def test_errors_say_the_way_out(words: list[str], said: str, tmp_path: Path) -> 
 
 def test_the_ways_out_work() -> None:
     for words in (
-        ("softmax(stack([x, 0*x]))[0]",),
-        ("cross_entropy(stack([x, 0*x]), y)", "x=-6,6", "y=0"),
+        ("softmax(stack([x, 0*x]))[0]", "x=-6,0,6"),
+        ("cross_entropy(stack([x, 0*x]), y)", "x=-6,0,6", "y=0"),
         ("bce(x, y)", "x=0.01,0.99", "y=1"),
     ):
         assert run("plot", *words).status == 0
