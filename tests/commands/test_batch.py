@@ -325,7 +325,7 @@ INSIDE, IN_THE_LOOP = (
     ("place", "error"),
     [
         (INSIDE, ZeroDivisionError("a slip\nof ours")),
-        (INSIDE, SystemExit("a slip of ours")),
+        rare(INSIDE, SystemExit("a slip of ours")),
         (IN_THE_LOOP, KeyError("a slip of ours")),
         rare(IN_THE_LOOP, ZeroDivisionError("a slip\nof ours")),
         rare(IN_THE_LOOP, SystemExit("a slip of ours")),
@@ -344,7 +344,7 @@ def test_a_fault_of_gradclis_own_is_told_whole(
     assert traceback == ""
 
 
-@pytest.mark.parametrize("place", [INSIDE, IN_THE_LOOP])
+@pytest.mark.parametrize("place", [rare(INSIDE), IN_THE_LOOP])
 def test_gradcli_debug_adds_the_traceback(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _, traceback = with_a_slip(monkeypatch, place, ValueError("a slip of ours"), GRADCLI_DEBUG="1")
     assert traceback.startswith("Traceback (most recent call last)")
@@ -398,14 +398,14 @@ def echo(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
     return b"%d" % number, True, True
 
 
-@pytest.mark.parametrize("place", [1, rare(FRAME - 1), FRAME, rare(FRAME + 1), 700])
+@pytest.mark.parametrize("place", [1, rare(FRAME - 1), FRAME, rare(FRAME + 1), rare(700)])
 def test_a_worker_that_cannot_go_on_costs_no_answer_and_repeats_none(place: int) -> None:
     assert answered(
         lambda line, number, begin: (*echo(line, number, begin)[:2], number != place), 700
     ) == [str(number) for number in range(1, 701)]
 
 
-@pytest.mark.parametrize("status", [0, 3])
+@pytest.mark.parametrize("status", [0, rare(3)])
 def test_a_library_that_ends_a_worker_costs_one_answer(status: int) -> None:
     def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
         if number == 300:
@@ -465,7 +465,8 @@ def test_the_time_of_a_job_is_its_own(tmp_path: Path) -> None:
     assert all("error" not in line for line in found)
 
 
-def test_a_limit_of_processor_time_is_no_lack_of_memory() -> None:
+@pytest.mark.exhaustive
+def test_a_worker_that_used_its_processor_time_has_died_of_that() -> None:
     pid = os.fork()
     if pid == 0:  # one that may use a second, as after `ulimit -t 1`, and has a worker
         status = 1
@@ -478,6 +479,9 @@ def test_a_limit_of_processor_time_is_no_lack_of_memory() -> None:
         finally:
             os._exit(status)
     assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_limit_of_processor_time_is_no_lack_of_memory() -> None:
     told = cause(fork.End(signal.SIGXCPU), Limits(60))
     assert isinstance(told, SizeError)
     assert (told.kind, told.message) == ("size", "it used more CPU time than this shell allows")
@@ -614,7 +618,7 @@ def test_an_answer_does_not_wait_for_a_slow_job_that_came_with_it() -> None:
             os.close(fd)
 
 
-@pytest.mark.parametrize("jobs", [3_000, rare(6_000)])
+@pytest.mark.parametrize("jobs", [2_000, rare(6_000)])
 def test_memory_does_not_grow_with_the_jobs(jobs: int) -> None:
     before, after, _ = endless.run(jobs, early=jobs // 2, processes=1)
     assert len(before) == len(after) == 3

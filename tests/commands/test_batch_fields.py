@@ -5,7 +5,7 @@ wrong type is refused.
 import itertools
 import json
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gradcli.commands.perceptron import request as perceptron
 from gradcli.options import direction, expectation, formula, inputs, shared
 from gradcli.options import fields as options
 from gradcli.options.fields import Option, ValueKind
+from tests.choice import Choose
 from tests.program import run
 
 BASES: list[dict[str, Any]] = [
@@ -55,7 +56,10 @@ CANARY = 424242.5
 NEIGHBOUR = "sneighbour"
 
 
-def fields() -> Iterator[tuple[dict[str, Any], str, Option]]:
+Field = tuple[dict[str, Any], str, Option]
+
+
+def fields() -> Iterator[Field]:
     for base in BASES:
         for name, option in options.options(JOBS[base["command"]]).items():
             yield base, name, option
@@ -118,10 +122,15 @@ FORMS: list[Callable[[str], Any]] = [
 """Where in the value of a field a text may stand."""
 
 
-def walk(folder: Path) -> Iterator[tuple[dict[str, Any], str]]:
+def kind(field: Field) -> Hashable:
+    """Many commands have the same field."""
+    return field[1], field[2].kind
+
+
+def walk(folder: Path, tried: Iterable[Field]) -> Iterator[tuple[dict[str, Any], str]]:
     """Jobs, each with the name of the field that holds a text."""
     names = texts(folder)
-    for base, name, _ in fields():
+    for base, name, _ in tried:
         for value in [
             *names,
             *(form(text) for form, text in itertools.product(FORMS, ("@s.txt", "@s.json"))),
@@ -142,10 +151,12 @@ def answers(jobs: list[dict[str, Any]], *, allow_files: bool = False) -> list[st
     ]  # fmt: skip
 
 
-def test_no_field_of_a_job_can_name_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_field_of_a_job_can_name_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choose: Choose[Field]
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    jobs = [job for job, _ in walk(tmp_path)]
+    jobs = [job for job, _ in walk(tmp_path, choose(fields(), kind))]
     without = answers(jobs)
     written(tmp_path)
     for job, before, after in zip(jobs, without, answers(jobs), strict=True):
@@ -162,7 +173,7 @@ def test_the_test_above_comes_as_far_as_files_do(
     """What depends on files where they are allowed is what the kinds of values say."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    walked = list(walk(tmp_path))
+    walked = list(walk(tmp_path, fields()))
     jobs = [job for job, _ in walked]
     without = answers(jobs, allow_files=True)
     written(tmp_path)
@@ -258,10 +269,10 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 
 
-def test_a_value_of_a_wrong_type_is_a_usage_error_in_every_field() -> None:
+def test_a_value_of_a_wrong_type_is_a_usage_error_in_every_field(choose: Choose[Field]) -> None:
     jobs = [
         ({**base, name: value}, name, option, value)
-        for base, name, option in fields()
+        for base, name, option in choose(fields(), kind)
         for value in VALUES
     ]
     shown = run("batch", stdin="\n".join(json.dumps(job) for job, *_ in jobs))

@@ -92,7 +92,7 @@ STRAIGHT: dict[str, Callable[[], dict[str, Any]]] = {
 @loaded()
 def test_a_known_form_gives_the_line_of_the_ordinary_computation(name: str) -> None:
     plans = Plans()
-    for number in range(12):
+    for number in range(8):
         job = {"id": number, "command": "grad", **STRAIGHT[name]()}
         assert answered(job, plans) == answered(job, Plans()), job
     assert straight(job, plans) is not None, "no plan was made"
@@ -192,7 +192,7 @@ def test_so_many_plans_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
 
 @loaded()
 def test_a_mix_of_all_forms_in_one_and_in_several_processes() -> None:
-    known = [{"command": "grad", **make()} for make in STRAIGHT.values() for _ in range(15)]
+    known = [{"command": "grad", **make()} for make in STRAIGHT.values() for _ in range(6)]
     known += [{"command": "grad", **job, "inputs": i} for job, i in ORDINARY.values()] * 2
     known += [{"command": "activate", "names": "relu", "x": v()}, {"command": "grad", "fn": "mse"}]
     known += [{"command": "grad", "fn": "mse", "x": v(), "w": n(), "check": True} for _ in range(4)]

@@ -8,6 +8,7 @@ from textwrap import dedent
 import pytest
 import torch
 
+from tests.choice import first_usual, in_rows
 from tests.program import run
 
 CASES = Path(__file__).parent.parent / "cases"
@@ -95,6 +96,11 @@ WRONG_ARRAYS = [
 ]
 
 
+def fault(words: tuple[str, ...]) -> str:
+    """What is wrong, without the name of the input."""
+    return words[-1].partition(" ")[2]
+
+
 def called(file: str, name: str, *words: str) -> dict[str, object]:
     result = run("check", f"{file}.py:{name}", *words, "--json", cwd=str(CASES))
     assert result.status == (0 if result.json["ok"] else 1)
@@ -111,32 +117,28 @@ def faults(result: dict[str, object]) -> str:
     return "; ".join(found)
 
 
-@pytest.mark.parametrize("words", [("checked", *words) for words in RIGHT], ids=" ".join)
+@pytest.mark.parametrize("words", first_usual(RIGHT, in_rows(2, RIGHT)), ids=" ".join)
 def test_right_code(words: tuple[str, ...]) -> None:
-    result = called(*words)
+    result = called("checked", *words)
     assert faults(result) == ""
     assert result["check"]
 
 
-@pytest.mark.parametrize(
-    "words", [("checked_numpy", *words) for words in RIGHT_ARRAYS], ids=" ".join
-)
+@pytest.mark.parametrize("words", first_usual(RIGHT_ARRAYS, in_rows(2, RIGHT_ARRAYS)), ids=" ".join)
 def test_right_numpy_code(words: tuple[str, ...]) -> None:
-    assert faults(called(*words)) == ""
+    assert faults(called("checked_numpy", *words)) == ""
 
 
-@pytest.mark.parametrize("words", [("checked", *words) for words in WRONG], ids=" ".join)
+@pytest.mark.parametrize("words", first_usual(WRONG, fault), ids=" ".join)
 def test_wrong_code(words: tuple[str, ...]) -> None:
     *words_, expected = words
-    assert faults(called(*words_)) == expected
+    assert faults(called("checked", *words_)) == expected
 
 
-@pytest.mark.parametrize(
-    "words", [("checked_numpy", *words) for words in WRONG_ARRAYS], ids=" ".join
-)
+@pytest.mark.parametrize("words", first_usual(WRONG_ARRAYS, in_rows(2, WRONG_ARRAYS)), ids=" ".join)
 def test_wrong_numpy_code(words: tuple[str, ...]) -> None:
     *words_, expected = words
-    assert faults(called(*words_)) == expected
+    assert faults(called("checked_numpy", *words_)) == expected
 
 
 @pytest.mark.parametrize(
