@@ -18,9 +18,11 @@ from gradcli.algebra.indices import along, call, rename, sigma, substituted
 from gradcli.algebra.nodes import Dim, Node, TooLongError, delta, fresh, num, size, sym
 from gradcli.algebra.products import divide, mul, neg, power
 from gradcli.algebra.terms import add, sub
+from tests.choice import rare
 
 SIDE = 3
-FORMULAS = 250
+FORMULAS = [120, rare(250)]
+"""How many formulas are drawn at random."""
 Places = Mapping[int, int]
 """The place that each index stands for."""
 VALUES: dict[str, Callable[..., float]] = {
@@ -157,12 +159,12 @@ def leaf(draw: random.Random, free: list[int], dim: Dim) -> Pair:
     return Pair(sym(name, [i]), lambda p: VALUES[name](p[i]))
 
 
-def cases() -> list[tuple[Pair, Dim]]:
+def cases(count: int) -> list[tuple[Pair, Dim]]:
     draw = random.Random(20260101)
     nodes.restart()
     dim = Dim(SIDE)
     found: list[tuple[Pair, Dim]] = []
-    while len(found) < FORMULAS:
+    while len(found) < count:
         pair = formula(draw, [0, 1], dim, 4)
         try:
             sizes = [abs(pair.compute(p)) for p in PLACES]
@@ -181,9 +183,10 @@ def same(found: float, expected: float) -> bool:
 
 
 @pytest.mark.smoke
-def test_constructors_and_simplification_keep_the_value() -> None:
+@pytest.mark.parametrize("count", FORMULAS)
+def test_constructors_and_simplification_keep_the_value(count: int) -> None:
     simplest = Simplifier()
-    found = cases()
+    found = cases(count)
     for pair, _ in found:
         short = simplest(pair.node)
         assert short.weight <= pair.node.weight
@@ -194,22 +197,24 @@ def test_constructors_and_simplification_keep_the_value() -> None:
     assert kinds >= {"add", "mul", "fn", "sigma"}
 
 
-def test_renaming_never_captures_an_index() -> None:
-    for pair, _ in cases():
+@pytest.mark.parametrize("count", FORMULAS)
+def test_renaming_never_captures_an_index(count: int) -> None:
+    for pair, _ in cases(count):
         swapped, joined = rename(pair.node, {0: 1, 1: 0}), rename(pair.node, {0: 1})
         for p in PLACES:
             assert same(value(swapped, p), pair.compute({0: p[1], 1: p[0]}))
             assert same(value(joined, p), pair.compute({0: p[1], 1: p[1]}))
 
 
-def test_substitution_never_captures_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", FORMULAS)
+def test_substitution_never_captures_an_index(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """v = M @ u, whose sum binds an index, put into formulas that bind others around v."""
 
     def row(at: Sequence[nodes.Index]) -> Node:
         index = fresh()
         return sigma({index: Dim(SIDE)}, mul(sym("M", [at[0], index]), sym("u", [index])))
 
-    found = [(pair, substituted(pair.node, {"v": row})) for pair, _ in cases()]
+    found = [(pair, substituted(pair.node, {"v": row})) for pair, _ in cases(count)]
     m, u = VALUES["M"], VALUES["u"]
     monkeypatch.setitem(VALUES, "v", lambda i: sum(m(i, k) * u(k) for k in range(SIDE)))
     for pair, node in found:

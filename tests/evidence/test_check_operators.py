@@ -75,7 +75,7 @@ SLOW = {"nn.functional.ctc_loss", "grid_sampler_3d"}
 """Operators whose numbers take seconds to check: the next test has them."""
 
 
-@in_parts(lambda: [name for name in typable() if name not in SLOW], usual=3)
+@in_parts(lambda: [name for name in typable() if name not in SLOW], usual=1)
 def test_no_operator_is_called_wrong_without_a_reason(name: str) -> None:
     judge(name, samples(typable()[name], 2)[-1:])
 

@@ -22,6 +22,7 @@ from gradcli.commands.dispatch import compute
 from gradcli.commands.grad.request import Grad
 from gradcli.options.check import check
 from gradcli.options.fill import from_words
+from tests.choice import rare
 from tests.program import run
 
 
@@ -487,12 +488,13 @@ WRONG: dict[str, Callable[[Tensor], Tensor]] = {
 }  # fmt: skip
 
 
-def test_a_slip_that_is_named_describes_the_users_number() -> None:
+@pytest.mark.parametrize("count", [55, rare(80)])
+def test_a_slip_that_is_named_describes_the_users_number(count: int) -> None:
     """Random expressions, answers right and wrong, in many digits and in few: to 1e-4, or as far as
     they were written.
     """
     named = set()
-    for number in range(80):
+    for number in range(count):
         chance = random.Random(number)
         expression = (
             f"({chance.choice(PARTS)} + {chance.choice(PARTS)}).{chance.choice(['sum', 'mean'])}()"
@@ -686,8 +688,9 @@ def test_npz_members_are_paths_of_get(tmp_path: Path) -> None:
     assert "did you mean value?" in run("activate", "sigmoid", "--x", "0", "--get", "valeu").stderr
 
 
-def test_deep_expressions_have_no_slip_and_no_fault() -> None:
-    ran = run("grad", " + ".join(["log(x)"] * 600), "x=2", "--expect", "1")
+@pytest.mark.parametrize("terms", [100, rare(600)])
+def test_deep_expressions_have_no_slip_and_no_fault(terms: int) -> None:
+    ran = run("grad", " + ".join(["log(x)"] * terms), "x=2", "--expect", "1")
     assert ran.status == 1
 
 

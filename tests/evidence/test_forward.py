@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from torch import Tensor
 
 from gradcli import core
@@ -18,6 +18,7 @@ from gradcli.language.source import Source
 from gradcli.options.shared import ComputeOptions
 from gradcli.results import ForwardRow, Subject
 from tests.catalogue.test_operators import outputs
+from tests.choice import rare
 from tests.evidence.test_ledger import MASK, programs
 from tests.operator_samples import SEED, Typed, in_parts, seed, typable, typed_samples
 from tests.program import TORCH, run
@@ -36,7 +37,7 @@ if TORCH >= (2, 15):
     NO_FORWARD -= {"grid_sampler_2d", "grid_sampler_3d", "nn.functional.grid_sample"}
 
 
-@in_parts(typable, usual=3)
+@in_parts(typable, usual=1)
 def test_the_jvp_of_every_operator_is_that_of_torch_func(name: str) -> None:
     refused = False
     for typed in typed_samples(name, 3):
@@ -150,8 +151,14 @@ def test_rules(text: str, rules: list[str]) -> None:
     assert [row.rule for row in rows if row.kind == "operation"] == rules
 
 
-@given(programs())
-def test_the_ledger_over_random_programs(program: Any) -> None:
+@pytest.mark.parametrize("count", [25, rare(100)])
+def test_the_ledger_over_random_programs(count: int) -> None:
+    settings(max_examples=count, suppress_health_check=list(HealthCheck))(
+        given(programs())(ledger_is_right)
+    )()
+
+
+def ledger_is_right(program: Any) -> None:
     """Its own assertions hold; and where there is a number, tangent * local is the product."""
     chance = torch.Generator().manual_seed(0)
     inputs = {name: torch.as_tensor(value) for name, value in {**program.inputs, "m": MASK}.items()}

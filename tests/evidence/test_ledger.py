@@ -204,7 +204,7 @@ def programs(draw: st.DrawFn) -> Program:
     return Program(statements, operation(label, *UNARY[label], whole), inputs)
 
 
-@pytest.mark.parametrize("count", [80, rare(500)])
+@pytest.mark.parametrize("count", [30, rare(500)])
 def test_every_product_is_what_autograd_passed_on(count: int) -> None:
     settings(max_examples=count, derandomize=True, suppress_health_check=list(HealthCheck))(
         given(programs())(products_are_autograds)

@@ -17,7 +17,7 @@ from tests.operator_samples import SEED, in_parts, seed, typable, typed_samples
 pytestmark = [pytest.mark.usefixtures("double"), pytest.mark.filterwarnings("ignore")]
 
 
-@in_parts(typable, usual=4)
+@in_parts(typable, usual=2)
 def test_the_ledger_of_every_operator(name: str) -> None:
     explained = 0
     for typed in typed_samples(name, 3):

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from gradcli.results import LedgerRow
+from tests.choice import first_usual, in_rows
 from tests.evidence.test_ledger import explain
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -235,7 +236,7 @@ SPECIAL = {
 }
 
 
-@pytest.mark.parametrize("text", A_FIRST_COURSE)
+@pytest.mark.parametrize("text", first_usual(A_FIRST_COURSE, in_rows(3, A_FIRST_COURSE)))
 def test_the_rule_of_a_first_course_is_told_and_depends_on_no_number(text: str) -> None:
     shown = set()
     for x in SPECIAL.values():
