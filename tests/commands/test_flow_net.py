@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gradcli import core
 from gradcli.evaluate.job import default_dtype
+from tests.choice import rare
 from tests.program import printed, run
 
 
@@ -371,12 +372,12 @@ def test_layers_are_named_by_their_place(net: str, names: list[str]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        [NETS["a perceptron of two layers"][0], "randn(7,3)", "--init", "kaiming"],
+        rare([NETS["a perceptron of two layers"][0], "randn(7,3)", "--init", "kaiming"]),
         [NETS["one inside another, one sample"][0], "1,2,3", "net.0.bias=1,2,3,4,5"],
         [NETS["convolutions"][0], "randn(6,1,8,8)", "--dtype", "float64", "--init", "xavier"],
         [NETS["an embedding, and a network that gives two results"][0], "tensor([[1,2],[3,4]])"],
         ["a = nn.Linear(2,2); nn.Sequential(a, nn.RReLU(), a, nn.Dropout()).eval()", "randn(3,2)", "--seed", "4"],
-        ["big = nn.Sequential(nn.Linear(2,2), nn.Tanh(), nn.Linear(2,2)); big[1:]", "randn(3,2)"],
+        rare(["big = nn.Sequential(nn.Linear(2,2), nn.Tanh(), nn.Linear(2,2)); big[1:]", "randn(3,2)"]),
         ["nn.Sequential(nn.Flatten(0), nn.Embedding(9,4), nn.Linear(4,1))", "tensor([[1,2],[3,4]])"],
     ],
     ids=lambda words: words[0][:40],

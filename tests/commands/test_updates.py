@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-import torch._dynamo  # which the plain loops load; descend itself does not
 
 from gradcli.catalogue.optimizers import LINES
 from gradcli.commands.descend import updates
