@@ -40,6 +40,13 @@ def _closed_names(body: Node, count: int) -> list[int]:
 # --- sums ---------------------------------------------------------------------------------------
 
 
+def size(dim: Dim) -> Node:
+    """The size of a side: the product of the sizes of those that it joins."""
+    root = dim.root
+    joins = root.parts and not (root.fixed or root.places)
+    return products.mul(*map(size, root.parts)) if joins else nodes.size(root)
+
+
 def sigma(bounds: Mapping[int, Dim], body: Node) -> Node:
     """The sum of `body` over some of its indices."""
     if not bounds:
@@ -51,7 +58,7 @@ def sigma(bounds: Mapping[int, Dim], body: Node) -> Node:
     outside: list[Node] = [nodes.num(coefficient)]
     live = frozenset[int]().union(*(base.free | by.free for base, by in factors))
     for index in [index for index in over if index not in live]:
-        outside.append(nodes.size(over.pop(index)))
+        outside.append(size(over.pop(index)))
     inside = []
     for base, by in factors:
         if (base.free | by.free).isdisjoint(over):

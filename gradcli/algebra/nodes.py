@@ -58,12 +58,13 @@ class Dim:
 
     `fixed`: the expression itself says the number. `places` are the inputs that have such a side:
     the name, the axis, and the number of axes. `cut` is for a side of x[1:-1] that of x, and how
-    much longer it is.
+    much longer it is. `parts` are the sides that it joins, as those of x.flatten() are.
     """
 
-    def __init__(self, size: int, *, fixed: bool = False) -> None:
+    def __init__(self, size: int, *, fixed: bool = False, parts: Sequence["Dim"] = ()) -> None:
         self.size = size
         self.fixed = fixed
+        self.parts = parts
         self.places: list[tuple[str, int, int]] = []
         self.cut: tuple[Dim, int] | None = None
         self._to: Dim | None = None
@@ -80,12 +81,17 @@ class Dim:
     def is_number(self) -> bool:
         """Whether its size is written as a number."""
         dim = self.root
-        return dim.fixed or not (dim.places or (dim.cut and not dim.cut[0].is_number))
+        known = [*dim.parts, *([dim.cut[0]] if dim.cut else [])]
+        return dim.fixed or not (dim.places or not all(part.is_number for part in known))
 
     def merge(self, other: "Dim") -> "Dim":
         """Both, as one. Raises UnequalError."""
         mine, theirs = self.root, other.root
         if mine is not theirs:
+            for whole, part in ((mine, theirs), (theirs, mine)):
+                rest = [each.root for each in whole.parts if each.root is not part]
+                if len(rest) < len(whole.parts) and whole.size == part.size:
+                    raise UnequalError(rest[0], rest[0])  # its size is 1
             if mine.size != theirs.size:
                 raise UnequalError(mine, theirs)
             theirs._to = mine
@@ -94,6 +100,10 @@ class Dim:
             if mine.cut and theirs.cut and mine.cut[1] == theirs.cut[1]:
                 mine.cut[0].merge(theirs.cut[0])
             mine.cut = mine.cut or theirs.cut
+            if [part.size for part in mine.parts] == [part.size for part in theirs.parts]:
+                for one, other in zip(mine.parts, theirs.parts, strict=True):
+                    one.merge(other)
+            mine.parts = mine.parts or theirs.parts
         return mine
 
 
@@ -188,6 +198,8 @@ class _State:
         """Whether nodes are known to be positive."""
         self.symmetric: dict[Node, bool] = {}
         """Whether the elements of inverted matrices are symmetric."""
+        self.flattens = False
+        """Whether a side of size 1 that a reshape drops may be longer."""
         self.indices = count(1000)
         self.work = 0
 

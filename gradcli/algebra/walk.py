@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 
 from gradcli.algebra import nodes
 from gradcli.algebra.elementwise import fn, negated
-from gradcli.algebra.indices import rename, transformed
+from gradcli.algebra.indices import rename, size, transformed
 from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, NoRuleError
 from gradcli.algebra.products import divide, mul, neg, power, powers, product, without
 from gradcli.algebra.terms import add, sub
@@ -394,4 +394,4 @@ def length(dim: Dim | None) -> Value:
     """The size of a side as a plain number."""
     if dim is None:
         return Value(ONE, (), 1)
-    return Value(nodes.size(dim), (), dim.root.size)
+    return Value(size(dim), (), dim.root.size)

@@ -81,7 +81,7 @@ def class_indices(program: Expression, inputs: Mapping[str, Any]) -> frozenset[s
 
 
 def _among(inputs: Mapping[str, Any], targets: list[Any]) -> frozenset[str]:
-    targeted = set(map(id, targets))
+    targeted = {id(tensor) for target in targets for tensor in (target, target._base)}
     return frozenset(name for name, tensor in inputs.items() if id(tensor) in targeted)
 
 

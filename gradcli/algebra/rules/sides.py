@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gradcli.algebra.indices import along, call
-from gradcli.algebra.nodes import Dim, NoRuleError, UnequalError, fresh
+from gradcli.algebra.nodes import Dim, NoRuleError, UnequalError, fresh, state
 from gradcli.algebra.rules.reducing import Rule, dims
 from gradcli.algebra.walk import Axis, Value, broadcast, length, packed, plain, size_of, unpacked
 
@@ -76,11 +76,12 @@ def _reshape(value: Value, *shape: Any) -> Value:
     shape = listed(shape)
     counts = [plain(s) for s in shape]
     total = math.prod(map(size_of, value.sides))
-    if -1 in counts:
-        counts[counts.index(-1)] = total // math.prod(c for c in counts if c != -1)
+    rest = counts.index(-1) if -1 in counts else None
+    if rest is not None:
+        counts[rest] = total // math.prod(c for c in counts if c != -1)
     if None in counts or math.prod(counts) != total:
         raise NoRuleError("no rule for reshape")
-    return _reshaped(value, counts, [named_side(s) for s in shape])
+    return _reshaped(value, counts, [named_side(s) for s in shape], rest)
 
 
 def _flatten(value: Value, start_dim: Any = 0, end_dim: Any = -1) -> Value:
@@ -90,7 +91,7 @@ def _flatten(value: Value, start_dim: Any = 0, end_dim: Any = -1) -> Value:
         return value
     before, joined, after = sides[:first], sides[first : last + 1], sides[last + 1 :]
     counts = [*map(size_of, before), math.prod(map(size_of, joined)), *map(size_of, after)]
-    return _reshaped(value, counts, [*before, None, *after])
+    return _reshaped(value, counts, [*before, None, *after], first)
 
 
 def _unflatten(value: Value, dim: Any, sizes: Any) -> Value:
@@ -99,12 +100,16 @@ def _unflatten(value: Value, dim: Any, sizes: Any) -> Value:
     return _reshape(value, *sides[:at], *listed([sizes]), *sides[at + 1 :])
 
 
-def _reshaped(value: Value, counts: Sequence[int], given: Sequence[Dim | None]) -> Value:
-    """A value with sides of these sizes, some of them given sides."""
+def _reshaped(
+    value: Value, counts: Sequence[int], given: Sequence[Dim | None], rest: int | None
+) -> Value:
+    """A value with sides of these sizes, some of them given sides; `rest` has what others leave."""
     node, axes = unpacked(value)
     old = [(index, side) for index, side in axes if side is not None]
     longer = [size_of(side) for _, side in old if size_of(side) != 1]
-    if longer == [c for c in counts if c != 1]:
+    joined = None if rest is None else _joined([side for _, side in old], counts, given, rest)
+    flattens = state().flattens and joined and len(longer) < len(old)
+    if longer == [c for c in counts if c != 1] and not flattens:
         # Only sides of size 1 come or go.
         _always_one(old)
         left = iter(old)
@@ -114,11 +119,30 @@ def _reshaped(value: Value, counts: Sequence[int], given: Sequence[Dim | None]) 
                 known.merge(side)
         return packed(node, placed)
     outs: list[Axis] = []
-    for count, side in zip(counts, given, strict=True):
-        own = None if count == 1 else side or Dim(count, fixed=len(counts) > 1)
+    for count, side in zip(counts, joined or given, strict=True):
+        new = None if count == 1 else side or Dim(count, fixed=len(counts) > 1)
+        own = side if joined else new
         outs.append((None if own is None else fresh(), own))
     inner = [(index, side) for index, side in outs if index is not None and side is not None]
     return packed(call("reshape", [(old, node)], inner), outs)
+
+
+def _joined(
+    old: Sequence[Dim], counts: Sequence[int], given: Sequence[Dim | None], rest: int
+) -> list[Dim] | None:
+    """The sides after a reshape that joins some into one, at the place `rest`, and keeps the others;
+    None for any other. The given sides are merged with those that are kept.
+    """
+    after = len(old) - (len(counts) - rest - 1)
+    kept = [*old[:rest], *old[after:]]
+    parts = [part for side in old[rest:after] for part in side.root.parts or (side,)]
+    if not parts or [*map(size_of, kept)] != [*counts[:rest], *counts[rest + 1 :]]:
+        return None
+    for side, named in zip(kept, [*given[:rest], *given[rest + 1 :]], strict=True):
+        if named is not None:
+            side.merge(named)
+    side = parts[0] if len(parts) == 1 else Dim(counts[rest], parts=parts)
+    return [*old[:rest], side, *old[after:]]
 
 
 def _repeat(value: Value, *times: Any) -> Value:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcli.algebra.nodes import Bounds, Dim, Node, NoRuleError, count_of
 from gradcli.algebra.writing.layouts import KEPT, Axes, Text, length
+from gradcli.language.assignment import in_expression
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -49,7 +50,7 @@ def call(w: "Writer", node: Node, axes: Axes) -> Text:
     names: dict[Any, Any] = dict.fromkeys(places) | dict(zip(places, outs, strict=False))
     result = tuple(names.get(index, index) for index in order)
     if name == "reshape":
-        written = f"{whole.atom}.reshape({', '.join(map(w.size, sides))})"
+        written = f"{whole.atom}.{_reshape(w, [dim for _, dim in bounds], sides)}"
         result = (*order[: len(order) - len(places)], *outs)
     elif name == "slice":
         written = f"{whole.atom}[{_slice(w, settings, bounds[0][1], at)}]"
@@ -85,6 +86,21 @@ def _full(w: "Writer", text: Text, order: Axes, dims: Mapping[int | None, Dim]) 
     pairs = zip(layout, order, strict=True)
     listed = [w.size(dims[index]) if own is None else "-1" for own, index in pairs]
     return Text(f"{text.atom}.expand({', '.join(listed)})", layout=order)
+
+
+def _reshape(w: "Writer", before: Sequence[Dim], after: Sequence[Dim]) -> str:
+    """The call of the method that gives a tensor other sides."""
+    old, new = [dim.root for dim in before], [dim.root for dim in after]
+    for name in [w.like, *w.tensors] if len(new) > 1 else ():
+        if [dim and dim.root for dim in w.tensors.get(name, ())] == new:
+            return f"reshape({in_expression(name)}.shape)"
+    for first, dim in enumerate(new):
+        parts, last = [part.root for part in dim.parts], len(old) - len(new) + first
+        if parts and [*new[:first], *parts, *new[first + 1 :]] == old:
+            if new[first + 1 :]:
+                return f"flatten({first}, {last})"
+            return f"flatten({first or ''})"
+    return f"reshape({', '.join(map(w.size, new))})"
 
 
 def _bound(w: "Writer", bound: int | tuple[Dim, ...] | None) -> str:

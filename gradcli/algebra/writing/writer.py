@@ -136,6 +136,8 @@ class Writer:
         dim = dim.root
         if dim.is_number:
             return str(dim.size)
+        if dim.parts and not dim.places:
+            return "*".join(map(self.size, dim.parts))
         if dim.cut and not dim.places:
             source, less = dim.cut
             return f"{self.size(source)} - {less}"

@@ -60,11 +60,15 @@ class Derived(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """One way to follow an expression: with its steps as tensors of their own, or without."""
+    """One way to follow an expression: with its steps as tensors of their own, or without.
+
+    `dropped` are sides of size 1 that the expression drops, each by its inputs and axes.
+    """
 
     walk: Walk
     inputs: dict[str, Value]
     upstream: Node
+    dropped: list[frozenset[tuple[str, int]]]
 
 
 def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
@@ -160,31 +164,39 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
         upstream = next(name for name in names if name not in taken)
     reasons: dict[str, str] = {}
     texts: dict[str, list[str]] = {name: [] for name in run.by}
-    sides: dict[str, Value] = {}
     assumed: dict[str, None] = {}
     own: dict[str, str] = {}
-    for named in (True, False) if run.program.assigned else (True,):
-        enough = nodes.made() > _TRANSPARENT and any(texts.values())
-        if not named and (enough or nodes.spent()):
-            break
+    first: _Attempt | None = None
+
+    def follow(*, named: bool, flattens: bool = False) -> None:
+        """Add the texts that are found in this way."""
+        nonlocal first
         try:
-            attempt = _followed(run, named=named, upstream=upstream)
+            attempt = _followed(run, named=named, upstream=upstream, flattens=flattens)
             if not named and attempt.walk.value.node.weight > LONGEST:
-                break  # so its gradient is longer than that too
-            sides = sides or attempt.inputs
-            assumed |= dict.fromkeys(attempt.walk.assumed)
+                return  # so its gradient is longer than that too
+            first = first or attempt
+            assumed.update(dict.fromkeys(attempt.walk.assumed))
             found = _texts(attempt, run, reasons)
-            own |= _steps_as_texts(attempt, run)
+            own.update(_steps_as_texts(attempt, run))
             for name, several in found.items():
                 texts[name] += [with_parts_named(text, taken, own) for text in several]
         except (NoFormulaError, RecursionError) as error:
             for name in run.by:
                 reasons.setdefault(name, _reason(error))
-    points = Points(run, sides, upstream)
+
+    follow(named=True)
+    enough = nodes.made() > _TRANSPARENT and any(texts.values())
+    if run.program.assigned and not (enough or nodes.spent()):
+        follow(named=False)
+    sides, dropped = (first.inputs, first.dropped) if first else ({}, [])
+    points = Points(run, sides, upstream, dropped)
     if points.given is None:
         message = "the expression is not finite at the given point"
         raise MathError(message, hint="choose other numbers: derive begins at a point")
-    chosen = _Chosen(points, Points(run, sides, upstream, masks=True), note)
+    if dropped and points.beyond:
+        follow(named=True, flattens=True)
+    chosen = _Chosen(points, Points(run, sides, upstream, dropped, masks=True), note)
     formulas: dict[str, str | None] = {}
     for name in run.by:
         unused = name not in points.given.gradients
@@ -207,14 +219,17 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
     return Derived(formulas, upstream or None, lines, verified, reasons, short)
 
 
-def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
+def _followed(run: Run, *, named: bool, upstream: str, flattens: bool = False) -> _Attempt:
     """The expression followed twice, so that all sides that agree are merged before they are used.
 
-    A side of size 1 is open until it meets a longer one.
+    A side of size 1 is open until it meets a longer one or is dropped; with `flattens` no reshape
+    that joins sides drops one.
     """
     single: dict[str, set[int]] = {name: set() for name in run.inputs}
+    dropped: list[frozenset[tuple[str, int]]] = []
     while True:
         nodes.restart()
+        nodes.state().flattens = flattens
         nodes.state().conditions |= {n for n, t in run.inputs.items() if t.dtype is torch.bool}
         inputs = {name: input_value(name, t.shape, single[name]) for name, t in run.inputs.items()}
         try:
@@ -224,6 +239,8 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
             ones = [side for side in unequal.sides if side.size == 1 and side.places]
             if not ones:
                 raise
+            if unequal.sides[0] is unequal.sides[1]:
+                dropped.append(frozenset(place[:2] for place in ones[0].root.places))
         else:
             # A result of one number has no open sides.
             ones = [] if upstream else [d.root for d in done.value.sides if d and d.root.places]
@@ -234,7 +251,8 @@ def _followed(run: Run, *, named: bool, upstream: str) -> _Attempt:
     if [1 if d is None else d.root.size for d in done.value.sides] != list(run.value.shape):
         raise NoRuleError("no rule for these shapes")
     axes = [axis if axis is not None else () for axis in done.value.axes]
-    return _Attempt(done, inputs, nodes.sym(upstream, axes) if upstream else nodes.num(1))
+    above = nodes.sym(upstream, axes) if upstream else nodes.num(1)
+    return _Attempt(done, inputs, above, dropped)
 
 
 def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, list[str]]:
@@ -351,15 +369,22 @@ class _Chosen:
             errors = [off(text, point) for point in tried]
             if not points.random or not all(each <= TOLERANCE for each in errors):  # NaN is not
                 continue
-            found.append((text, errors, [off(text, point) for point in points.resized]))
+            sizes = [*points.resized, *points.beyond.values()]
+            found.append((text, errors, [off(text, point) for point in sizes]))
             if all(each <= TOLERANCE for each in found[-1][2]):
                 break
         if not found:
             return None
         text, errors, other = min(found, key=lambda it: sum(not e <= TOLERANCE for e in it[2]))
+        beyond = dict(zip(points.beyond, other[len(points.resized) :], strict=True))
+        other = other[: len(points.resized)]
+        only = [condition for condition, each in beyond.items() if not each <= TOLERANCE]
         if not all(each <= TOLERANCE for each in other):
             self._note("these-sizes", f"the formula for {name} holds for the given sizes alone")
             other = []
+        elif only:
+            words = f"the formula for {name} holds where {' and '.join(only)}"
+            self._note("these-sizes", words)
         elif (
             points.free
             and not points.resized
@@ -371,8 +396,10 @@ class _Chosen:
             words = f"NaN or inf in the gradient for {name} at the given point"
             self._note("not-a-number", f"{words}: its formula was verified at others")
         elif not here <= _AT_GIVEN:
-            where = "where it is 0/0" if math.isnan(here) else "which is at a kink"
-            self._note("kink", f"the formula for {name} holds near the given point, {where}")
+            code, where = "kink", "where it is 0/0" if math.isnan(here) else "which is at a kink"
+            if here == math.inf:
+                code, where = "not-a-number", "where it cannot be computed"
+            self._note(code, f"the formula for {name} holds near the given point, {where}")
         self.verified[name] = Verified(len(points.random), len(other), max([*errors, *other]))
         return text
 

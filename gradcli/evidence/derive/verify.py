@@ -5,10 +5,10 @@ for verification of polynomial identities", J. ACM 27, 1980). Here this is a tes
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from gradcli.evaluate.machine import evaluate, evaluated
 from gradcli.evaluate.rerun import widened
 from gradcli.evaluate.run import Run
 from gradcli.evidence.points import drawn, kept
+from gradcli.language.assignment import in_expression
 from gradcli.results import Inputs
 
 TOLERANCE = 1e-9
@@ -30,6 +31,8 @@ POINTS = 3
 SIZES = 2
 BETWEEN = 4
 """Pairs of numbers of an expression between which a formula that compares is tried, at most."""
+FIRM = 6
+"""Sides that are tried longer although the algebra takes them to be of their size, at most."""
 LARGEST = 100_000
 """Elements of all inputs beyond which smaller inputs are drawn."""
 _TRIES = 24
@@ -37,6 +40,9 @@ _SMALL = 1e-3
 """Gradients below this are compared absolutely."""
 _NUDGE = 1e-12
 """The relative change of the inputs that must not move the gradient of a well-conditioned point."""
+
+Place: TypeAlias = tuple[str, int]
+"""An input and one of its axes."""
 
 
 class Verified(NamedTuple):
@@ -64,20 +70,27 @@ class Point(NamedTuple):
 class Points:
     """Points of one expression that was run, drawn when they are needed: PyTorch may abort at sizes
     that an operation was not made for. `sides` are the inputs as the algebra knows them; without
-    them there are no other sizes. `masks`: inputs of zeros and ones, or of signs, keep their numbers,
+    them there are no other sizes. `dropped` are sides of size 1 that it takes to be of that size,
+    each by its inputs and axes. `masks`: inputs of zeros and ones, or of signs, keep their numbers,
     as integers always do.
     """
 
     def __init__(
-        self, run: Run, sides: Mapping[str, Value], upstream: str, *, masks: bool = False
-    ) -> None:
+        self, run: Run, sides: Mapping[str, Value], upstream: str,
+        dropped: Sequence[Collection[Place]] = (), *, masks: bool = False
+    ) -> None:  # fmt: skip
         self.run = run
         self._upstream = upstream
         self._sides = sides
         roots = {dim.root for value in sides.values() for dim in value.sides if dim}
         self.free = sorted(
-            (d for d in roots if not d.fixed and not d.cut), key=lambda dim: list(dim.places)
+            (d for d in roots if not (d.fixed or d.cut or d.parts)),
+            key=lambda dim: list(dim.places),
         )
+        fixed = sorted(sorted(place[:2] for place in dim.places) for dim in roots if dim.fixed)
+        firm = [frozenset[Place]().union(*dropped), *dropped, *map(frozenset, fixed)]
+        firm += [frozenset([place]) for places in fixed for place in places]
+        self._firm = [places for places in dict.fromkeys(firm) if places]
         self._large = sum(tensor.numel() for tensor in run.inputs.values()) > LARGEST
         self._chance = torch.Generator().manual_seed(0)
         self._inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
@@ -134,6 +147,29 @@ class Points:
                 break
         return found
 
+    @cached_property
+    def beyond(self) -> dict[str, Point]:
+        """Points where sides are longer that the algebra takes to be of their size, because the
+        expression drops them or gives it, if the expression can be computed there; by the condition
+        that they do not meet.
+        """
+        longest = max(
+            (size for tensor in self._inputs.values() for size in tensor.shape), default=0
+        )
+        found: dict[str, Point] = {}
+        for places in [] if self._large else self._firm[:FIRM]:
+            shapes = {name: [*tensor.shape] for name, tensor in self._inputs.items()}
+            size = max(shapes[name][axis] for name, axis in places)
+            for name, axis in places:
+                shapes[name][axis] = longest + 2
+            # A parameter of a module is as long as the module says.
+            own = all("." not in name for name, _ in places)
+            for point in self._drawn(shapes, 1, tries=2) if own else ():
+                listed = [f"{in_expression(name)}.shape[{axis}]" for name, axis in sorted(places)]
+                verb = "is" if len(listed) == 1 else "are"
+                found[f"{' and '.join(listed)} {verb} {size}"] = point
+        return found
+
     def _shapes(self, more: int, times: int = 1) -> dict[str, tuple[int, ...]]:
         """The inputs' shapes with each free side so many times as long and longer by about `more`;
         short ones if they are large.
@@ -147,10 +183,12 @@ class Points:
             shapes[name] = tuple(1 if d is None else _length(d.root, sizes) for d in value.sides)
         return shapes
 
-    def _drawn(self, shapes: Mapping[str, Sequence[int]], wanted: int) -> list[Point]:
+    def _drawn(
+        self, shapes: Mapping[str, Sequence[int]], wanted: int, *, tries: int = _TRIES
+    ) -> list[Point]:
         found: list[Point] = []
-        for attempt in range(_TRIES):
-            number, inside = attempt % (_TRIES // 2), attempt >= _TRIES // 2
+        for attempt in range(tries):
+            number, inside = attempt % (tries // 2), attempt >= tries // 2
             inputs = drawn(self._inputs, self.keeping, number, self._chance, shapes, inside=inside)
             inputs |= {name: self._picked(name, shapes[name]) for name in self.keeping}
             point = self._at(inputs)
@@ -216,6 +254,8 @@ class Points:
 
 def _length(dim: Dim, sizes: Mapping[Dim, int]) -> int:
     """The size of a side, where some have other sizes."""
+    if dim.parts and not dim.fixed:
+        return math.prod(_length(part.root, sizes) for part in dim.parts)
     if dim.cut and not dim.fixed:
         return _length(dim.cut[0].root, sizes) - dim.cut[1]
     return sizes.get(dim, dim.size)
