@@ -46,6 +46,22 @@ def test_stationary_is_measured_against_one_plus_the_value(slope: str, stationar
     assert hessian(f"x**2 + 10*{slope}*x + 9", "x=0")["stationary"] is stationary
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("(x - 1)**2", "; minimum: the gradient is zero\n"),
+        ("x**2", "; not a stationary point: the gradient is not zero\n"),
+        ("1e8 + 50*x + x**2", "; minimum: the gradient is zero within 1e-6 (1 + |value|)\n"),
+        ("(x - 1)**2 + inf", "; not a stationary point: the value is not finite\n"),
+        ("(x - 1).norm()", "nan; a stationary point of unknown kind: the gradient is zero\n"),
+        ("(x - 1).norm()**2", "nan; a stationary point of unknown kind: the gradient is zero\n"),
+    ],
+)
+def test_the_line_of_the_point_is_true_of_gradient_and_value(text: str, said: str) -> None:
+    shown = run("hessian", text, "x=1", "--dtype", "float64")
+    assert shown.stdout.endswith(said)
+
+
 @pytest.mark.parametrize("text", ["exp(1000*x)", "(x - 1)**2 + inf", "x*1e300*1e300"])
 def test_a_point_that_is_not_finite_is_not_stationary(text: str) -> None:
     assert hessian(text, "x=1")["stationary"] is False

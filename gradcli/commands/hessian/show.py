@@ -25,7 +25,16 @@ def tables(result: HessianResult | ProductResult, digits: int) -> list[Table]:
     shown = numbers.flat(result.eigenvalues[:20])
     eigenvalues = ", ".join(numbers.significant(number, digits) for number in shown) or "none"
     more = ", ..." if result.eigenvalues.numel() > 20 else ""
-    slope = "the gradient is zero" if result.stationary else "the gradient is not zero"
-    caption = f"eigenvalues {eigenvalues}{more}; {result.kind or 'not a stationary point'}: {slope}"
+    caption = f"eigenvalues {eigenvalues}{more}; {_point(result)}"
     matrix = matrix_table("d/d", places, places, torch.cat(rows), "Hessian", caption)
     return [without_csv(gradients, "input"), matrix]
+
+
+def _point(result: HessianResult) -> str:
+    """The kind of the point, and what is known of the gradient there."""
+    zero = not any(bool(slope.any()) for slope in result.gradients.values())
+    if not result.stationary:
+        reason = "the value is not finite" if zero else "the gradient is not zero"
+        return f"not a stationary point: {reason}"
+    within = "" if zero else " within 1e-6 (1 + |value|)"
+    return f"{result.kind or 'a stationary point of unknown kind'}: the gradient is zero{within}"
