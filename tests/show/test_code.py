@@ -142,6 +142,8 @@ COMMANDS = [
     "hessian 'x**2 - y**2' x=0 y=0",
     "hessian '(1-x[0])**2 + 100*(x[1]-x[0]**2)**2' x=1,2 --dtype float64",
     "hessian 'q = A @ x; x @ q' 'A=2,1;1,3' x=1,2 --wrt x",
+    "hessian 'x.sum()' 'x=zeros(0)'",
+    "hessian 'x.sum() + (w*y**2).sum()' 'x=zeros(0,3)' y=1,2 w=3",
     "perceptron --x 1,0.5 --w 0.3,-0.2 --target 1",
     "perceptron --x '1,0.5;0,1' --w '0.3,-0.2;0.1,0.4' --b 0.1,0.2 --target '1,0;0,1'",
     "perceptron --x 1,2 --w 1,1 --target 1 --activation step",

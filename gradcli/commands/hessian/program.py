@@ -33,7 +33,10 @@ def program(script: Script, request: Hessian, result: HessianResult | ProductRes
         script.add(f"{second} = torch.autograd.functional.hvp(f, {point}, {given})[1]")
     else:
         second = script.fresh("hessian")
-        script.add(f"{second} = torch.autograd.functional.hessian(f, {point})")
+        # Otherwise PyTorch stacks the rows of each input, which takes at least one.
+        empty = not all(result.inputs[name].numel() for name in chosen)
+        how = ", vectorize=True" if empty else ""
+        script.add(f"{second} = torch.autograd.functional.hessian(f, {point}{how})")
     for i, name in enumerate(chosen):
         script.show(f"d/d{name}", f"{slopes}[{i}]" if several else slopes)
     if isinstance(result, ProductResult):
@@ -53,6 +56,6 @@ def _joint(blocks: str, inputs: Sequence[Tensor]) -> str:
         return f"{blocks}.reshape({inputs[0].numel()}, {inputs[0].numel()})"
     if all(tensor.ndim == 0 for tensor in inputs):
         return f"torch.stack([torch.stack(row) for row in {blocks}])"
-    sizes = ", ".join(str(tensor.numel()) for tensor in inputs)
-    flat = f"[torch.cat([block.reshape(n, -1) for block in row], 1) for n, row in zip([{sizes}], {blocks})]"
-    return f"torch.cat({flat})"
+    sizes = [tensor.numel() for tensor in inputs]
+    row = f"torch.cat([block.reshape(n, m) for m, block in zip({sizes}, row)], 1)"
+    return f"torch.cat([{row} for n, row in zip({sizes}, {blocks})])"
