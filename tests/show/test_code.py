@@ -158,6 +158,10 @@ COMMANDS = [
     "plot 'x*y' 'x=rand(2)' y=1,2,3 --wrt x,y",
     "plot 'w*x**2*y' 'x=randn(3)' w=2 'y=rand(2)' --seed 3",
     "plot 'where(x > 0, 1.0, 0.0)' x=-1,0,1",
+    "plot 5 x=0,1,2",
+    "plot pi x=-1,0,1",
+    "plot 'x.ndim + 1' x=0,1,2",
+    "plot '2*3' x=0,1,2 y=1,2,3",
     *MODULES,
 ]
 

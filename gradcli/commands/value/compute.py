@@ -27,5 +27,4 @@ def compute(request: Value, job: Job) -> ValueResult:
         intermediates=done.steps,
         shapes=parts,
         output=done.output or "result",
-        plain=not isinstance(done.computed, torch.Tensor),
     )

@@ -15,8 +15,6 @@ def program(script: Script, request: Value, result: ValueResult) -> None:
         shown = f'print("{layer} shape", list(made.shape))'
         script.add(f"{layer}.register_forward_hook(lambda layer, given, made: {shown})")
     value = script.formula(result.expression, result.inputs, "value", "result")
-    if result.plain:
-        script.add(f"{value} = torch.tensor({value})")
     steps = [
         name
         for name, step in result.intermediates.items()

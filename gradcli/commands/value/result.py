@@ -28,8 +28,6 @@ class ValueResult(Result):
     intermediates: dict[str, Tensor]
     shapes: list[Part] | None = present()
     """The sub-expressions in the order computed."""
-    plain: bool = aside(False)
-    """Whether it is a plain number of Python's or a size."""
     output: str = aside("result")
     """The name of the value: that of the last statement, or `result`."""
 

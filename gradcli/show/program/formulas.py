@@ -40,7 +40,7 @@ _SECTIONS = {
 class WrittenExpression:
     """An expression as part of a PyTorch program: `lines` of statements, and `value`, an expression
     or name of its result. `codes` are the names of its modules in the program; `draws` says whether
-    it draws random numbers.
+    it draws random numbers, `plain` whether it is a plain number of Python's or a size.
 
     With `apart`, the lines that make modules are in `modules` instead, and read none of the others.
     """
@@ -58,12 +58,13 @@ class WrittenExpression:
         operands: dict[int, list[Any]] = {}
         made: dict[int, Any] = {}
         state = torch.get_rng_state()
-        evaluate(
+        outcome = evaluate(
             program,
             inputs,
             lambda step, values: operands.__setitem__(id(step), list(values)),
             lambda step, value: made.__setitem__(id(step), value) if program.modules else None,
         )
+        self.plain = not isinstance(outcome.computed, Tensor)
         self.draws = not torch.equal(state, torch.get_rng_state())
         bound = Counter(step.name for step in program.steps if step.kind == "store")
         bound.update(inputs)

@@ -142,13 +142,15 @@ class Script:
         return tensor_code(literal, tensor, leaf=leaf, device=self._request.device, filled=filled)
 
     def formula(self, text: str, inputs: Mapping[str, Tensor], *names: str) -> str:
-        """Append an expression of inputs, any shape; return a name of its result, as by `fresh`."""
+        """Append an expression of inputs, any shape; return a name of its result, as by `fresh`. A
+        plain number or a size becomes a tensor.
+        """
         formula = self.read(text, inputs)
         self.add(*formula.lines)
-        if formula.value.isidentifier():
-            return formula.value
-        name = self.fresh(*names)
-        self.add(f"{name} = {formula.value}")
+        name = formula.value if formula.value.isidentifier() else self.fresh(*names)
+        code = f"torch.tensor({formula.value})" if formula.plain else formula.value
+        if code != name:
+            self.add(f"{name} = {code}")
         return name
 
     def function(
