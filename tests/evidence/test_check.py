@@ -407,6 +407,21 @@ def test_a_step_is_said_to_have_no_derivative() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "verdict"),
+    [("x.norm()", 0, "undefined"), ("x.norm() + x.square().sum()", 0, "undefined"), ("x.norm()**2", 1, "wrong")],
+)  # fmt: skip
+@pytest.mark.parametrize("words", [(), ("--hvp", "x=1,-1")])
+def test_where_the_gradient_jumps_no_second_derivative_is_wrong(
+    text: str, status: int, verdict: str, words: tuple[str, ...]
+) -> None:
+    shown = run("hessian", text, "x=0,0", *words, "--check")
+    assert shown.status == status
+    verdicts = [row[-1] for row in table(shown, "x")]
+    assert verdicts == [verdict] * (2 if words else 4)
+    assert ("undefined: the gradient jumps here" in shown.stdout) is (status == 0)
+
+
 def test_a_hessian_goes_through_what_is_detached() -> None:
     assert verdicts("hessian", "x.detach()*x**2", "x=3") == ["detached"]
     assert verdicts("hessian", "(x.detach()*sin(x)*w).sum()", "x=3", "w=2")[0] == "detached"

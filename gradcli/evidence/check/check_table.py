@@ -88,6 +88,8 @@ def _caption(result: Result) -> str:
         parts.append(remark if len(names) == len(checked) else f"{', '.join(names)}: {remark}")
     verdicts = {verdict for item in checked.values() for verdict in item.verdicts}
     meanings = {verdict: text for verdict, text in MEANINGS.items() if text and verdict in verdicts}
+    if any(subject.kind in ("hessian", "hvp") for subject in result.subjects):
+        meanings = {v: text.replace("the function", "the gradient") for v, text in meanings.items()}
     return "; ".join([*parts, *(f"{verdict}: {text}" for verdict, text in meanings.items())])
 
 

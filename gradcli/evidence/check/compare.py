@@ -22,7 +22,7 @@ from gradcli.evaluate.rerun import Held
 from gradcli.evidence.check import differences
 from gradcli.evidence.check.differences import JUMP, Change, Estimate, Slopes
 from gradcli.evidence.check.padding import PaddingHeld
-from gradcli.evidence.check.probes import HessianProbe, Pair, Probe, probe
+from gradcli.evidence.check.probes import HessianProbe, HvpProbe, Pair, Probe, probe
 from gradcli.evidence.check.reasons import DELIBERATE, HELD, POWERS, SELECTING, STEPWISE
 from gradcli.evidence.derive.derive import ClosedForms
 from gradcli.results import Checked, Result, Subject
@@ -265,6 +265,8 @@ class Comparison:
             return self._against_closed(at) if known else "edge" if one_sided else "rough"
         if math.isinf(slope) and slopes.diverges:
             return "infinite"
+        if math.isnan(slope) and self._gradient_jumps(place):
+            return "undefined"
         if self._right_beside(at, slopes) and not (math.isnan(slope) and smooth):
             if one_sided:
                 return "edge"
@@ -285,6 +287,19 @@ class Comparison:
         if deliberate:
             return deliberate
         return "wrong" if slopes.confirmed or math.isnan(slope) else "rough"
+
+    def _gradient_jumps(self, place: int) -> bool:
+        """Whether a gradient that is differentiated again jumps along the element at `place`: then it
+        has no derivative, though some of its elements may be constant.
+        """
+        if not isinstance(self.probe, HessianProbe | HvpProbe):
+            return False
+        x = float(self.x[place])
+        moved = self._at(place, differences.usual_step(x, self.epsilon))
+        if moved is None:
+            return False
+        most = int((moved - self.probe.base).abs().nan_to_num().argmax())
+        return differences.ridders(self._change(most, place), x, self.epsilon).jumps
 
     def _hidden(self, slope: float, slopes: Slopes) -> bool:
         """Whether the slope lies within the rounding error of the difference."""
