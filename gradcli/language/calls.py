@@ -16,10 +16,11 @@ from typing import Any, TypeAlias
 
 from gradcli.catalogue.functions import CATALOGUE, Activation, Loss, Parameter, Value
 from gradcli.catalogue.operators import SPACES, in_space
-from gradcli.errors import ExpressionError
+from gradcli.errors import ExpressionError, LiteralError
 from gradcli.language import limits
 from gradcli.language.binding import bind
 from gradcli.language.expressions.substitution import filled, spelled
+from gradcli.language.literals import literal
 from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
 
@@ -247,8 +248,20 @@ class _Reader:
                 return sign * value
             case ast.Name(id=name) if name in _CONSTANTS:
                 return sign * _CONSTANTS[name]
+            case ast.BinOp(op=ast.Mult() | ast.Div()):
+                return sign * self._product(inner)
             case _:
                 raise self.error("expected a number", node)
+
+    def _product(self, node: ast.expr) -> float:
+        """A number such as `1/3` or `2*pi`, which is read as a literal is."""
+        text = self._line.lstrip()[node.col_offset : node.end_col_offset]
+        try:
+            numbers = literal.parse(Source(text))
+        except LiteralError as error:
+            raise self.error(error.message, node) from None
+        assert isinstance(numbers, literal.Numbers)
+        return numbers.values[0]
 
 
 def _shape(value: Value) -> tuple[int, ...]:

@@ -52,6 +52,18 @@ def read(text: str, family: Family = None) -> Call:
         ("mse(weight=tensor([[1., 2], [3, 4]]))", "mse", {"weight": ((1, 2), (3, 4))}),
         ("bce_with_logits(pos_weight=torch.tensor(3.))", "bce_with_logits", {"pos_weight": 3}),
         ("multi_margin(2)", "multi_margin", {"p": 2}),
+        ("rrelu(1/8, upper=1/3)", "rrelu", {"lower": 1 / 8, "upper": 1 / 3}),
+        (" elu(\n -1/2 )", "elu", {"alpha": -0.5}),
+        (
+            "hardtanh(-(pi/2), 2*math.pi)",
+            "hardtanh",
+            {"min_val": -torch.pi / 2, "max_val": 2 * torch.pi},
+        ),
+        (
+            "ce(weight=[1/2, 2*3], label_smoothing=1/10)",
+            "cross_entropy",
+            {"weight": (0.5, 6), "label_smoothing": 0.1},
+        ),
     ],
 )
 def test_read(text: str, name: str, arguments: dict[str, Any]) -> None:
@@ -112,6 +124,36 @@ def test_bound_has_defaults_in_order() -> None:
         ("elu(-'a')", None, "-'a'", "expected a number", "its parameters"),
         ("elu(1+1)", None, "1+1", "expected a number", "its parameters"),
         ("elu(exit())", None, "exit()", "expected a number", "its parameters"),
+        ("elu(1/0)", None, "1/0", "division by zero", "its parameters"),
+        ("elu(-(2*x))", None, "2*x", "'x' is a name, not a number", "its parameters"),
+        (
+            "elu([1]*2)",
+            None,
+            "[1]*2",
+            "a literal cannot contain arithmetic on lists",
+            "its parameters",
+        ),
+        (
+            "elu(zeros(2)/2)",
+            None,
+            "zeros(2)/2",
+            "zeros(..) must be the whole literal",
+            "its parameters",
+        ),
+        (
+            "elu((1, 2)*2)",
+            None,
+            "(1, 2)*2",
+            "a literal cannot contain arithmetic on lists",
+            "its parameters",
+        ),
+        (
+            "ce(ignore_index=4/2)",
+            None,
+            "4/2",
+            "ignore_index must be a whole number",
+            "its parameters",
+        ),
         ("elu(x.y)", None, "x.y", "expected a number", "its parameters"),
         ("kl(log_target=1)", None, "1", "log_target must be True or False", "its parameters"),
         (
