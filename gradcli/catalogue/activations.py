@@ -39,7 +39,7 @@ ACTIVATIONS = (
     Activation("softplus", "F.softplus",
                "where(beta*x > threshold, x, log1p(exp(beta*x))/beta)",
                "where(beta*x > threshold, 1.0, sigmoid(beta*x))",
-               range="(0, inf)", kinks=("threshold/beta",),
+               range="(0, inf)", kinks=("threshold/beta if beta != 0 else nan",),
                parameters=(Parameter("beta", 1.0), Parameter("threshold", 20.0))),
     Activation("softshrink", "F.softshrink",
                "where(x > lambd, x - lambd, where(x < -lambd, x + lambd, 0))",

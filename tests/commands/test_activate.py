@@ -144,6 +144,7 @@ AT_KINKS: dict[str, Callable[[Tensor], Tensor]] = {
     "hardtanh(0, 1)": lambda x: F.hardtanh(x, 0, 1),
     "leaky_relu(0.5)": lambda x: F.leaky_relu(x, 0.5),
     "threshold(0, 0)": lambda x: F.threshold(x, 0, 0),
+    "softplus(beta=0)": lambda x: F.softplus(x, 0),
 }
 
 

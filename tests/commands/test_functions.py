@@ -105,6 +105,11 @@ def test_the_slopes_at_every_kink_of_an_activation(name: str) -> None:
         assert [kink["left"], kink["right"]] == pytest.approx(beside, abs=1e-8)
 
 
+@pytest.mark.parametrize("name", ["softplus(beta=0)", "elu(1)", "smooth_l1(beta=1/2)"])
+def test_arguments_may_leave_no_kink(name: str) -> None:
+    assert entry(name)["kinks"] == []
+
+
 AT_THE_MARGIN = torch.tensor(1.0, requires_grad=True)
 HINGE = float(
     torch.autograd.grad(F.hinge_embedding_loss(AT_THE_MARGIN, torch.tensor(-1.0)), AT_THE_MARGIN)[0]
