@@ -505,6 +505,8 @@ def test_expectations_and_the_check_of_the_first_gradient() -> None:
         (["(x-3)**2", "x=0", "--set", "nesterov=true"], "Nesterov momentum requires"),
         (["(x-3)**2", "x=0", "--lr", "-1"], "Invalid learning rate"),
         (["(x-3)**2", "x=0", "--lr", "fast"], "--lr"),
+        (["(x-3)**2", "x=0", "--lr", "nan"], "--lr must be a number, not NaN"),
+        (["(x-3)**2", "x=0", "--set", "momentum=nan"], "--set momentum must be a number, not NaN"),
         (["(x-3)**2", "x=0", "--steps", "-1"], "--steps"),
         (["(x-3)**2", "x=0", "--steps", "1.5"], "--steps"),
         (["(x-3)**2", "x=0", "--min-move", "-1"], "--min-move"),

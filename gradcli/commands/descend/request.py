@@ -55,6 +55,10 @@ class Descend(OfExpression):
             raise UsageError(f"--steps must be from 0 to {MOST_STEPS:,}")
         if self.min_move is not None and not self.min_move >= 0:
             raise UsageError("--min-move must be 0 or more")
+        given = {"--lr": self.lr} | {f"--set {each.name}": each.value for each in self.set}
+        for name, value in given.items():
+            if value != value:  # as NaN alone is
+                raise UsageError(f"{name} must be a number, not NaN", hint=f"leave out {name}")
         seen: list[str] = []
         for name in (setting.name for setting in self.set):
             if name in seen:
