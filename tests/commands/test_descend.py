@@ -179,10 +179,20 @@ def test_a_target_that_moves_is_noted_and_only_then(words: tuple[str, ...], said
             "net = nn.Linear(2, 1); (net(x) - c).square().sum()",
             "x, c, net.weight and net.bias move; if x is data, --wrt w,c,net keeps it fixed",
         ),
+        ("(c*target).sum()", "c and target move; if target is data, --wrt w,c keeps it fixed"),
+        *(
+            (
+                f"torch.norm(y - {name}, 2).pow(2)",
+                f"y and {name} move; if y is data, --wrt w,c,{name} keeps it fixed",
+            )
+            for name in ("pred", "predictions", "y_hat", "o", "output")
+        ),
     ],
 )
 def test_names_of_data_beside_names_of_parameters_are_noted(expression: str, said: str) -> None:
-    inputs = ("x=1,2", "y=0,3", "w=0.5", "c=2")
+    inputs = ["x=1,2", "y=0,3", "w=0.5", "c=2", *(["target=1,2"] if "target" in expression else [])]
+    if predicted := re.search(r"y - (\w+),", expression):
+        inputs.append(f"{predicted[1]}=2,2")
     shown = descend(expression, *inputs, "--steps", "2")
     texts = [note["text"] for note in shown["notes"] if note["code"] == "moving-target"]
     assert texts == [said]

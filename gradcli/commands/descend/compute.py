@@ -90,7 +90,7 @@ def _values_at(start: Run, job: Job) -> Callable[[Sequence[Sequence[float]]], li
 
 def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> None:
     """Note which inputs moved if the target of a loss is made of one of them, or if by their names
-    some are data and others parameters.
+    some are data and others parameters or predictions.
     """
     first, last = steps[0].parameters, steps[-1].parameters
     moved = [name for name in start.by if not torch.equal(first[name], last[name])]
@@ -111,7 +111,8 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
             job.note("moving-target", f"{text}; {kept}")
             return
     data = [name for name in moved if _DATA.fullmatch(name)]
-    if data and any("." in name or _PARAMETER.fullmatch(name) for name in moved):
+    words = len(data) < len(moved) and any(len(name) > 2 for name in data)  # such as `target`
+    if words or (data and any("." in name or _FITTED.fullmatch(name) for name in moved)):
         others = dict.fromkeys(n.split(".")[0] for n in start.by if not _DATA.fullmatch(n))
         are, them = ("are", "them") if len(data) > 1 else ("is", "it")
         text = f"{names} move; if {' and '.join(data)} {are} data"
@@ -119,8 +120,10 @@ def _note_moving_target(start: Run, steps: Sequence[DescentStep], job: Job) -> N
 
 
 _DATA = re.compile(r"[xXyYt]\d?|inputs?|data|targets?|labels?")
-_PARAMETER = re.compile(r"[wWb](_?\d|_\w+)?|weights?|bias|theta")
-"""Usual names of data and of parameters."""
+_FITTED = re.compile(
+    r"[wWb](_?\d|_\w+)?|weights?|bias|theta|[oO]|out(puts?)?|logits|pred(ict(ed|ions?)|s)?|y_?(hat|pred)"
+)
+"""Usual names of data, and of parameters or predictions."""
 
 
 _QUANTITIES = 8
