@@ -227,8 +227,13 @@ _SILENT = re.compile(r"\\[A-Za-z]+\d*|\\.|[{}$^_]")
 """What takes no room."""
 
 
+_CASES = re.compile(r"\\begin\{cases\}((?:(?!\\begin\{cases\}).)*?)\\end\{cases\}")
+
+
 def _breadth(text: str) -> int:
-    """The width of LaTeX in characters, about."""
+    """The width of LaTeX in characters, about; of cases, which are below each other, the widest."""
+    while _CASES.search(text):
+        text = _CASES.sub(lambda found: "x" + max(found[1].split(r"\\"), key=_breadth), text)
     return len(_SILENT.sub("", _VISIBLE.sub("x", text.replace(r"\#", "xx"))))
 
 

@@ -102,7 +102,7 @@ def without_csv(table: Table, first_heading: str) -> Table:
 
 
 def matrix_table(
-    corner: str,
+    corner: str | Column,
     rows: Sequence[str],
     columns: Sequence[str],
     matrix: Tensor,

@@ -198,6 +198,17 @@ def test_precision_full_and_quiet_apply() -> None:
         assert "kink" not in run("grad", "relu(x)", "x=0", form, "--quiet").stdout
 
 
+def test_latex_of_the_catalogue_has_cases_and_rows_of_jacobians_are_mathematics() -> None:
+    rows = run("functions", "--latex").stdout.splitlines()
+    for name in ("relu", "elu", "prelu", "step"):
+        (row,) = (row for row in rows if row.startswith(f"{name} &") and " & \\texttt" not in row)
+        assert r"\begin{cases}" in row
+    for words in ((), ("--row", "1"), ("--explain",)):
+        shown = run("softmax-jacobian", "2,1", *words, "--latex").stdout
+        assert "$p_{1}$ & $" in shown
+        assert "p[1]" not in shown
+
+
 def test_derive_prints_formulas_alone_as_latex_and_notes_beside_them() -> None:
     shown = run("derive", "2*x", "x=1", "y=2", "--latex")
     assert shown.stdout.startswith("\\[\n")

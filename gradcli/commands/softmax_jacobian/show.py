@@ -14,6 +14,8 @@ from gradcli.show.table import Column, Places, Table
 
 _MATRIX = 8
 """Logits, at most, for which the cells of a Jacobian are shown as a matrix."""
+_OUTPUT = Column("output", code=True)
+"""The column of the names of rows."""
 
 
 def tables(result: SoftmaxJacobianResult, digits: int) -> list[Table]:
@@ -33,7 +35,7 @@ def tables(result: SoftmaxJacobianResult, digits: int) -> list[Table]:
     shape = numbers.shape_text(result.jacobian)
     caption = f"rows: outputs p_i, columns: inputs x_j; {result.dtype}, jacobian {shape}"
     inputs = Places((n,), "x")
-    return [probabilities, matrix_table("output", rows, inputs, matrix, title, caption)]
+    return [probabilities, matrix_table(_OUTPUT, rows, inputs, matrix, title, caption)]
 
 
 def ledger_tables(result: SoftmaxJacobianResult, digits: int) -> list[Table]:
@@ -56,7 +58,7 @@ def ledger_tables(result: SoftmaxJacobianResult, digits: int) -> list[Table]:
         ]
         return [table_of(len(cells), columns, title, caption, csv=False)]
     outputs = [f"p[{row.name.partition('/')[0][1:]}]" for row in cells[::n]]
-    columns = [("output", outputs)]
+    columns = [(_OUTPUT, outputs)]
     for j in range(n):
         column = [f"{_formula(row)} = {_value_text(row.value, digits)}" for row in cells[j::n]]
         columns.append((f"x[{j}]", column))
