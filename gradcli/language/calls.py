@@ -55,7 +55,9 @@ class Call:
     def applied(self, *operands: str, **more: Value) -> str:
         """The call as an expression of `operands`, its own arguments and `more` of them by name."""
         name = self.text.partition("(")[0].rstrip()
-        named = {**self.arguments, **more}
+        # PyTorch gives the parameters of `threshold` no defaults: beside one it needs the other.
+        whole = self.arguments and self.entry.code and isinstance(self.entry, Activation)
+        named = {**(self.bound if whole else self.arguments), **more}
         arguments = [f"{key}={_spelled(key, value)}" for key, value in named.items()]
         return f"{name}({', '.join([*operands, *arguments])})"
 

@@ -407,6 +407,10 @@ def test_a_step_is_said_to_have_no_derivative() -> None:
     }
 
 
+def test_an_activation_to_which_pytorch_gives_no_defaults_is_checked() -> None:
+    assert run("activate", "threshold(1)", "prelu(1/2)", "--x", "-1,2", "--check").status == 0
+
+
 @pytest.mark.parametrize(
     ("text", "status", "verdict"),
     [("x.norm()", 0, "undefined"), ("x.norm() + x.square().sum()", 0, "undefined"), ("x.norm()**2", 1, "wrong")],

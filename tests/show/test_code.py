@@ -73,6 +73,7 @@ COMMANDS = [
     "grad --fn mse --x 1 --w 2",
     "grad --fn mse --x 1 --w 2 --via backward",
     "grad --fn 'leaky_relu(0.2)' --x -3",
+    "grad --fn 'threshold(value=-1)' --x -3",
     "grad --fn 'cross_entropy(weight=[1,2,3], label_smoothing=0.1)' --x 1,2,3 --y 1",
     "grad --fn half_sse --x 1,2 --w 3 --b 1",
     "grad 'half_sse(target=y, pred=x) + sse(*[y, x]) + l2_norm(x - 1, 2)' x=1,2 y=3,5",
