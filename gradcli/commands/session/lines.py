@@ -37,11 +37,14 @@ WHY = "why"
 
 
 class Step(NamedTuple):
-    """An assignment that is put before the expressions that read what it binds."""
+    """An assignment that is put before the expressions that read what it binds; `modules` are those
+    of the names that are modules of torch.nn.
+    """
 
     text: str
     bound: tuple[str, ...]
     reads: tuple[str, ...]
+    modules: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ class State:
     def names(self) -> tuple[str, ...]:
         """The names that an expression may read."""
         return (*self.inputs, *(name for step in self.steps for name in step.bound))
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """These names as `parse` takes them: beside a module, `net`, there is `net()`."""
+        last = {name: step for step in self.steps for name in step.bound}
+        return (*self.names, *(f"{name}()" for name, step in last.items() if name in step.modules))
 
 
 class Line(NamedTuple):
@@ -158,7 +167,7 @@ def _assigned(text: str, state: State) -> Line:
         refused = error
     several = [piece.rstrip("; ") for piece in _pieces(text)]
     try:
-        program = parse(Source(text), state.names, free=True)
+        program = parse(Source(text), state.scope, free=True)
         whole = isinstance(program.tree.body[-1], ast.Expr)
     except GradcliError as error:
         if len(several) == 1:
@@ -219,13 +228,15 @@ def _with_step(state: State, step: Step) -> State:
 def _evaluated(text: str, state: State) -> Line:
     """A line that is not a command: an expression, perhaps with options after it, or a step."""
     pieces = _pieces(text)
-    program = _parsed(text, state.names)
+    program = _parsed(text, state.scope)
     known = flags(answering().options)
     if program is None or any(piece.partition("=")[0] in known for piece in pieces):
         return _about(answering(), pieces, state)
     if isinstance(program.tree.body[-1], ast.Expr):
         return _about(answering(), [], state, text)
-    return Line(_with_step(state, Step(text, program.assigned, program.names)))
+    return Line(
+        _with_step(state, Step(text, program.assigned, program.names, program.bound_modules))
+    )
 
 
 def _about(command: Command, pieces: Sequence[str], state: State, expression: str = "") -> Line:
@@ -254,7 +265,7 @@ def _about(command: Command, pieces: Sequence[str], state: State, expression: st
         functions = [word for piece in bare for word in map(_unquoted, _TOKEN.findall(piece))]
         return Line(state, (command.name, *functions, *_words(given), *chosen))
     text = bare[0] if bare else state.expression
-    if bare and (text.startswith("@") or _parsed(text, state.names)):
+    if bare and (text.startswith("@") or _parsed(text, state.scope)):
         state = replace(state, expression=text)
         state = state if several else replace(state, inputs={**state.inputs, **given})
     inputs = {**state.inputs, **given}
@@ -279,7 +290,7 @@ def _with_steps(text: str, inputs: Mapping[str, str], state: State) -> tuple[str
     """An expression after the steps that it needs, and the inputs that both read."""
     if text.startswith("@"):
         return text, _reads(_content(text), tuple(inputs))
-    needed = set(_reads(text, (*inputs, *state.names)))
+    needed = set(_reads(text, (*inputs, *state.scope)))
     texts = [text]
     for step in reversed(state.steps):
         if needed.intersection(step.bound):

@@ -158,7 +158,8 @@ def _read(
         _expand(tree, reader.held, reader.expanded)
     return Expression(
         source=source, tree=tree, steps=_link(parts), canonical_text=title, names=tuple(reader.used),
-        assigned=tuple(reader.assigned), calls=reader.calls, origins=tuple(reader.origins), made=frozenset(reader.made),
+        assigned=tuple(reader.assigned), bound_modules=frozenset(n for n in reader.assigned if reader.scope[n]),
+        calls=reader.calls, origins=tuple(reader.origins), made=frozenset(reader.made),
         held=reader.held, notes=tuple(reader.notes), modules=reader.module_names() if reader.layered else {},
     )  # fmt: skip
 

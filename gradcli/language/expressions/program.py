@@ -73,7 +73,8 @@ class Expression:
     `steps` compute it. `tree` is its syntax tree, with NumPy's and Python's names replaced by their
     meaning; `made` are the nodes of the meanings, `held` the arguments that these read by a name.
     `canonical_text` is the text on one line, with parentheses where people misread precedence.
-    `names` are the inputs that it reads, `assigned` the names that it binds, both in order. `modules` are
+    `names` are the inputs that it reads, `assigned` the names that it binds, both in order, and
+    `bound_modules` those of them that are modules of torch.nn in the end. `modules` are
     the steps that make modules of torch.nn, by the names under which their parameters are inputs; none
     if no module has parameters. Once these were made, `layers` are the names of the layers that steps
     apply, such as `net[0]`, by the ids of the steps. `notes` are (code, text) of defaults that were added.
@@ -87,6 +88,7 @@ class Expression:
     canonical_text: str
     names: tuple[str, ...]
     assigned: tuple[str, ...]
+    bound_modules: frozenset[str]
     calls: Mapping[ast.AST, Step]
     origins: tuple[ast.AST, ...]
     made: frozenset[ast.AST]

@@ -59,7 +59,8 @@ def with_paths(source: Source, inputs: Iterable[str]) -> Source:
 class Reader:
     """One expression being read.
 
-    `inputs` may hold paths of parameters, `net.0.weight`, and the beginning of such paths, `net.`.
+    `inputs` may hold paths of parameters, `net.0.weight`, and the beginning of such paths, `net.`;
+    with `net()`, the input `net` is a module.
     `scope` has the names bound so far, and whether each is a module of torch.nn or a sequence of such
     modules; `made_modules` the
     steps that make one, other than as a part of another, `titles` the names that these are given, and
@@ -78,7 +79,7 @@ class Reader:
         self.source = source
         self.position = position
         self.reads = reads
-        self.scope = dict.fromkeys(inputs, False)
+        self.scope = {name: f"{name}()" in inputs for name in inputs}
         self.has_paths = any("." in name for name in inputs)
         self.free = free
         self.used: dict[str, None] = {}
