@@ -112,7 +112,8 @@ class Caller:
             self._ready()
         try:
             client.run(words, self._socket())
-        except client.NoServer:
-            return program.run(words, world)
         except client.WorkerDied as death:
             return program.worker_died(words, world, death.signum, death.where)
+        except client.NoServer:
+            pass  # below, so that it is not the context of what the user's program raises
+        return program.run(words, world)

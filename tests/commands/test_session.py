@@ -281,6 +281,14 @@ def test_it_begins_with_the_words_of_the_command(tmp_path: Path) -> None:
     assert ran.status == 2
 
 
+def test_the_users_program_sees_no_exception_of_ours(tmp_path: Path) -> None:
+    program = "import torch\ntry:\n    int('')\nexcept ValueError as error:\n    print(error.__context__)\ntorch.ones(2)[3]\n"
+    (tmp_path / "own.py").write_text(program, encoding="utf-8")
+    ran = run("session", stdin="why --run own.py\n", cwd=str(tmp_path))
+    assert ran.stdout.startswith("None\n")
+    assert "During handling" not in ran.stderr
+
+
 def test_inputs_alone_keep_their_order() -> None:
     ran = run("session", "x=randn(2)", "y=randn(2)", stdin="(x*y).sum()\n")
     assert ran.stdout == run("grad", "(x*y).sum()", "x=randn(2)", "y=randn(2)").stdout
