@@ -4,8 +4,10 @@
 as text, as IPython does.
 """
 
+import ast
 import re
 import shlex
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,10 +21,10 @@ from gradcli.commands.candidates import candidates
 from gradcli.errors import GradcliError, UsageError
 from gradcli.language.source import NamedValue
 
-_OBJECT = re.compile(r"((?:[^={]+=)?)(?:\{(.+)\}|\$(\w+))", re.DOTALL)
-"""A word whose whole value is an object of the notebook, after an option or a name."""
-_MARK = "{}\0"
-"""Stands for an object while the words are read; no word of a line can hold a NUL."""
+_OPENING = re.compile(r"\{\{|\{|\$(\w+)(?![\w.])")
+_MARK = re.compile(r"\x01(\d+)\x01")
+"""Stands for an object while the words are read: its place among those `held`, between two
+characters that no line has."""
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -47,16 +49,16 @@ def _magic(command: Command, shell: Any, line: str) -> Result | None:
 
 
 def _answer(command: Command, shell: Any, line: str) -> Result | None:
+    held: list[Any] = []
     try:
-        typed = shlex.split(line)
+        typed = shlex.split(_marked(line, shell, held))
     except ValueError as error:
         raise UsageError(f"the line cannot be split into words: {error}".lower()) from None
     if {"-h", "--help"} & {*typed}:
         print(documentation(command))
         return None
-    held: dict[str, Any] = {}
-    bare, given = words.parse(command, [_filled(word, shell, held) for word in typed])
-    options = {name: _held(value, held) for name, value in given.items() if value}
+    bare, given = words.parse(command, [str(shell.var_expand(word)) for word in typed])
+    options = {name: _option(value, held) for name, value in given.items() if value}
     forms = {n: options.pop(n) for n in list(options) if n in command.output and n not in TABLES}
     request, tables = request_of(command, [_named(word, held) for word in bare], options)
     result = compute(command, request, tables)
@@ -70,28 +72,61 @@ def _answer(command: Command, shell: Any, line: str) -> Result | None:
     return None
 
 
-def _filled(word: str, shell: Any, held: dict[str, Any]) -> str:
-    """A word with what is between braces, and after $, filled in; an object is kept in `held`."""
-    if found := _OBJECT.fullmatch(word):
-        mark = _MARK.format(len(held))
-        held[mark] = shell.ev(found[2] or found[3])
-        return f"{found[1]}{mark}"
-    return str(shell.var_expand(word))
+def _marked(line: str, shell: Any, held: list[Any]) -> str:
+    """The line with a mark for each `{EXPR}` and `$NAME`, whose objects are kept in `held`. What is no
+    expression or no name of the notebook stays, as does the doubled brace that stands for one.
+    """
+    pieces, stop = [""], 0
+    for opening in _OPENING.finditer(line):
+        expression, end = opening[1] if opening[1] in shell.user_ns else "", opening.end()
+        if opening[0] == "{":
+            expression = _expression(line[end:])
+            end += len(expression) + 1
+        if opening.start() < stop or not expression:
+            continue
+        try:
+            held.append(shell.ev(expression))
+        except Exception as error:
+            message = f"{{{expression}}}: {type(error).__name__}: {error}"
+            raise UsageError(message, hint="a brace that is text is written {{") from None
+        pieces += [line[stop : opening.start()], f"\x01{len(held) - 1}\x01"]
+        stop = end
+    return "".join([*pieces, line[stop:]])
 
 
-def _held(value: Any, held: dict[str, Any]) -> Any:
-    if isinstance(value, list):  # of an option that may be repeated: texts, or one object
-        return held.get(value[0], value)
-    return held.get(value, value) if isinstance(value, str) else value
+def _expression(text: str) -> str:
+    """The expression of Python before the first closing brace that can end one; empty without one."""
+    for closing in re.finditer(r"\}", text):
+        with suppress(SyntaxError, ValueError):
+            ast.parse(text[: closing.start()].strip(), mode="eval")
+            return text[: closing.start()]
+    return ""
 
 
-def _named(word: str, held: dict[str, Any]) -> Any:
+def _filled(text: str, held: list[Any]) -> Any:
+    """The object whose mark is all of a text; otherwise the text, with objects as text."""
+    if found := _MARK.fullmatch(text):
+        return held[int(found[1])]
+    return _MARK.sub(lambda found: str(held[int(found[1])]), text)
+
+
+def _option(value: Any, held: list[Any]) -> Any:
+    """The value of an option; of one that may be repeated, texts, one object or several by name."""
+    if not isinstance(value, list):
+        return _filled(value, held) if isinstance(value, str) else value
+    pairs = [(name.strip(), text.strip()) for name, _, text in (v.partition("=") for v in value)]
+    if any(_MARK.fullmatch(text) for _, text in pairs):
+        return {name: _filled(text, held) for name, text in pairs}
+    filled = [_filled(text, held) for text in value]
+    return filled[0] if _MARK.fullmatch(value[0]) else filled
+
+
+def _named(word: str, held: list[Any]) -> Any:
     """A word, an object that is one, or an input NAME=T whose value is an object."""
-    name, _, value = word.partition("=")
-    if value not in held:
-        return held.get(word, word)
-    value = held[value]
-    return f"{name}={value}" if isinstance(value, str) else NamedValue(name, plain(value))
+    name, _, text = word.partition("=")
+    if not _MARK.fullmatch(text) or isinstance(value := _filled(text, held), str):
+        return _filled(word, held)
+    return NamedValue(name, plain(value))
 
 
 def _completed(command: Command, shell: Any, event: Any) -> list[str]:

@@ -45,8 +45,19 @@ def test_objects_of_the_notebook_are_inputs(shell: Any) -> None:
     assert torch.equal(shell.run_cell("%softmax_jacobian {x}").result.probabilities, x.softmax(0))
     assert shell.run_cell("%descend '(a-1)**2' a=0 --steps {n}").result.steps[-1].step == 3
     assert shell.run_cell("%grad 'x**{n}' x=2").result.value == 8
-    assert shell.run_cell("%grad 'x.sum()' x=$x --expect {x*0 + 1}").error_in_exec is not None
-    assert shell.run_cell("%grad 'x.sum()' x=$x '--expect={x*0 + 1}'").result.ok is True
+    for expect in ("--expect {x*0 + 1}", "'--expect={x*0 + 1}'", "--expect x={x*0 + 1}"):
+        assert shell.run_cell(f"%grad 'x.sum()' x=$x {expect}").result.ok is True
+    shell.push({"d": {"a": x}, "m": 0.9})
+    assert shell.run_cell("%grad 'x.sum()' x={d['a']} --jvp x={x*2}").result.jvp == 2 * x.sum()
+    moved = shell.run_cell("%descend a**2 a=1 --steps 2 --set momentum={m} --set nesterov=true")
+    assert (
+        moved.result.value
+        == gradcli.descend("a**2", a=1, steps=2, set=["momentum=0.9", "nesterov=true"]).value
+    )
+    assert torch.equal(
+        shell.run_cell("%value x x={m},$n,{n / 2}").result.value, torch.tensor([0.9, 3, 1.5])
+    )
+    assert shell.run_cell("%value x{{ x=1").error_in_exec.span.text == "{"
 
 
 def test_a_form_of_output_is_printed(shell: Any, tmp_path: Path, capsys: Any) -> None:
@@ -66,6 +77,8 @@ def test_a_form_of_output_is_printed(shell: Any, tmp_path: Path, capsys: Any) ->
         ("%grad 'x**2", "error: the line cannot be split into words: no closing quotation"),
         ("%grad 'x**2' x=1 --timeout 3", "error: timeout is not an option of a function"),
         ("%why --run train.py", "error: run is not an option of a function"),
+        ("%grad 'x**2' x={nope}", "error: {nope}: NameError: name 'nope' is not defined"),
+        ("%grad 'x**2' x=1,{[][0]}", "error: {[][0]}: IndexError: list index out of range"),
     ],
 )
 def test_an_error_is_told_without_a_traceback(
