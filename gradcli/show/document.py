@@ -223,10 +223,17 @@ def _is_formula(text: str, names: Collection[str]) -> bool:
     if not isinstance(node, ast.Expr | ast.Assign):
         return False
     value = node.value.operand if isinstance(node.value, ast.UnaryOp) else node.value
-    if isinstance(value, _WORDS):
+    parts = value.values if isinstance(value, ast.BoolOp) else [value]
+    if all(isinstance(part, _WORDS) for part in parts):
         return False
-    return all(type(each) in RULES for each in ast.walk(node) if isinstance(each, ast.expr))
+    inner = [*ast.walk(node)]
+    known = all(type(each) in RULES for each in inner if isinstance(each, ast.expr))
+    return known and not any(isinstance(each, _FOREIGN) for each in inner)
 
 
 _WORDS = (ast.Name, ast.Constant, ast.List, ast.Tuple)
-"""What is a word, a number, a list of numbers or an interval, and no formula."""
+"""What is a word, a number, a list of numbers or an interval, and no formula; nor are several of them
+with `and` or `or` between them.
+"""
+_FOREIGN = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
+"""Comparisons that expressions do not have, but sentences."""

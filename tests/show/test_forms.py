@@ -161,6 +161,18 @@ def test_markdown_and_html_have_the_cells_and_the_notes_of_the_terminal(
         assert reader.tables == terminal_tables(plain.stdout)
 
 
+def test_words_that_python_would_read_are_words(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def f(x, y):\n    return (x*y.detach()).sum()\n")
+    words = ("check", "own.py:f", "x=1,2", "y=1,2")
+    marked, page, typeset = (
+        run(*words, form, cwd=str(tmp_path)).stdout for form in ("--markdown", "--html", "--latex")
+    )
+    assert "| what is wrong " in marked
+    assert ">what is wrong</th>" in page
+    assert "& what is wrong " in typeset
+    assert "none in PyTorch;" in run("functions", "step", "--latex").stdout
+
+
 def test_numbers_are_those_of_json() -> None:
     words = ("activate", "sigmoid", "--x", "-1,0.5,1e-9,30", "--dtype", "float64")
     head, *rows = read_html(run(*words, "--html", "--precision", "17").stdout).tables[0]
