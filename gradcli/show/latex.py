@@ -40,21 +40,24 @@ ROWS = 40
 _NUMBER = re.compile(r"(-?)(inf|nan|\d+(?:\.\d+)?)(?:e([-+]?\d+))?")
 _SLOPE = re.compile(r"d/d([^\W\d][\w.]*)")
 """The row of a gradient in a narrow ledger."""
-_BREAKS = re.compile(r"(?<=[,;:=*/+@)\]._(])(?=\w)")
-"""Where a line of code may be broken."""
+_BREAKS = re.compile(r"(?<=[,;:=*/+@)\]_(])(?<!\de\+)(?=\w)|(?<=\D\.)(?=[^\W\d])")
+"""Where a line of code may be broken: within no number."""
 _BREAK = r"\allowbreak{}"
+_PIECE = re.compile(rf".{{1,{BROAD}}}(?![\d.e]|(?<=\de)[-+])|.{{1,{BROAD}}}", re.DOTALL)
+_LIGATURE = re.compile(r"(?<=[-'`!?])(?=[-'`])")
+"""Where TeX would make one character of two: `--init` begins with no dash."""
 _MINUS = re.compile(r"(?<![\w.)\]])-(?=\d)")
 """The sign of a number among words."""
-_ROMAN = {"<": "$<$", ">": "$>$", "|": "$|$", '"': r"\char34{}"}
 _TYPED = {
     "{": r"\char123{}", "}": r"\char125{}", "\\": r"\char92{}", "_": r"\char95{}", "^": r"\char94{}", "~": r"\char126{}",
-    "-": "-{}", "<": "<{}", ">": ">{}", "'": "'{}", '"': r"\char34{}", "`": r"\char96{}",
+    "-": "-{}", "<": "<{}", ">": ">{}", "'": "'{}", '"': r"\char34{}", "`": r"\char96{}", "|": "|",
 }  # fmt: skip
 _SIGNS = {
     **{letter: rf"\ensuremath{{\{name}}}" for letter, name in GREEK.items() if name != "omicron"},
     "\u2212": "$-$", "\u00d7": r"$\times$", "\u00b7": r"$\cdot$", "\u2264": r"$\le$", "\u2265": r"$\ge$",
     "\u2260": r"$\ne$", "\u2192": r"$\to$", "\u2202": r"$\partial$", "\u2207": r"$\nabla$", "\u221e": r"$\infty$",
     "\u2026": r"\dots{}", "\u2018": "`", "\u2019": "'", "\u201c": "``", "\u201d": "''", "\u2013": "--", "\u2014": "---",
+    "\u200c": "{}",
 }  # fmt: skip
 
 
@@ -256,7 +259,7 @@ def plain(text: str) -> str:
     """Words, whatever their characters; a number by itself is mathematics."""
     if _NUMBER.fullmatch(text) and text not in ("inf", "nan"):
         return _number(text)
-    words = _MINUS.sub("\u2212", text.replace("->", "\u2192")).split(" ")
+    words = _LIGATURE.sub("\u200c", _MINUS.sub("\u2212", text.replace("->", "\u2192"))).split(" ")
     return " ".join(
         "".join(map(_letter, word)) if len(word) < BROAD else _broken(word) for word in words
     )
@@ -270,13 +273,13 @@ def _broken(word: str) -> str:
 def _pieces(text: str) -> Iterator[str]:
     """What must stay together of a text, at most BROAD characters each."""
     for piece in _BREAKS.split(text):
-        yield from (piece[i : i + BROAD] for i in range(0, len(piece) or 1, BROAD))
+        yield from _PIECE.findall(piece)
 
 
-def _letter(char: str, *, plainly: bool = True) -> str:
-    """One character, as words or as code; one that pdflatex does not know, by its number."""
+def _letter(char: str) -> str:
+    """One character; one that pdflatex does not know, by its number."""
     if char.isascii():
-        return (_ROMAN.get(char) if plainly else None) or escaped(char)
+        return escaped(char)
     return _SIGNS.get(char) or (char if char < "\u0180" else f"[U+{ord(char):04X}]")
 
 
@@ -287,7 +290,7 @@ def code(text: str) -> str:
 
 def _typed(text: str) -> str:
     """Characters of a program, none of them part of a ligature."""
-    return "".join(_TYPED.get(char) or _letter(char, plainly=False) for char in text)
+    return "".join(_TYPED.get(char) or _letter(char) for char in text)
 
 
 def _program(text: str) -> Iterator[str]:

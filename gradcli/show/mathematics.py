@@ -37,7 +37,9 @@ _ESCAPES = {char: f"\\{char}" for char in "{}$&#%_"} | {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
-}
+    "<": "$<$", ">": "$>$", "|": "$|$", '"': r"\texttt{\char34}",
+}  # fmt: skip
+"""What is another character in the font of words, and what TeX reads as its own."""
 _LETTERS = {name: f"\\{name}" for name in GREEK.values() if name != "omicron"} | {
     "lam": r"\lambda", "lambda_": r"\lambda", "eps": r"\varepsilon", "omicron": "o", "ell": r"\ell",
     "inf": r"\infty", "nan": r"\text{NaN}", "pi": r"\pi",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from gradcli.commands import COMMANDS
-from gradcli.show import html, latex, markdown
+from gradcli.show import html, latex, markdown, mathematics
 from gradcli.show.document import (
     Code,
     Formula,
@@ -350,6 +350,37 @@ def test_markdown_and_html_give_any_text_back(draws: int) -> None:
     is_given_back()
 
 
+def typeset(body: str, folder: Path) -> "subprocess.CompletedProcess[bytes]":
+    source = rf"\documentclass{{article}}\usepackage{{amsmath,booktabs}}\begin{{document}}{body}\end{{document}}"
+    (folder / "page.tex").write_text(source, encoding="utf-8")
+    return subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "page.tex"],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex") or not shutil.which("pdftotext"), reason="no TeX")
+def test_latex_prints_the_characters_and_cuts_no_number(tmp_path: Path) -> None:
+    product = run("value", 'einsum("ij,jk->ik", A, B)', "A=1,2;3,4", "B=1,2;3,4", "--latex").stdout
+    gelu = run("functions", "gelu", "--latex").stdout
+    small = run(
+        "value", "sum(1e+05*x + 2.5e-7*x + 0.134145*x + 1.234567890123*x)", "x=1,2", "--latex"
+    )
+    prose = latex.write(
+        [Prose('--init x---y <a|b> "c"'), Formula("", mathematics.latex("f('<|>')"))], {}
+    )
+    assert typeset(product + gelu + small.stdout + prose, tmp_path).returncode == 0
+    assert not re.search(r"[\d.]\\allowbreak\{\}\d", gelu + small.stdout)
+    text = subprocess.run(
+        ["pdftotext", "page.pdf", "-"], cwd=tmp_path, capture_output=True, check=True
+    )
+    shown = "".join(text.stdout.decode().split())
+    for part in ("(ij,jk->ik,", '--initx---y<a|b>"c"', "f(<|>)", "0.134145"):
+        assert part in shown
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles_and_fits_the_page(tmp_path: Path) -> None:
     hostile = [
@@ -366,14 +397,7 @@ def test_latex_compiles_and_fits_the_page(tmp_path: Path) -> None:
     texts += [run(*words, "--latex").stdout for words in calls()]
     assert all(text for text in texts)
     body = "\n".join(texts)
-    source = rf"\documentclass{{article}}\usepackage{{amsmath,booktabs}}\begin{{document}}{body}\end{{document}}"
-    (tmp_path / "page.tex").write_text(source, encoding="utf-8")
-    made = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "page.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-    )
+    made = typeset(body, tmp_path)
     log = made.stdout.decode(errors="replace")
     wide = [float(points) for points in re.findall(r"Overfull \\[hv]box \(([\d.]+)pt", log)]
     assert made.returncode == 0, re.findall(r"^!.*\n(?:.*\n){6}", log, re.M)
