@@ -74,7 +74,8 @@ class GradcliError(Exception):
         super().__init__(message)
         self.message = quoted(printable(message.replace("\n", " ")), LONGEST)
         self.span = span
-        self.hint = "\n".join(quoted(printable(line), LONGEST) for line in hint.split("\n"))
+        lines = hint.replace("\t", " ").split("\n")  # which can be copied
+        self.hint = "\n".join(quoted(printable(line), LONGEST) for line in lines)
         self.why_entry = why_entry
 
     @property

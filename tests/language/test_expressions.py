@@ -486,6 +486,7 @@ ERRORS: list[tuple[str, type[GradcliError], str, str, str]] = [
     ("e^x", ExpressionError, "^", "", "write exp(x)"),
     ("y + e^-x", ExpressionError, "^", "", "write y + exp(-x)"),
     ("2x + 1", ExpressionError, "2", "a product is written with *", "write 2*x + 1"),
+    ("a\t=\t2x", ExpressionError, "2", "a product is written with *", "write a = 2*x"),
     ("3x\u00b2 \u2212 2x", ExpressionError, "3", "", "write 3*x**2 - 2*x"),
     ("2(x)", ExpressionError, "2", "2 is a value, not a function", "write 2*(x)"),
     ("(x + 1)(x - 1)", ExpressionError, "x + 1", "", "write (x + 1)*(x - 1)"),
