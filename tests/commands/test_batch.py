@@ -212,6 +212,26 @@ def test_a_line_that_holds_no_job_is_named_by_its_number() -> None:
     assert said[-1].startswith("line 10 is not JSON (character 2: ")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "kind", "message"),
+    [
+        ("1e400", "literal", "1e400 is too large for a 64-bit float"),
+        ("[1, -1e400]", "literal", '(write "-Infinity" if that is meant)'),
+        (str(10**400), "literal", "10000000000000000... is too large for a 64-bit float"),
+        ('"\\ud800"', "usage", "line 1 is not text (character "),
+        ("NaN", "usage", "line 1 is not JSON (character "),
+    ],
+)
+def test_a_job_whose_numbers_or_texts_cannot_be_had_keeps_its_id(
+    inputs: str, kind: str, message: str
+) -> None:
+    for identity in ('"a"', str(2**70), '"\\ud800"'):
+        line = f'{{"command": "grad", "expression": "x", "inputs": {{"x":{inputs}}}, "id": {identity}}}'
+        said = run("batch", stdin=line).stdout
+        assert said.startswith(f'{{"id":{identity},"error":{{"kind":"{kind}"')
+        assert message in json.loads(said)["error"]["message"]
+
+
 def test_the_exit_status_tells_of_checks_and_expectations() -> None:
     job = {"command": "grad", "expression": "x**2", "inputs": {"x": 3}}
     (held,) = results({**job, "expect": "x=6", "check": True})
@@ -264,7 +284,7 @@ def test_odd_lines_each_give_one_result_line() -> None:
         good + b"\0": "usage",
         b'{"id": %b, "command": "grad", "fn": "mse", "x": 2}' % (b"[" * 300 + b"]" * 300): "usage",
         b'{"id": "\\ud800", "command": "grad", "fn": "mse", "x": 2}': "usage",
-        b'{"id": 1e999, "command": "grad", "fn": "mse", "x": 2}': "usage",
+        b'{"id": 1e999, "command": "grad", "fn": "mse", "x": 2}': "literal",
         b'{"command": "grad", "fn": "mse", "x": 2, "inputs": {"x": 1}, "id": 1}': "usage",
         b'{"command": "descend", "expression": "x*x", "inputs": {"x": 1}, "min_move": 1, "min-move": 2, "id": 1}': "usage",
     }

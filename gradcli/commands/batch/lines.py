@@ -1,6 +1,7 @@
 """One line of a batch: a JSON job in, one JSON line out, whatever the job holds."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,15 @@ from gradcli.commands import COMMANDS
 from gradcli.commands.batch.plan import Plans, form_of
 from gradcli.commands.dispatch import compute_attached
 from gradcli.commands.forms import identified
-from gradcli.errors import FAULT, GradcliError, UsageError, fault, quoted, traceback_of
+from gradcli.errors import (
+    FAULT,
+    GradcliError,
+    LiteralError,
+    UsageError,
+    fault,
+    quoted,
+    traceback_of,
+)
 from gradcli.evaluate.machine import Before
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.check import CheckedRequest, check
@@ -31,17 +40,10 @@ Encode = Callable[[Any], bytes]
 def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
     """The JSON object in a line, and its id as JSON; `number` is that of the line.
 
-    Raises UsageError if the line is not one JSON object, or its id cannot be written.
+    Raises UsageError if the line is not one JSON object, or its id cannot be written, and
+    orjson.JSONDecodeError if orjson cannot read it.
     """
-    try:
-        job = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        try:
-            line.decode()
-        except UnicodeDecodeError as wrong:
-            raise UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})") from None
-        place = f"character {error.pos + 1}: {error.msg}"
-        raise UsageError(f"line {number} is not JSON ({place})") from None
+    job = orjson.loads(line)
     if not isinstance(job, dict):
         hint = '{"command": "grad", "fn": "mse", "x": 1, "w": 2}'
         raise UsageError(f"line {number} is not a JSON object", hint=hint)
@@ -54,6 +56,31 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
     except orjson.JSONEncodeError:
         message = f"the id in line {number} is nested too deeply"
         raise UsageError(message, hint="use a number or a string") from None
+
+
+def _refused(line: bytes, number: int, why: orjson.JSONDecodeError) -> tuple[bytes, GradcliError]:
+    """The id in a line that orjson refuses, if Python finds JSON there, and what is wrong."""
+    identity, beyond = b"null", []
+
+    def read(text: str) -> float:
+        if math.isinf(float(text)):
+            beyond.append(quoted(text, 20))
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+
+    try:
+        job = json.loads(line.decode(), parse_float=read, parse_int=read)
+        identity = json.dumps(job["id"], separators=(",", ":"), allow_nan=False).encode()
+    except UnicodeDecodeError as wrong:
+        return identity, UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})")
+    except json.JSONDecodeError:
+        beyond = []
+    except (ValueError, LookupError, TypeError, RecursionError):
+        pass  # the object has no id, or one that is not finite
+    if beyond:
+        hint = f'write "{"-" * (beyond[0] < "0")}Infinity" if that is meant'
+        return identity, LiteralError(f"{beyond[0]} is too large for a 64-bit float", hint=hint)
+    what = "text" if "surrogate" in why.msg else "JSON"
+    return identity, UsageError(f"line {number} is not {what} (character {why.pos + 1}: {why.msg})")
 
 
 def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
@@ -101,6 +128,9 @@ def answer(
         result = compute_attached(checked, before, lambda number, total: begin(seconds))
         plans.learn(form, checked, result)
         return encode((identity, result)), result.ok is not False
+    except orjson.JSONDecodeError as refused:
+        identity, error = _refused(line, number, refused)
+        return failure(identity, error.kind, worded(error)), False
     except GradcliError as error:
         return failure(identity, error.kind, worded(error)), False
     except MemoryError:
