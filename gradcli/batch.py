@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from gradcli.api.given import kept, written
+from gradcli.api.given import kept, setting, written
 from gradcli.errors import ExitStatus, FileError, ToldFault, UsageError
 from gradcli.process.pool import FRAME, IN_PIPE, PIECE, Splitter
 
@@ -61,7 +61,8 @@ def _line(ids: deque[Any], job: Any) -> bytes:
         return json.dumps(job, default=repr).encode() + b"\n"
     inputs = job.get("inputs")
     values = [*job.values(), *(inputs.values() if isinstance(inputs, Mapping) else ())]
-    return json.dumps(written(kept(values) | dict(job)), default=repr).encode() + b"\n"
+    settings = {name: setting(job[name]) for name in ("dtype", "device") if name in job}
+    return json.dumps(written({**kept(values), **job, **settings}), default=repr).encode() + b"\n"
 
 
 def _answers(lines: Iterator[bytes], process: "subprocess.Popen[bytes]") -> Iterator[bytes]:

@@ -30,6 +30,7 @@ HEAD = '''\
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 

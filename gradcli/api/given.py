@@ -11,9 +11,11 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def plain(value: Any) -> Any:
-    """Lists of plain numbers for sequences; an array or a tensor stays, and so do the values of a
-    mapping.
+    """Lists of plain numbers for sequences, such as `array.array`; an array of NumPy or a tensor stays,
+    and so do the values of a mapping.
     """
+    if hasattr(value, "tolist") and not hasattr(value, "__array__"):
+        return value.tolist()
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     return [*map(listed, value)] if isinstance(value, list | tuple | range) else value
@@ -21,7 +23,7 @@ def plain(value: Any) -> Any:
 
 def listed(value: Any) -> Any:
     """The same, but arrays and tensors are lists of numbers too."""
-    with suppress(RuntimeError):  # of a tensor that is sparse, or without data
+    with suppress(RuntimeError, TypeError):  # of a sparse tensor, or one without data; of a type
         return value.tolist() if hasattr(value, "tolist") else plain(value)
     return value
 

@@ -88,6 +88,8 @@ def _parameter(name: str, option: Option, kind: Any) -> Parameter:
     python = f"Literal{[*option.choices]}" if option.choices else option.kind.python
     if option.repeatable and "Sequence" not in python:
         python += f" | Sequence[{python}]"
+    if name in _OF_TENSORS:
+        python += f" | torch.{name}"
     plain = isinstance(option.default, bool | int | float | str) and name not in _OF_TENSORS
     default = option.default if plain else None
     if option.default is MISSING:

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,9 @@ def test_inputs_may_be_arrays_and_each_job_has_its_answer_whatever_it_is() -> No
         {**job, "id": "\ud800", "inputs": {"x": 1}},  # not JSON to a strict reader
         {**job, "id": 10**400, "inputs": {"x": 1}},
         {**job, "id": 9, "inputs": {"x": [10**400]}},
+        {**job, "id": 10, "inputs": {"x": array("d", [2.0])}, "row": 0, "dtype": torch.float64},
+        {**job, "id": 11, "inputs": {"x": 1}, "dtype": np.float64, "device": torch.device("cpu")},
+        {**job, "id": 12, "inputs": {"x": np.float64}},
     ]
     taken = 0
 
@@ -56,8 +60,9 @@ def test_inputs_may_be_arrays_and_each_job_has_its_answer_whatever_it_is() -> No
     assert fourth["ok"] is True
     assert fifth["value"] == ["NaN"]
     assert (sixth["id"], sixth["error"]["kind"]) == (6, "literal")
-    assert [answer["id"] for answer in others] == [None, 7, 8, "\ud800", 10**400, 9]
-    assert [answer["error"]["kind"] for answer in others[3:]] == ["usage", "literal", "literal"]
+    assert [answer["id"] for answer in others] == [None, 7, 8, "\ud800", 10**400, *range(9, 13)]
+    assert [answer["error"]["kind"] for answer in others[3:6]] == ["usage", "literal", "literal"]
+    assert [answer.get("dtype") for answer in others[6:]] == ["float64", "float64", None]
     told = [answer["error"]["message"] for answer in others[:2]]
     assert "is not a JSON object" in told[0]
     assert told[1].startswith("x: complex numbers are not supported")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,8 @@ KINDS: dict[str, Callable[[list[float]], Any]] = {
     "big-endian": lambda numbers: np.array(numbers, dtype=">f8"),
     "reversed": lambda numbers: np.array(numbers[::-1])[::-1],
     "read-only": lambda numbers: np.broadcast_to(np.array(numbers), (2, len(numbers)))[1],
+    "buffer": lambda numbers: array("d", numbers),
+    "view": lambda numbers: memoryview(np.array(numbers)),
     "tensor": torch.tensor,
     "strided": lambda numbers: torch.tensor([numbers, numbers]).T.contiguous().T[0],
     "parameter": lambda numbers: torch.nn.Parameter(torch.tensor(numbers)),

@@ -1,8 +1,10 @@
 """The stub that editors and type checkers read is that of the functions."""
 
+from array import array
 from typing import assert_type
 
 import pytest
+import torch
 from torch import Tensor
 
 import gradcli
@@ -21,4 +23,7 @@ def test_types_are_what_they_say() -> None:
     assert isinstance(assert_type(found.value, Tensor), Tensor)
     assert isinstance(assert_type(found.gradients, dict[str, Tensor | None])["w"], Tensor)
     assert_type(gradcli.activate("relu", x=1).functions, list[Record])
+    gradcli.grad(
+        "x**2", x=array("d", [1.0]), row=0, dtype=torch.float64, device=torch.device("cpu")
+    )
     assert_type(gradcli.hessian("x**2", x=1).hessian, dict[str, dict[str, Tensor]])
