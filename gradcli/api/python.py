@@ -2,7 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -36,7 +36,7 @@ def function(name: str) -> Callable[..., Result]:
     command = FUNCTIONS[name]
 
     def call(*words: Any, **given: Any) -> Result:
-        return compute(command, *request_of(command, words, given))
+        return compute(command, *request_of(command, words, given), given)
 
     call.__name__ = call.__qualname__ = name
     call.__module__ = "gradcli"
@@ -45,8 +45,13 @@ def function(name: str) -> Callable[..., Result]:
     return call
 
 
-def compute(command: Command, request: Any, tables: Mapping[str, Any]) -> Result:
-    """The result of a request, computed in this process. Raises GradcliError."""
+def compute(
+    command: Command, request: Any, tables: Mapping[str, Any], typed: Iterable[str] = ()
+) -> Result:
+    """The result of a request, computed in this process; `typed` are the keywords that were given.
+
+    Raises GradcliError.
+    """
     shown = from_words(OutputOptions, [], tables, str)
     shown.check_with(request)
     page = command.page
@@ -62,6 +67,8 @@ def compute(command: Command, request: Any, tables: Mapping[str, Any]) -> Result
     from gradcli.options.check import check
 
     checked = check(request, no_stdin)
+    if not request.runs_user_code:  # whose parameters are not known yet
+        _check_inputs(command, checked.programs, typed)
     with undisturbed(request.device, user_code=request.runs_user_code):
         result = dispatch.compute(checked, lambda step, operands: None)
     return Result(command, request, result, result_paths.tree(result), tables)
@@ -153,6 +160,19 @@ def _check_keyword(name: str, command: Command) -> None:
         raise UsageError(
             message, hint=f"{hint}\nfor an input of that name: inputs={{{name!r}: ..}}"
         )
+
+
+def _check_inputs(command: Command, programs: Sequence[Any], typed: Iterable[str]) -> None:
+    """Raise a UsageError for a keyword that no expression reads, and that resembles an option."""
+    known = signatures.keywords(command)
+    read = {name for program in programs for name in (*program.names, *program.assigned)}
+    for name in {*typed} - read - {"inputs", *options(command.request), *known} if programs else ():
+        if hint := did_you_mean(name, known):
+            message = (
+                f"{command.name} has no option {name!r}, and its expression reads no such input"
+            )
+            hint = f"{hint}\nfor an input of that name: inputs={{{name!r}: ..}}"
+            raise UsageError(message, hint=hint)
 
 
 def _unknown(name: str, command: Command) -> UsageError:

@@ -155,6 +155,15 @@ def test_inputs_of_every_kind_are_the_same(kind: str) -> None:
         assert not getattr(x, "is_leaf", True) or getattr(x, "grad", None) is None
 
 
+def test_an_input_may_have_a_name_like_that_of_an_option() -> None:
+    assert gradcli.grad("x*step", x=2, step=3).gradients["step"] == 2
+    assert gradcli.value("stepp = 2*x; stepp", x=2, stepp=3).value == 4
+    (note,) = gradcli.grad("x", x=2, inputs={"explian": 3}).notes
+    assert note.code == "unused-input"
+    (note,) = gradcli.grad("x", x=2, z=3).notes
+    assert note.code == "unused-input"
+
+
 def test_a_tensor_keeps_its_type() -> None:
     """What `tensor(..)` means in a literal, and the dtype in which a notebook would compute."""
     x = torch.tensor([0.1, 0.2, 0.7], dtype=torch.float64)
@@ -337,6 +346,8 @@ def test_a_notebook_shows_the_picture_of_a_result() -> None:
         (lambda: untyped.grad(lambda x: x), "expected a text, got function", "", "gradcli.grad("),
         (lambda: untyped.activate("relu", xx=1), "no option 'xx'", "", "did you mean x"),
         (lambda: untyped.activate("relu"), "x is missing", "", ""),
+        (lambda: untyped.grad("x", x=1, explian=True), "no option 'explian'", "", "mean explain?"),
+        (lambda: untyped.descend("x", x=1, step=2), "no such input", "", "inputs={'step': ..}"),
         (lambda: untyped.value("x", x=1, wrt="x"), "wrt does not apply", "", ""),
         (lambda: untyped.plot(x=[1, 2]), "the expression is missing", "", ""),
         (lambda: untyped.why(run="train.py"), "not an option", "", "gradcli why --run"),
