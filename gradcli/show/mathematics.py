@@ -34,9 +34,7 @@ class Piece(NamedTuple):
 
 _TALL = re.compile(r"\\(?:frac|sum|prod|left|begin|sqrt)(?![A-Za-z])")
 _ESCAPES = {char: f"\\{char}" for char in "{}$&#%_"} | {
-    "\\": r"\textbackslash{}",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
+    "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     "<": "$<$", ">": "$>$", "|": "$|$", '"': r"\texttt{\char34}",
 }  # fmt: skip
 """What is another character in the font of words, and what TeX reads as its own."""
