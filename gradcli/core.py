@@ -280,13 +280,20 @@ def jacobian_rows(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Ten
 
 
 class ForwardMode(NamedTuple):
-    """Forward mode while its level lasts: `dual` gives a tensor a tangent in its shape and dtype, and
+    """Forward mode while its level lasts: `make` gives a tensor a tangent in its shape and dtype, and
     `unpack` returns a tensor and its tangent, None if it has none (R. Wengert, "A simple automatic
     derivative evaluation program", Communications of the ACM 7, 1964).
     """
 
-    dual: Callable[[Tensor, Tensor], Tensor]
+    make: Callable[[Tensor, Tensor], Tensor]
     unpack: Callable[[Tensor], tuple[Tensor, Tensor | None]]
+
+    def dual(self, tensor: Tensor, tangent: Tensor) -> Tensor:
+        """The tensor with a tangent, both of one shape and dtype. It records: one that does not and is
+        0-d counts as a number, as in `clamp(x, 0, y)`, where PyTorch then drops its tangent.
+        """
+        recorded = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+        return self.make(recorded, tangent)
 
     def duals(
         self, inputs: Mapping[str, Tensor], tangents: Mapping[str, Tensor]

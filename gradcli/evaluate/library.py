@@ -249,9 +249,9 @@ def _with_numbers(function: Function, python: Function | None = None) -> Functio
         except (TypeError, AttributeError) as error:
             if python and plain(arguments):
                 return _of_numbers(python, *arguments, **keywords)
-            for places in liftable(arguments):
+            for listed, named in lifted(function, arguments, keywords):
                 try:
-                    return function(*lifted(function, arguments, places), **keywords)
+                    return function(*listed, **named)
                 except (TypeError, AttributeError):
                     continue
             raise error
@@ -338,16 +338,19 @@ def _moved(value: Any, device: torch.device | str) -> Any:
     return value
 
 
-def liftable(arguments: Sequence[Any]) -> list[list[int]]:
-    """The places of plain numbers that may have to be tensors: first the first one, then all."""
-    places = [i for i, value in enumerate(arguments) if type(value) in (int, float)]
-    return [places[:1], places] if places else []
-
-
-def lifted(function: Function, arguments: Sequence[Any], places: Sequence[int]) -> list[Any]:
-    """The arguments of a function with the numbers at some places as 0-d tensors."""
+def lifted(
+    function: Function, arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> Iterator[tuple[list[Any], dict[str, Any]]]:
+    """The arguments of a call with plain numbers as 0-d tensors, which PyTorch may insist on: the
+    first number, then all by position, then those by name too.
+    """
     made = float if compares_values(function) else lambda value: value
-    return [torch.tensor(made(v)) if i in places else v for i, v in enumerate(arguments)]
+    places = [i for i, value in enumerate(arguments) if type(value) in (int, float)]
+    names = [name for name, value in keywords.items() if type(value) in (int, float)]
+    tries = {tuple(places[:1]): [], tuple(places): [], (*places, *names): names}
+    for chosen, named in tries.items() if places or names else ():
+        listed = [torch.tensor(made(v)) if i in chosen else v for i, v in enumerate(arguments)]
+        yield listed, {**keywords, **{name: torch.tensor(made(keywords[name])) for name in named}}
 
 
 def compares_values(function: Function) -> bool:

@@ -46,6 +46,35 @@ def test_several_directions_add_up_and_the_others_stand_still() -> None:
     assert close(both, [sum(pair) for pair in zip(*parts, strict=True)])
 
 
+NUMBER_OR_TENSOR = (
+    "clamp(x, 0, a)", "clamp(x, a, 10)", "clip(x, min=0, max=a)", "x.clamp(0, max=a)", "x.clamp(min=a, max=9.5)",
+    "clamp(i, 0, a)", "clamp_max(x, a)", "lerp(x, x*x, a)", "where(x > 2, a, 0)", "x**a", "pow(2, a)", "xlogy(2, a)",
+    "remainder(x, a)", "fill(x, a)", "x.masked_fill(x > 2, a)", "x.index_fill(0, i, a)", "x.scatter(0, i, a)",
+    "quantile(x, a/9)", "maximum(0, a)", "hypot(3, a)", "torch.rsub(x, a)", "mse(1, a)", "F.gaussian_nll_loss(x, 2*x, a)",
+)  # fmt: skip
+NUMBER_ALONE = (
+    "torch.add(x, x, alpha=a)", "addcmul(x, x, x, value=a)", "hardtanh(x, 0, a)", "threshold(x, a, 0)", "elu(-x, a)",
+    "rrelu(-x, a, a)", "huber(x, 0*x, delta=a)", "softplus(x, a)", "full((2,), a)", "torch.norm(x, a)", "linspace(0, a, 3)",
+    "F.pad(x, (1, 1), value=a)", "F.layer_norm(x, (2,), eps=a)", "nn.Hardtanh(0, a)(x)",
+)  # fmt: skip
+
+
+def test_a_number_with_a_tangent_is_not_a_constant() -> None:
+    """PyTorch reads a 0-d tensor that does not record as a number, and drops its tangent."""
+    texts = (*NUMBER_OR_TENSOR, *NUMBER_ALONE)
+    inputs = {"x": [5, 1], "a": 2, "i": "tensor([0])"}
+    base: dict[str, Any] = {"command": "grad", "inputs": inputs, "dtype": "float64"}
+    jobs = [{**base, "expression": f"({text}).sum()"} for text in texts]
+    reverse = answers([{**job, "wrt": "a"} for job in jobs])
+    forward = answers([{**job, "jvp": {"a": 1}, "explain": True, "check": True} for job in jobs])
+    for text, by_gradient, found in zip(texts, reverse, forward, strict=True):
+        if text in NUMBER_ALONE:
+            assert found["error"] == by_gradient["error"], text
+            continue
+        assert close(found["jvp"], by_gradient["gradients"]["a"]), text
+        assert found["check"]["jvp"]["ok"], text
+
+
 @pytest.mark.parametrize("more", [(), ("--row", "1"), ("--vjp", "1,-1")])
 def test_gradients_are_those_of_a_call_without_a_direction(more: tuple[str, ...]) -> None:
     words = (

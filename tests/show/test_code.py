@@ -96,6 +96,7 @@ COMMANDS = [
     "grad 'd = w*x - y; d += 1; (d**2).sum()' x=1,2 w=3 y=1,1 --via backward",
     "grad 'h = x*3; h += 1; x = h**2; x*2' x=2",
     "grad 'W @ x' 'W=1,2;3,4' x=1,2 --vjp 1,-1",
+    "grad 'clip(x, min=0, max=a) + x.maximum(0)*x.clamp(a, 4)' x=5,-1 a=2 --row 0 --jvp a=1",
     "grad 'x**2' 'x=linspace(-1,1,5)' --each x",
     "grad 'mse(w*x, y)' x=1,2 w=3 y=1 --each x --via backward",
     "grad 'cross_entropy(W @ x, y)' 'W=1,2;3,4;5,6' 'x=1,-1;0,2' 'y=tensor([0,2])' --each x,y",

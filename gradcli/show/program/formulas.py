@@ -4,6 +4,7 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from itertools import count
 from typing import Any
 
 import torch
@@ -232,6 +233,7 @@ class _Writer(ast.NodeTransformer):
         if "dim" in step.keywords and step.name in LAST_DIMENSION and not _given(node, "dim"):
             node.keywords.append(ast.keyword("dim", parsed("-1")))
         if step.kind == "method":
+            self._fit(node, step)
             return node
         section, _, name = step.name.partition(".")
         if section == "catalogue":
@@ -244,7 +246,7 @@ class _Writer(ast.NodeTransformer):
     def _fit(self, node: ast.Call, step: Step) -> None:
         """Write class indices as int64, and plain numbers as tensors if PyTorch requires it."""
         values = self._operands.get(id(step))
-        elsewhere = step.name.startswith(("nn.", "python.", "math."))
+        elsewhere = step.name.startswith(("nn.", "python.", "math.", "Module."))
         if values is None or elsewhere or "*" in step.keywords:
             return
         if isinstance(step.value, str) and library.plain(values):
@@ -255,11 +257,18 @@ class _Writer(ast.NodeTransformer):
             self._fit_target(node, library.index_call(entry, keywords), arguments, keywords)
             return
         function = library.pytorch_function(step.name)
-        for place in _tensors_required(function, arguments, keywords):
-            number = ast.unparse(node.args[place])
-            if library.compares_values(function):
-                number = repr(float(arguments[place]))
-            node.args[place] = parsed(f"torch.tensor({number})")
+        required = _tensors_required(function, arguments, keywords)
+
+        def fitted(place: int | str | None, part: ast.expr) -> ast.expr:
+            if place not in required:
+                return part
+            is_float = library.compares_values(function)
+            number = repr(float(required[place])) if is_float else ast.unparse(part)
+            return parsed(f"torch.tensor({number})")
+
+        node.args = list(map(fitted, count(step.kind == "method"), node.args))
+        for keyword in node.keywords:
+            keyword.value = fitted(keyword.arg, keyword.value)
 
     def _fit_module(self, node: ast.Call, step: Step) -> None:
         """Write the class indices that a module takes as int64."""
@@ -344,15 +353,27 @@ def _on_cpu(node: ast.expr) -> ast.expr:
 
 def _tensors_required(
     function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
-) -> Sequence[int]:
-    """The positions of plain numbers that PyTorch takes only as tensors, found by trying."""
-    for places in [[], *library.liftable(arguments)]:
+) -> dict[int | str, Any]:
+    """The plain numbers that PyTorch takes only as tensors, by position or name, found by trying.
+
+    PyTorch takes a 0-d tensor for a number unless it records, so those that may are tried so.
+    """
+    lifted = [*library.lifted(function, arguments, keywords)]
+    for listed, named in [(arguments, keywords), *lifted] if lifted else ():
         try:
-            function(*library.lifted(function, arguments, places), **keywords)
-        except (TypeError, AttributeError):
+            function(*map(_recording, listed), **{k: _recording(v) for k, v in named.items()})
+        except (TypeError, AttributeError, RuntimeError):
             continue
-        return places
-    return []
+        pairs = zip((*arguments, *keywords.values()), (*listed, *named.values()), strict=True)
+        places = (*range(len(arguments)), *keywords)
+        return {p: old for p, (old, new) in zip(places, pairs, strict=True) if old is not new}
+    return {}
+
+
+def _recording(value: Any) -> Any:
+    """A 0-d tensor of floats as autograd records it; any other value as it is."""
+    single = isinstance(value, Tensor) and not value.ndim and value.is_floating_point()
+    return value.detach().requires_grad_() if single else value
 
 
 def _given(node: ast.Call, name: str) -> bool:
