@@ -15,10 +15,18 @@ from gradcli.results import Note
 def twice(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
     """A function that applies softmax or sigmoid itself, given the output of one."""
     maker, (function, advice) = _made_by(op, before), TWICE[op.name]
+    if not maker:
+        return
     # Softmax of rows and then of columns is not a mistake.
-    if maker and ("softmax" not in op.name or op.dimension == maker.dimension):
+    if "softmax" not in op.name or _along(op, op.operands[0]) == _along(maker, maker.value):
         given = function if maker.name == function else f"exp of {maker.name}, which is {function}"
         yield Note("double-softmax", f"{op.name} is given the output of {given}: {advice}")
+
+
+def _along(op: WatchedOp, x: Tensor) -> tuple[object, ...]:
+    """The dimension of softmax in x: its size and its step in memory, which views keep that move it."""
+    dimension = slice(op.dimension, op.dimension + 1)  # a single number has none
+    return x.shape[dimension], x.stride()[dimension]
 
 
 TWICE: Mapping[str, tuple[str, str]] = {
