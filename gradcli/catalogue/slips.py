@@ -55,8 +55,8 @@ SLIPS = (
 """All of them; the first that fits is named."""
 
 OMISSIONS: Mapping[str, str] = {
-    "missing-factor": "yours leaves out the local derivative {local}: multiply by it",
     "missing-path": "yours leaves out one path to {operand}: add its product",
+    "missing-factor": "yours leaves out the local derivative {local}: multiply by it",
     "missing-sum": "yours is not summed: {operand} has shape {shape} and was broadcast to {broadcast}, so sum over its copies",
     "swapped": "yours swaps the operands: the local derivative is {local}",
     "upstream": "yours leaves out the upstream gradient: multiply the local derivative by it",

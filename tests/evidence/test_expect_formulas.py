@@ -191,6 +191,10 @@ def test_verdicts(case: tuple[tuple[str, ...], bool]) -> None:
     assert one(*words)["ok"] is right
 
 
+NORMALISED = "d = x - x.mean(); v = (d**2).mean(); n = d/sqrt(v); (n*u).sum()"
+"""Without the path through v, or with 1 for the slope of the square, which the mean of d takes away."""
+
+
 @pytest.mark.parametrize(
     ("words", "slip"),
     [
@@ -210,6 +214,8 @@ def test_verdicts(case: tuple[tuple[str, ...], bool]) -> None:
         (("grad", "relu(w*x)*v", "w=2", "x=3", "v=5", "--expect", "w = v*x**2*(w*x > 0)"), None),
         (("grad", "sin(g*w)", "g=1.5", "w=2", "--expect", "w = cos(g*w)"), "missing-factor"),  # the input g
         (("grad", "(x*x.exp()*g).sum()", "x=1,2", "g=3,4", "--expect", "x = g*exp(x)"), "missing-path"),
+        (("grad", NORMALISED, "x=1,2,4", "u=0.3,-1,2", "--expect", "x = (u - u.mean())/sqrt(v)"), "missing-path"),
+        (("grad", NORMALISED, "x=1,2,4", "u=0.3,-1,2", "--expect", "x = u/sqrt(v) - n*(n*u).mean()/sqrt(v)"), "missing-path"),
         (("grad", "tanh(x)*w", "x=1.5,2", "w=1,2", "--vjp", "1,2", "--expect", "x = g*(1 - tanh(x)**2)"), "missing-factor"),
         (("grad", "x**2", "x=2", "--expect", "x = 8 + 0*x"), None),  # twice at the given point alone
         (("grad", "x**3", "x=1", "--expect", "3*x"), None),

@@ -455,6 +455,8 @@ RESIDUAL = 2 * (X @ W + B)
         (("u = 3*x; v = sin(u); exp(v)", "x=0.7", "--expect", f"{3 * math.cos(2.1)}"), "missing-factor", "exp(v)"),
         (("c = x - x.mean(); sum(c**3)", "x=1,2,5", "--expect", f"{3 * 2.7777777778},{3 * 0.4444444444},{3 * 5.4444444444}"),
          "missing-path", "x.mean()"),
+        (("d = x - x.mean(); sum(d/(d**2).mean()*u)", "x=-1,0,1", "u=0,1,5", "--expect", "x=-3,-1.5,4.5"),
+         "missing-path", "d**2"),
         (("sum((X @ W + b)**2)", *LINEAR, "--expect", f"b={text(RESIDUAL)}"), "missing-sum", "X @ W + b"),
         (("sum(F.linear(X, W, b)**2)", *LINEAR, "--expect", f"b={text(2 * (X @ W.T + B))}"),
          "missing-sum", "F.linear(X, W, b)"),
