@@ -33,6 +33,9 @@ CHUNK = 2**22
 _AFTER = re.compile(
     r" \(Triggered internally|\nException raised from|\(Could this error|\. This could be because"
 )
+_MISSING = re.compile(
+    r"derivative for '?(?:aten::)?_?(\w+?)(_backward)?(?:: (\w+))?'? is not implemented"
+)
 OTHER_DTYPE = "choose a dtype that supports it: --dtype float32"
 NO_PATH = "the result does not depend on any input through differentiable operations"
 
@@ -72,12 +75,18 @@ def _refusal(error: RuntimeError) -> Exception:
     if isinstance(error, torch.OutOfMemoryError):
         return error
     message = message_of(error)
-    if missing := re.search(r"derivative for (\S+) is not implemented", message):
-        return NoDerivativeError(
-            f"PyTorch has no derivative of torch.{missing[1].removeprefix('aten::')}",
-            why_entry="step-activation",
-            hint="use a smooth approximation, such as sigmoid for a step",
-        )
+    if missing := _MISSING.search(message):
+        name, backward, argument = missing.groups()
+        what = f"{'second ' * bool(backward)}derivative of {'torch.' * hasattr(torch, name)}{name}"
+        by = f" by its {argument}" if argument else ""
+        entry = "no-second-derivative" if backward else "no-derivative-formula"
+        hint = "differentiate by other inputs, with --wrt, or write .detach() after its operand"
+        if name in ("heaviside", "floor_divide"):
+            entry, hint = (
+                "step-activation",
+                "use a smooth approximation, such as sigmoid for a step",
+            )
+        return NoDerivativeError(f"PyTorch has no {what}{by}", why_entry=entry, hint=hint)
     if "does not require grad" in message:
         hint = "comparisons, argmax, rounding to integers and constants have no gradient"
         return MathError(NO_PATH, hint=hint, why_entry="no-grad")

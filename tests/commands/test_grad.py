@@ -531,7 +531,18 @@ def test_choices_that_do_not_fit_are_errors(words: list[str], says: str) -> None
         (["(x > 0).sum()", "x=1,2"], "does not depend"),
         (["x.argmax()", "x=1,2"], "does not depend"),
         (["x.detach().sum()", "x=1,2"], "does not depend"),
-        (["torch.heaviside(x, x*0)", "x=1"], "heaviside"),
+        (
+            ["torch.heaviside(x, x*0)", "x=1"],
+            "no derivative of torch.heaviside (gradcli why step-activation)\n  use a smooth",
+        ),
+        (
+            ["special.zeta(x, 2.5)", "x=3"],
+            "no derivative of zeta (gradcli why no-derivative-formula)\n  differentiate by other",
+        ),
+        (
+            ["torch.igamma(x, y)", "x=3", "y=2"],
+            "no derivative of torch.igamma by its input (gradcli why no-derivative-formula)",
+        ),
         (["tensor(3.)"], "no input"),
         (["x + 1j", "x=1"], ".real"),
     ],
