@@ -574,6 +574,15 @@ def test_the_digits_given_decide(given: str, found: str | None, said: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("given", "found"),
+    [("0.34,-0.24,-0.10", "sign"), ("0.34,-0.24,-0.1", "sign"), ("0.34,-0.24,-0.2", None), ("0.3,-0.2,-0.1", None)],
+)  # fmt: skip
+def test_a_last_zero_may_be_left_out(given: str, found: str | None) -> None:
+    """The gradient is -0.34, 0.2424, 0.0986."""
+    assert judged("cross_entropy(x, t)", given, "x=2,1,0.1", "t=0")[1] == found
+
+
+@pytest.mark.parametrize(
     ("expression", "given", "inputs"),
     [
         ("x - log(x)", "1", ["x=1"]),

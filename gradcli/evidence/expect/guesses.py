@@ -80,9 +80,18 @@ def fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool | None:
     size = float(guess.abs().max())
     if size <= ZERO:
         return None if float(expected.abs().max()) <= ZERO * SLACK else False
-    slack = half.where(half <= COARSE * size, 0.0) * SLACK
+    slack = digits(half, COARSE * size) * SLACK
     limit = torch.maximum(EXACT * guess.abs() + EXACT * ZERO * size, slack)
     return bool(((expected - guess).abs() <= limit).all())
+
+
+def digits(half: Tensor, largest: float) -> Tensor:
+    """Half a unit of the last digit of each number that counts, in their shape: `half` up to
+    `largest`; of coarser numbers that of the finest one, since a last zero may be left out: -0.1
+    beside 0.34 and -0.24.
+    """
+    counting = half[(half > 0) & (half <= largest)]
+    return half.where(half <= largest, counting.min() if counting.numel() else 0.0)
 
 
 def same_number(again: Tensor, computed: Tensor) -> bool:

@@ -14,6 +14,7 @@ from gradcli.evaluate.rerun import widened
 from gradcli.evidence.expect.guesses import (
     SLACK,
     ZERO,
+    digits,
     fits,
     is_activation,
     known,
@@ -161,4 +162,4 @@ def _fits_well(expected: Tensor, guess: Tensor, half: Tensor) -> bool | None:
     if expected.shape != guess.shape or not guess.numel():
         return False
     size = float(guess.abs().max())
-    return fits(expected, guess, half.where(half <= _DIGITS * size, 0.0).clamp(min=ZERO * size))
+    return fits(expected, guess, digits(half, _DIGITS * size).clamp(min=ZERO * size))
