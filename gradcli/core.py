@@ -33,9 +33,7 @@ CHUNK = 2**22
 _AFTER = re.compile(
     r" \(Triggered internally|\nException raised from|\(Could this error|\. This could be because"
 )
-_MISSING = re.compile(
-    r"derivative for '?(?:aten::)?_?(\w+?)(_backward)?(?:: (\w+))?'? is not implemented"
-)
+_MISSING = re.compile(r"derivative for '?(?:aten::)?_?(\w+?)(_backward)?(?:: (\w+))?'? is not impl")
 OTHER_DTYPE = "choose a dtype that supports it: --dtype float32"
 NO_PATH = "the result does not depend on any input through differentiable operations"
 
@@ -298,9 +296,7 @@ class ForwardMode(NamedTuple):
     unpack: Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
     def dual(self, tensor: Tensor, tangent: Tensor) -> Tensor:
-        """The tensor with a tangent, both of one shape and dtype. It records: one that does not and is
-        0-d counts as a number, as in `clamp(x, 0, y)`, where PyTorch then drops its tangent.
-        """
+        """It records too, or PyTorch may read a 0-d one as a number: `y` in `clamp(x, 0, y)`."""
         recorded = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
         return self.make(recorded, tangent)
 

@@ -58,13 +58,15 @@ ANY_MORE = frozenset({"sum", "mean"})
 
 CASES: Mapping[str, tuple[str, ...]] = {
     "where": ("", "1 where it is chosen, else 0", "1 where it is chosen, else 0"),
-    "maximum": ("1 where it is the larger, else 0",) * 2,
-    "minimum": ("1 where it is the smaller, else 0",) * 2,
+    "maximum": ("1 where it is the larger, 1/2 at a tie, else 0",) * 2,
+    "minimum": ("1 where it is the smaller, 1/2 at a tie, else 0",) * 2,
+    "fmax": ("1 where it is the larger or at a tie, else 0", "1 where it is the larger, else 0"),
+    "fmin": ("1 where it is the smaller or at a tie, else 0", "1 where it is the smaller, else 0"),
     "clamp": ("1 inside the bounds, else 0",),
     "prod": ("the product of the others",),
     **dict.fromkeys(("max", "amax"), ("1 at the largest, split among ties",)),
     **dict.fromkeys(("min", "amin"), ("1 at the smallest, split among ties",)),
-    "median": ("1 at the median, else 0",),
+    **dict.fromkeys(("median", "nanmedian"), ("1 at the median, split among ties, else 0",)),
 }
 """Local derivatives that are clearer in words than as formulas, by the position of the operand."""
 
@@ -101,6 +103,9 @@ MOVES: Mapping[str, str] = {
 FORWARD: Mapping[str, Mapping[str, str]] = {
     "linear": {"input": "tangent @ weight^T", "weight": "input @ tangent^T", "bias": "tangent"},
     "log_softmax": {"": "tangent - sum(tangent * softmax(operand))"},
+    "inv": {"": "-result @ tangent @ result"},
+    "solve": {"A": "-solve(A, tangent @ result)"},
+    "matrix_exp": {"": "the upper right block of matrix_exp([[operand, tangent], [0, operand]])"},
 }
 """How an operation passes on the tangent of an operand, by its role as in RULES, if it does not follow from
 how it passes back a gradient: it is not elementwise, does not reduce, and its Jacobian is not
@@ -115,7 +120,8 @@ ALONG: Mapping[str, str] = {
     "prod": "upstream * the product of the others",
     "var": "upstream*2*(operand - mean(operand))/(n - correction)",
     "std": "upstream*(operand - mean(operand))/((n - correction)*result)",
-    **dict.fromkeys(("max", "min", "aminmax", "median", "nanmedian", "mode"), _CHOSEN),
+    **dict.fromkeys(("max", "min", "median", "nanmedian", "mode"), _CHOSEN),
+    "aminmax": "upstream at the smallest and at the largest, split among ties, 0 elsewhere",
     "cummax": "upstream, summed at the positions of the running maxima",
     "cummin": "upstream, summed at the positions of the running minima",
     **dict.fromkeys(("quantile", "nanquantile"), "upstream at the neighbours of the quantile, by their weights"),
@@ -156,6 +162,10 @@ _LARGEST = "upstream put back at the largest of each window, 0 elsewhere"
 _LOOKED_UP = "added up at the rows that were looked up, but at padding_idx"
 _WRITTEN = "upstream at the places that it was written to"
 _OVERWRITTEN = "upstream, 0 where it was overwritten"
+AVERAGED = ", over n if the loss is a mean"
+"""Ends the rules of losses that have one rule for all reductions."""
+_ABOVE = f"where the loss is above 0, else 0{AVERAGED}"
+_UNIT = f"with u(d) = sign(d)*(abs(d)/norm(d))**(p - 1), {_ABOVE}"
 _COPIED = "upstream without the padding, that of each copy added to what was copied"
 
 RULES: Mapping[str, Mapping[str, str]] = {
@@ -198,6 +208,7 @@ RULES: Mapping[str, Mapping[str, str]] = {
         "with d = k + alpha/size*sum(input**2), both sums over the neighbouring channels",
     },
     "embedding": {"weight": f"the rows of upstream, {_LOOKED_UP}"},
+    "embedding by frequency": {"weight": f"the rows of upstream, each over how often its row was looked up, {_LOOKED_UP}"},
     "embedding_bag": {
         "weight": f"the rows of upstream, each one's share {_LOOKED_UP}",
         "per_sample_weights": "upstream times the row that was looked up, summed",
@@ -264,7 +275,7 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "glu": {"input": "upstream*sigmoid(b) for the first half a, upstream*a*sigmoid(b)*(1 - sigmoid(b)) for the second half b"},
     "prelu": {
         "input": "1 where input > 0, else weight",
-        "weight": "upstream*input where input < 0, else 0, summed to the shape of weight",
+        "weight": "input where input < 0, else 0",
     },
     "lerp": {"input": "1 - weight", "end": "weight", "weight": "end - input"},
     "addcmul": {"input": "1", "tensor1": "value*tensor2", "tensor2": "value*tensor1"},
@@ -310,7 +321,7 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "dropout": {"input": "mask/(1 - p)"},
     "dropout in eval mode": {"input": "1"},
     **{f"{of}alpha_dropout": {"input": "a constant where it is kept, else 0"} for of in ("", "feature_")},
-    "masked_fill": {"input": "1 where nothing was filled in, else 0", "value": "upstream where it was filled in, summed"},
+    "masked_fill": {"input": "1 where nothing was filled in, else 0", "value": "1 where it was filled in, else 0"},
     **{
         f"{loss}{reduced}": {"input": f"{each}{rule}, each row times its class's weight (0 if ignored){over}"}
         for loss, rule in (("cross_entropy", "softmax(input) - one_hot(target)"), ("nll_loss", "-one_hot(target)"))
@@ -320,28 +331,24 @@ RULES: Mapping[str, Mapping[str, str]] = {
     },
     "multi_margin_loss": {
         "input": "p*(margin - input[target] + input)**(p - 1)/classes where it is above 0, minus their sum at the target, "
-        "times the target's weight, averaged as the loss is",
+        f"times the target's weight{AVERAGED}",
     },
     "multilabel_margin_loss": {
-        "input": "1/classes at a class for each label less than 1 above it, -1/classes at the label for each such class, "
-        "averaged as the loss is",
+        "input": "1/classes at a class for each label less than 1 above it, -1/classes at the label for each such class"
+        f"{AVERAGED}",
     },
-    "margin_ranking_loss": {
-        "input1": "-target/n where the loss is above 0, else 0", "input2": "target/n where the loss is above 0, else 0",
-        "target": "(input2 - input1)/n where the loss is above 0, else 0",
-    },
-    "kl_div": {"target": "log(target) + 1 - input (with log_target exp(target)*(target + 1 - input)), averaged as the loss is"},
+    "margin_ranking_loss": {"input1": f"-target {_ABOVE}", "input2": f"target {_ABOVE}", "target": f"input2 - input1 {_ABOVE}"},
+    "kl_div": {"target": f"log(target) + 1 - input (with log_target exp(target)*(target + 1 - input)){AVERAGED}"},
     "cosine_embedding_loss": dict.fromkeys(
-        ("input1", "input2"), "that of cosine_similarity, times -1 where target is 1, 1 where the loss is above 0, over n"
+        ("input1", "input2"), f"that of cosine_similarity, times -1 where target is 1, 1 where the loss is above 0{AVERAGED}"
     ),
     "triplet_margin_loss": {
-        "anchor": "(a - p)/|a - p| - (a - n)/|a - n|, over the number of rows, where the loss is above 0, else 0",
-        "positive": "(p - a)/|a - p|, over the number of rows, where the loss is above 0, else 0",
-        "negative": "(a - n)/|a - n|, over the number of rows, where the loss is above 0, else 0",
+        "anchor": f"u(anchor - positive) - u(anchor - negative), {_UNIT}",
+        "positive": f"u(positive - anchor), {_UNIT}", "negative": f"u(anchor - negative), {_UNIT}",
     },
     "gaussian_nll_loss": {
-        "input": "(input - target)/var/n", "var": "(1/var - (input - target)**2/var**2)/2/n",
-        "target": "(target - input)/var/n",
+        "input": f"(input - target)/var{AVERAGED}", "var": f"(1/var - (input - target)**2/var**2)/2{AVERAGED}",
+        "target": f"(target - input)/var{AVERAGED}",
     },
 }  # fmt: skip
 """All other operations, by the role of the operand: the name of PyTorch's parameter, "" for any."""
@@ -401,6 +408,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 SETTINGS: Mapping[str, tuple[str, int, object, Mapping[object, str]]] = {
     "batch_norm": ("training", 5, False, {False: " in eval mode"}),
     "instance_norm": ("use_input_stats", 5, True, {False: " in eval mode"}),
+    "triplet_margin_loss": ("swap", 6, False, {True: " with swap"}),
+    "embedding": ("scale_grad_by_freq", 5, False, {True: " by frequency"}),
     "dropout": ("training", 2, True, {False: " in eval mode"}),
     **dict.fromkeys(("cross_entropy", "nll_loss"), ("reduction", 6, "mean", {"sum": " summed", "none": " of each row"})),
     "pad": ("mode", 2, "constant", dict.fromkeys(("reflect", "replicate", "circular"), " with copies")),

@@ -575,8 +575,19 @@ def test_formulas_are_the_derivatives(name: str) -> None:
         ("l1(2*x, y)", "sign(2*x - y)"),
         ("F.nll_loss(stack([x, x]), c)", "-one_hot(c, 2)"),
         ("cross_entropy(stack([x, x]), c)", "softmax(stack([x, x]), -1) - one_hot(c, 2)"),
-        ("maximum(x, y)", "1 where it is the larger, else 0"),
-        ("torch.max(x, y)", "1 where it is the larger, else 0"),
+        ("torch.fmax(x, y)", "1 where it is the larger or at a tie, else 0"),
+        ("(x*w).median()", "1 at the median, split among ties, else 0"),
+        (
+            "F.margin_ranking_loss(x*w, w, w, reduction='sum')",
+            f"-target where the loss is above 0, else 0{rules.AVERAGED}",
+        ),
+        ("nn.GaussianNLLLoss(reduction='sum')(x*w, w, w)", f"(input - target)/var{rules.AVERAGED}"),
+        (
+            "F.triplet_margin_loss((x*w)[None], w[None], w[None], swap=True)",
+            "d triplet_margin_loss / d operand, element by element",
+        ),
+        ("maximum(x, y)", "1 where it is the larger, 1/2 at a tie, else 0"),
+        ("torch.max(x, y)", "1 where it is the larger, 1/2 at a tie, else 0"),
         ("torch.add(x, y, alpha=3)", "1"),
         ("F.mse_loss(x, y, weight=y)", "d mse_loss / d operand, element by element"),
         ("huber(x, y, delta=0.1)", "clamp(x - y, -0.1, 0.1)"),
@@ -602,7 +613,7 @@ def test_formulas_are_the_derivatives(name: str) -> None:
         ("(x*w).mean()", "1/2"),
         ("torch.max(x*w)", "1 at the largest, split among ties"),
         ("(x*w).min()", "1 at the smallest, split among ties"),
-        ("min(x, y)", "1 where it is the smaller, else 0"),
+        ("min(x, y)", "1 where it is the smaller, 1/2 at a tie, else 0"),
         ("x*w @ w", "w"),
         ("F.gelu(x, approximate='tanh')", rules.RULES["gelu"]["input"]),
         ("F.leaky_relu(x, y)", "d leaky_relu / d operand, element by element"),
@@ -643,7 +654,7 @@ def test_formulas_name_what_the_user_named(text: str, formula: str) -> None:
     row = next(row for row in explain(text, by=("x",), **inputs) if " -> " in row.operation)
     assert row.rule == formula
     if not formula.startswith(("1 at", "1 where", "d ")) and all(
-        word not in formula for word in ("operand", "input", "each row")
+        word not in formula for word in ("operand", "input", "each row", "the loss")
     ):
         assert isinstance(row.local, Tensor)
         names = inputs | {

@@ -86,10 +86,7 @@ def fits(expected: Tensor, guess: Tensor, half: Tensor) -> bool | None:
 
 
 def digits(half: Tensor, largest: float) -> Tensor:
-    """Half a unit of the last digit of each number that counts, in their shape: `half` up to
-    `largest`; of coarser numbers that of the finest one, since a last zero may be left out: -0.1
-    beside 0.34 and -0.24.
-    """
+    """`half` up to `largest`, and the least of it elsewhere: the last zero of 0.10 may be left out."""
     counting = half[(half > 0) & (half <= largest)]
     return half.where(half <= largest, counting.min() if counting.numel() else 0.0)
 

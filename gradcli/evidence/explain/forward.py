@@ -4,8 +4,10 @@ Tangents are those of one run of PyTorch's forward mode. What an operand adds to
 value is the jvp of that operation alone, with a tangent in this operand only.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -108,7 +110,9 @@ class _Forward:
         one_by_one = len(operation.results) == 1 and name not in derivative_rules.MOVES
         if one_by_one and (whole or is_elementwise(operation)):
             rule = formula(self._names, operation, use, result, name)
-            rule = rule or self._backward(operation, use, name) or f"d {operation.name} / d operand"
+            rule = rule or re.sub(r"^tangent ?\* ?", "", self._backward(operation, use, name))
+            if not rule or "tangent" in rule:
+                rule = self._linear(operation, use, result) or f"d {operation.name} / d operand"
             local = slope(operation, use, use.tensor.shape if whole else result.shape)
             if local is not None:
                 terms = tangent * local
@@ -116,7 +120,7 @@ class _Forward:
                 total, scale = total.to(product.dtype), scale.to(product.dtype)
                 if local_rules.close(total, product, [scale]):
                     return Local(local, rule)
-            return in_words(f"tangent * ({rule})")
+            return in_words(rule if "tangent" in rule else f"tangent * ({rule})")
         words = (
             local_rules.by_role(derivative_rules.FORWARD, operation, use, name)
             or self._linear(operation, use, result)
@@ -142,7 +146,7 @@ class _Forward:
         try:
             zero = self._result(operation, use, result, torch.zeros_like(use.tensor.detach()))
             for _ in range(DRAWS):
-                drawn = self._drawn(use)
+                drawn = self._drawn(use.tensor)
                 moved = self._alone(operation, use, result, drawn)
                 for sign in (1, -1):
                     there = self._result(operation, use, result, sign * drawn)
@@ -181,18 +185,22 @@ class _Forward:
         return f"{self._backward(operation, use, name)}, summed along the dimension"
 
     def _symmetric(self, operation: ExecutedOp, use: Use, result: Tensor, name: str) -> str:
-        """The rule of one whose Jacobian is symmetric: it passes a tangent on as a gradient."""
-        drawn = self._drawn(use)
-        if result.shape != drawn.shape or len(operation.results) > 1:
+        """The rule of one with a symmetric Jacobian at any operands: that of a gradient."""
+        drawn = self._drawn(use.tensor)
+        if result.shape != drawn.shape or len(operation.results) > 1 or len(use.place) > 1:
             return ""
+        operation = replace(operation, operands=[*map(self._drawn, operation.operands)])
+        use = replace(use, tensor=operation.operands[use.place[0]])
         back = slope(operation, use, drawn.shape, drawn)
         if back is None or not _alike(back, self._alone(operation, use, result, drawn)):
             return ""
-        return self._backward(operation, use, name)
+        rule = self._backward(operation, use, name)
+        return rule if "tangent" in rule or not rule else f"tangent * ({rule})"
 
-    def _drawn(self, use: Use) -> Tensor:
-        """A random tangent of an operand."""
-        like = use.tensor.detach()
+    def _drawn(self, like: Any) -> Any:
+        """A random tangent of an operand, or another operand like it; whole numbers stay."""
+        if not (isinstance(like, Tensor) and (like.is_floating_point() or like.is_complex())):
+            return like
         dtype = torch.complex128 if like.is_complex() else torch.float64
         drawn = torch.randn(like.shape, generator=self._chance, dtype=dtype)
         return drawn.to(like.device, like.dtype)

@@ -23,7 +23,7 @@ def formula(names: Names, operation: ExecutedOp, use: Use, result: Tensor, name:
     if len(use.place) > 1 or place >= len(operation.arguments):
         return ""
     texts = names.operands(operation)
-    cases = rules.CASES.get(name, ())
+    cases = rules.CASES.get(operation.name if operation.name in ("fmax", "fmin") else name, ())
     if place < len(cases):
         return cases[place]
     entry = _entry(operation)

@@ -69,7 +69,10 @@ def local_rule(
             rule = rule or f"d {operation.name} / d operand, element by element"
             slope = _derivative(operation, use, result, upstream, product)
             return Local(f"upstream * ({rule})" if slope is None else slope, rule)
-    words = rule_for(names, operation, use, name) or (text and f"upstream * ({text})")
+    rule = rule_for(names, operation, use, name)
+    if rule.endswith(derivative_rules.AVERAGED):  # of each row
+        text, rule = rule.removesuffix(derivative_rules.AVERAGED), ""
+    words = rule or (text and f"upstream * ({text})")
     return in_words(f"{words or f'vjp of {operation.name}'}: {shapes}")
 
 
@@ -189,10 +192,8 @@ def _is_of_matrices(operation: ExecutedOp) -> bool:
     """Whether a norm is one of matrices that no norm of all their numbers equals."""
     order, dim = _order(operation), _setting(operation, "dim", 2)
     dims = operation.uses[0].tensor.shape if dim is None else dim
-    pair = (
-        operation.step.name == "linalg.norm" and isinstance(dims, tuple | list) and len(dims) == 2
-    )
-    named = pair or operation.name == "matrix_norm"
+    several = operation.step.name == "linalg.norm" and isinstance(dims, tuple | list)
+    named = (several and len(dims) == 2) or operation.name == "matrix_norm"
     return order == "nuc" or (named and order not in (None, "fro"))
 
 

@@ -260,11 +260,11 @@ class _Writer(ast.NodeTransformer):
         required = _tensors_required(function, arguments, keywords)
 
         def fitted(place: int | str | None, part: ast.expr) -> ast.expr:
-            if place not in required:
-                return part
-            is_float = library.compares_values(function)
-            number = repr(float(required[place])) if is_float else ast.unparse(part)
-            return parsed(f"torch.tensor({number})")
+            if place in required:
+                is_float = library.compares_values(function)
+                number = repr(float(required[place])) if is_float else ast.unparse(part)
+                return parsed(f"torch.tensor({number})")
+            return part
 
         node.args = list(map(fitted, count(step.kind == "method"), node.args))
         for keyword in node.keywords:
@@ -354,10 +354,7 @@ def _on_cpu(node: ast.expr) -> ast.expr:
 def _tensors_required(
     function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
 ) -> dict[int | str, Any]:
-    """The plain numbers that PyTorch takes only as tensors, by position or name, found by trying.
-
-    PyTorch takes a 0-d tensor for a number unless it records, so those that may are tried so.
-    """
+    """The plain numbers that PyTorch takes only as tensors, by position or name, found by trying."""
     lifted = [*library.lifted(function, arguments, keywords)]
     for listed, named in [(arguments, keywords), *lifted] if lifted else ():
         try:
@@ -371,7 +368,7 @@ def _tensors_required(
 
 
 def _recording(value: Any) -> Any:
-    """A 0-d tensor of floats as autograd records it; any other value as it is."""
+    """The value; a 0-d tensor of floats recorded, since PyTorch may read another one as a number."""
     single = isinstance(value, Tensor) and not value.ndim and value.is_floating_point()
     return value.detach().requires_grad_() if single else value
 
