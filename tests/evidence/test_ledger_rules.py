@@ -207,6 +207,8 @@ A_FIRST_COURSE = [
     "F.dropout(x, 0.5, False)", "F.dropout(x, 0.5)", "nn.Dropout(0.5)(x)", "cross_entropy(x, i)",
     "F.cross_entropy(x, i, reduction='none')", "F.nll_loss(x, i, reduction='none')", "F.mse_loss(x, 2*x, reduction='none')",
     "F.kl_div(x, 2*x, reduction='batchmean')", "F.triplet_margin_loss(x, x.T, x + 1)", "F.gaussian_nll_loss(x, 2*x, x**2)",
+    "F.margin_ranking_loss(x, x.T, sign(x), reduction='none')", "F.triplet_margin_loss(x, x.T, x + 1, p=1, reduction='sum')",
+    "F.embedding(i, x, scale_grad_by_freq=True)", "torch.aminmax(x, dim=0)[1]",
     "F.margin_ranking_loss(x, x.T, sign(x))", "torch.outer(x[0], x[1])", "torch.kron(x, x)", "torch.inner(x, x)",
     "torch.linalg.det(x + 2*torch.eye(3))", "torch.linalg.inv(x + 2*torch.eye(3))", "torch.trace(x)",
     "x.scatter_add(1, j, x[:, :2])", "x.index_add(0, i, x)", "x.masked_fill(x > 0, 1)", "x.tril()", "x.diagonal()",
