@@ -135,7 +135,7 @@ KINDS: dict[str, Callable[[list[float]], Any]] = {
     "reversed": lambda numbers: np.array(numbers[::-1])[::-1],
     "read-only": lambda numbers: np.broadcast_to(np.array(numbers), (2, len(numbers)))[1],
     "buffer": lambda numbers: array("d", numbers),
-    "view": lambda numbers: memoryview(np.array(numbers)),
+    "view": lambda numbers: memoryview(array("d", numbers)),
     "tensor": torch.tensor,
     "strided": lambda numbers: torch.tensor([numbers, numbers]).T.contiguous().T[0],
     "parameter": lambda numbers: torch.nn.Parameter(torch.tensor(numbers)),
