@@ -80,10 +80,8 @@ def _refusal(error: RuntimeError) -> Exception:
         entry = "no-second-derivative" if backward else "no-derivative-formula"
         hint = "differentiate by other inputs, with --wrt, or write .detach() after its operand"
         if name in ("heaviside", "floor_divide"):
-            entry, hint = (
-                "step-activation",
-                "use a smooth approximation, such as sigmoid for a step",
-            )
+            entry = "step-activation"
+            hint = "use a smooth approximation, such as sigmoid for a step"
         return NoDerivativeError(f"PyTorch has no {what}{by}", why_entry=entry, hint=hint)
     if "does not require grad" in message:
         hint = "comparisons, argmax, rounding to integers and constants have no gradient"

