@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import random
 from base64 import b64encode
 from collections.abc import Mapping
 from html import escape
@@ -150,6 +151,13 @@ class Result:
         return [f"note: {printable(note.text)} [{note.code}]" for note in notes]
 
     def _bytes(self, form: dict[str, Any], temporary: str = "") -> bytes:
+        chance = random.getstate()
+        try:
+            return self._shown(form, temporary)
+        finally:
+            random.setstate(chance)  # rich draws a number when it is loaded
+
+    def _shown(self, form: dict[str, Any], temporary: str) -> bytes:
         for name in form:
             if name not in self._command.output:
                 raise UsageError(f"{self._command.name} has no form {name!r}")

@@ -79,7 +79,7 @@ def test_the_marks_of_the_allow_list_say_which_versions_have_a_name() -> None:
     assert older == ["abs", "gone-2.13", "new+2.13", "next+2.14"]
 
 
-@in_parts(entries, usual=5)
+@in_parts(entries, usual=3)
 def test_values_and_gradients_equal_plain_pytorch(name: str) -> None:
     compared = 0
     refused: list[str] = []

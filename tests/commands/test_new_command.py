@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 FOLDER = {
@@ -118,6 +120,7 @@ print(json.dumps(shown))
 """.replace("\\\\n", "\\n")
 
 
+@pytest.mark.exhaustive
 def test_a_new_command_is_one_folder_and_one_line(tmp_path: Path) -> None:
     package = tmp_path / "gradcli"
     shutil.copytree(ROOT / "gradcli", package)  # with what is compiled

@@ -582,6 +582,7 @@ def test_a_server_of_other_source_is_replaced(short: Path) -> None:
         assert own.served(lambda: own.run(*MSE)) == 1
 
 
+@pytest.mark.exhaustive
 def test_a_server_that_hangs_is_not_waited_for_and_runs_nothing_later() -> None:
     with Server() as own:
         pid = own.status["pid"]
