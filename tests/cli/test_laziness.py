@@ -106,7 +106,8 @@ def test_derivatives_load_neither_the_compiler_nor_sympy(words: list[str], tmp_p
 def test_the_programs_own_calls_load_neither_the_compiler_nor_sympy(examples: int) -> None:
     """torch.func, autograd's own checks, an upstream gradient handed to autograd.grad or
     torch.unravel_index would, for a second or two of nothing, and so would a deferred module. (`why`
-    prints tensors, which uses these.) Of the examples in the help of a command that many.
+    prints tensors, which uses these.) Of the examples in the help of a command that many, but for
+    the server, which one would leave behind.
     """
     script = f"""
 import sys
@@ -119,7 +120,7 @@ for _ in PROGRAM.load():
     pass
 from gradcli.process.deferral import is_used
 from gradcli.commands import COMMANDS
-examples = [words for name, each in COMMANDS.items() if name not in ("why", "check") for words, _ in each.examples[:{examples}]]
+examples = [words for name, each in COMMANDS.items() if name not in ("why", "check", "server") for words, _ in each.examples[:{examples}]]
 calls = [f"gradcli {{words}}" for words in {CALLS!r}.strip().splitlines()]
 for words in (*PROGRAM.calls, *examples, *calls):
     status, slow = PROGRAM.try_out(words), {{"sympy", "torch._dynamo"}} & {{*sys.modules}}
