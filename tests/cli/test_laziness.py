@@ -120,7 +120,8 @@ for _ in PROGRAM.load():
     pass
 from gradcli.process.deferral import is_used
 from gradcli.commands import COMMANDS
-examples = [words for name, each in COMMANDS.items() if name not in ("why", "check", "server") for words, _ in each.examples[:{examples}]]
+own = [each for name, each in COMMANDS.items() if name not in ("why", "check", "server")]
+examples = [words for each in own for words, _ in each.examples[:{examples}]]
 calls = [f"gradcli {{words}}" for words in {CALLS!r}.strip().splitlines()]
 for words in (*PROGRAM.calls, *examples, *calls):
     status, slow = PROGRAM.try_out(words), {{"sympy", "torch._dynamo"}} & {{*sys.modules}}
