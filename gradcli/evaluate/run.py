@@ -81,7 +81,12 @@ def class_indices(program: Expression, inputs: Mapping[str, Any]) -> frozenset[s
 
 
 def _among(inputs: Mapping[str, Any], targets: list[Any]) -> frozenset[str]:
-    targeted = {id(tensor) for target in targets for tensor in (target, target._base)}
+    """The inputs that are targets: as they are, or all of their numbers in another shape."""
+    seen = [
+        *targets,
+        *(it._base for it in targets if it._is_view() and it._base.numel() == it.numel()),
+    ]
+    targeted = set(map(id, seen))
     return frozenset(name for name, tensor in inputs.items() if id(tensor) in targeted)
 
 

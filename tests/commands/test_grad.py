@@ -672,3 +672,13 @@ def test_a_plain_number_as_target_is_a_float(name: str) -> None:
     found = run("grad", f"{name}(x, 1)", "x=0.3", "--json").json
     assert found["value"] == pytest.approx(value.item())
     assert found["gradients"]["x"] == pytest.approx(x.grad.item())
+
+
+def test_the_classes_may_be_a_column_of_the_data_or_have_another_shape() -> None:
+    data = torch.tensor([[0.0, 1, 2], [1, 3, 4]], requires_grad=True)
+    torch.nn.functional.cross_entropy(data[:, 1:], data[:, 0].long()).backward()  # type: ignore[no-untyped-call]
+    found = run("grad", "F.cross_entropy(D[:, 1:], D[:, 0])", "D=0,1,2;1,3,4", "--json").json
+    assert data.grad is not None
+    assert torch.allclose(torch.tensor(found["gradients"]["D"]), data.grad)
+    words = ("F.cross_entropy(z.flatten(0, 1), t.view(-1))", "z=randn(2,1,3)", "t=1;0")
+    assert run("grad", *words, "--json").json["gradients"]["t"] is None
