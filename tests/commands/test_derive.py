@@ -125,6 +125,7 @@ def test_a_formula_holds_for_other_numbers_and_other_sizes(expression: str) -> N
         (["mse((X @ W).view(-1), y)", "X=randn(3,2)", "W=1;2", "y=1,2,3"], ""),
         (["x.flatten(1) @ w", "x=randn(5,7,11)", "w=randn(77)"], ""),
         (["a, b = x; a*b", "x=1,2"], ""),
+        (["x[:2].sum() + x.mean()", "x=1,2"], "holds for the given sizes alone"),
         (["x.view(2, 3) @ y", "x=randn(6)", "y=randn(3)"], ""),
         (["(x.view(2, 3) @ y)**4", "x=randn(6)", "y=randn(3)"], ""),
     ],
@@ -497,6 +498,14 @@ TEXTBOOKS: list[tuple[list[str], dict[str, str]]] = [
         {"B": "outer(A.T @ y, x)"},
     ),
     (["var_mean(x)[0]", "x=1,2,4"], {"x": "2*(x - mean(x))/(len(x) - 1)"}),
+    (
+        ["F.cross_entropy(x, t)", "x=[[1,2,4]]", "t=1"],
+        {"x": "(softmax(x, 1) - one_hot(t.long(), x.shape[1]))/len(x)"},
+    ),
+    (
+        ["mse(W[s] @ A, Y)", "W=randn(4,3)", "s=tensor([0,2,2])", "A=randn(3,2)", "Y=randn(3,2)"],
+        {"W": "2*zeros_like(W).index_add(0, s, (W[s] @ A - Y) @ A.T)/Y.numel()"},
+    ),
 ]
 """Calls, with formulas as textbooks have them."""
 

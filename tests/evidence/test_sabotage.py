@@ -37,7 +37,7 @@ def test_no_text_is_wrong_with_a_rule_broken(double: None) -> None:
 def test_without_verification_some_would_be(double: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(derive, "TOLERANCE", math.inf)
     tally = sabotage(*sample(16), 1, SEED, seconds=math.inf)
-    assert len(tally.wrong) >= 3
+    assert tally.wrong
 
 
 def test_no_formula_reads_a_step_that_it_does_not_define(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,7 @@ def _by_places(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> 
                 left = {index: dim for index, dim in over.items() if index != out}
                 found = product(coefficient, [*without(rest, tables[0]), (rows, ONE)])
                 yield w.write(summed(left, found), axes)
-        elif len(places.free) == 1 and places.free <= over.keys() and w.like:
+        elif len(places.free) == 1 and places.free <= over.keys() and axes == w.like_axes:
             (row,) = places.free
             left = {i: d for i, d in over.items() if i != row}
             inner = summed(left, product(coefficient, rest))

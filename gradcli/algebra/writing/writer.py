@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from gradcli.algebra.indices import arguments_of, opened, rename
-from gradcli.algebra.nodes import Dim, Node, NoRuleError, number, state, sym
+from gradcli.algebra.nodes import Dim, Node, NoRuleError, names_of, number, state, sym
 from gradcli.algebra.writing import additive, factors, summing, tensorwise
 from gradcli.algebra.writing.layouts import (
     ATOM,
@@ -63,6 +63,8 @@ class Writer:
             return text.text
         if not text.layout and text.binds >= PRODUCT and not text.chain:
             return f"{text.text}*ones_like({like})"
+        if not names_of(node):
+            return f"full_like({like}, {text.text})"
         return f"{text.atom}.expand_as({like})"
 
     def write(self, node: Node, axes: Axes) -> Text:
