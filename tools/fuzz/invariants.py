@@ -2,7 +2,9 @@
 complains or says nothing.
 """
 
+import json
 import re
+from contextlib import suppress
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
@@ -143,11 +145,15 @@ def of_line(answer: bytes, given: bytes) -> tuple[str, str]:
 
 
 def of_identity(identity: Any, given: bytes) -> str:
-    """The id of a result line is that of its job, or null where the job cannot be read."""
-    try:
+    """The id of a result line is that of its job, or null where the job cannot be read; where orjson
+    refuses a number or a character, Python may read the id.
+    """
+    job = None
+    with suppress(ValueError):
         job = orjson.loads(given)
-    except orjson.JSONDecodeError:
-        job = None
+    if job is None and identity is not None:
+        with suppress(ValueError, RecursionError):
+            job = json.loads(given)
     expected = job.get("id") if isinstance(job, dict) else None
     too_deep = identity is None and len(given) > 2 * 254  # brackets that orjson writes
     if identity == expected or too_deep:

@@ -67,15 +67,19 @@ def _refused(line: bytes, number: int, why: orjson.JSONDecodeError) -> tuple[byt
             beyond.append(quoted(text, 20))
         return int(text) if text.lstrip("-").isdigit() else float(text)
 
+    def refuse(text: str) -> float:
+        raise json.JSONDecodeError("no number of JSON", text, 0)
+
     try:
-        job = json.loads(line.decode(), parse_float=read, parse_int=read)
-        identity = json.dumps(job["id"], separators=(",", ":"), allow_nan=False).encode()
+        job = json.loads(line.decode(), parse_float=read, parse_int=read, parse_constant=refuse)
+        written = json.dumps(job["id"], separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        identity = written.encode()
     except UnicodeDecodeError as wrong:
         return identity, UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})")
     except json.JSONDecodeError:
         beyond = []
     except (ValueError, LookupError, TypeError, RecursionError):
-        pass  # the object has no id, or one that is not finite
+        pass  # the object has no id, or one that cannot be written
     if beyond:
         hint = f'write "{"-" * (beyond[0] < "0")}Infinity" if that is meant'
         return identity, LiteralError(f"{beyond[0]} is too large for a 64-bit float", hint=hint)
