@@ -82,7 +82,7 @@ class Dim:
         """Whether its size is written as a number."""
         dim = self.root
         known = [*dim.parts, *([dim.cut[0]] if dim.cut else [])]
-        return dim.fixed or not (dim.places or not all(part.is_number for part in known))
+        return dim.fixed or (not dim.places and all(part.is_number for part in known))
 
     def merge(self, other: "Dim") -> "Dim":
         """Both, as one. Raises UnequalError."""

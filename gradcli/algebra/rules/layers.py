@@ -27,7 +27,7 @@ def _cross_entropy(pred: Value, target: Value, *, logs: bool = True, **settings:
     if len(target.sides) != len(pred.sides) or not logs:
         hot = one_hot(target, length(classes))
         if not target.sides:  # a bare index meets a batch of one
-            hot = hot.but(sides=(*(None for _ in pred.sides[1:]), *hot.sides))
+            hot = hot.but(sides=(None,) * (len(pred.sides) - 1) + hot.sides)
     if len(pred.sides) > 2 or classes is None or len(hot.sides) != len(pred.sides):
         raise NoRuleError("no rule for cross_entropy of these shapes")
     rows = formula("log(softmax(pred, -1))", {"pred": pred}) if logs else pred

@@ -121,7 +121,7 @@ def _reshaped(
     outs: list[Axis] = []
     for count, side in zip(counts, joined or given, strict=True):
         new = None if count == 1 else side or Dim(count, fixed=len(counts) > 1)
-        own = side if joined else new
+        own = side if joined else new  # one of size 1 that is kept may be longer
         outs.append((None if own is None else fresh(), own))
     inner = [(index, side) for index, side in outs if index is not None and side is not None]
     return packed(call("reshape", [(old, node)], inner), outs)
