@@ -320,16 +320,37 @@ def forward_mode() -> Iterator[ForwardMode]:
     """
     enter, leave, make, unpack = _DUAL
     if None in _DUAL:
-        with forward_ad.dual_level():
+        with _without_fused_attention(), forward_ad.dual_level():
             with warnings.catch_warnings(action="ignore"):  # of what the first call loads
                 forward_ad.make_dual(torch.zeros(()), torch.zeros(()))  # type: ignore[no-untyped-call]
             yield ForwardMode(forward_ad.make_dual, forward_ad.unpack_dual)
         return
-    level = enter()
+    with _without_fused_attention():
+        level = enter()
+        try:
+            yield ForwardMode(partial(make, level=level), partial(unpack, level=level))
+        finally:
+            leave(level=level)
+
+
+@contextmanager
+def _without_fused_attention() -> Iterator[None]:
+    """scaled_dot_product_attention by its definition, as torch.nn.attention's sdpa_kernel has it: the
+    fused kernels have no forward mode.
+    """
+    cuda: Any = torch.backends.cuda  # without types
+    kernels = {
+        cuda.enable_flash_sdp: cuda.flash_sdp_enabled(),
+        cuda.enable_mem_efficient_sdp: cuda.mem_efficient_sdp_enabled(),
+        cuda.enable_cudnn_sdp: cuda.cudnn_sdp_enabled(),
+    }
     try:
-        yield ForwardMode(partial(make, level=level), partial(unpack, level=level))
+        for enable in kernels:
+            enable(False)
+        yield
     finally:
-        leave(level=level)
+        for enable, enabled in kernels.items():
+            enable(enabled)
 
 
 _DUAL: tuple[Any, ...] = (

@@ -124,16 +124,13 @@ def calls(number: int, lives: int = LIVES) -> list[str]:
                     answer.result()
             if not until(lambda: len(server.processes()) == 1 + SPARES):
                 faults.append(f"left running: {server.processes()}")
+            until(lambda before=before: not _grown(before, _held(server)))  # connections close late
             after = _held(server)
             print(
                 f"life {life + 1}: {dict(crowd.found)}; before {before}, after {after}", flush=True
             )
             if life == lives - 1:
-                faults += [
-                    f"{what} grew from {before[what]} to {after[what]}"
-                    for what in before
-                    if after[what] > LEEWAY[what] * before[what]
-                ]
+                faults += _grown(before, after)
         zombies = [line for line in _listed() if f" {server.status['pid']} Z" in line]
         faults += [f"zombies: {zombies}"] if zombies else []
     return faults + crowd.wrong
@@ -151,6 +148,14 @@ def _held(server: Server) -> dict[str, int]:
         "descriptors": len(os.listdir(f"/proc/{found['pid']}/fd")),
         "files": sum(len(files) for _, _, files in os.walk(server.folder)),
     }
+
+
+def _grown(before: dict[str, int], after: dict[str, int]) -> list[str]:
+    return [
+        f"{what} grew from {before[what]} to {after[what]}"
+        for what in before
+        if after[what] > LEEWAY[what] * before[what]
+    ]
 
 
 def _listed() -> list[str]:

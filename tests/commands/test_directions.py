@@ -161,6 +161,18 @@ def test_errors(words: tuple[str, ...], said: list[str]) -> None:
         assert text in ran.stderr
 
 
+def test_attention_has_forward_mode_though_its_fused_kernel_has_none() -> None:
+    """The jvp is the gradient times the direction, in reverse mode."""
+    inputs = [f"{name}=linspace({low},1,8)" for low, name in enumerate("qkv", -3)]
+    heads = ", ".join(f"{name}.view(1,1,2,4)" for name in "qkv")
+    words = [f"F.scaled_dot_product_attention({heads}).sum()", *inputs, "--dtype", "float64"]
+    reverse = json.loads(run("grad", *words, "--json").stdout)["gradients"]
+    expected = sum(i * (reverse["q"][i] + reverse["v"][i]) for i in range(8))
+    along = [word for name in "qv" for word in ("--jvp", f"{name}=arange(8)")]
+    found = json.loads(run("grad", *words, *along, "--explain", "--json").stdout)
+    assert found["jvp"] == pytest.approx(expected, rel=1e-12)
+
+
 def test_an_operation_without_forward_mode_is_named_with_what_to_do_instead() -> None:
     ran = run("grad", "exp(torch.cdist(x, x + 1))", "x=1,2;3,4", "--jvp", "x=ones(2,2)")
     lines = ran.stderr.splitlines()

@@ -32,7 +32,6 @@ def test_the_cells_of_a_page_run(
         shell.run_cell(cell).raise_error()
 
 
-@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own
 def test_the_notebook_runs_and_shows_what_it_computes() -> None:
     from tools import notebook
