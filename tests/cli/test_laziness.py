@@ -29,8 +29,9 @@ def loaded(folder: Path, *words: str) -> tuple[set[str], int]:
         "status = main()\nnote()\nsys.exit(status)"
     )
     (folder / "modules").unlink(missing_ok=True)
-    env = {
-        **os.environ,
+    env = {  # without TORCHINDUCTOR_CACHE_DIR, which PyTorch sets in the process of the tests
+        **BASE,
+        "HOME": os.environ.get("HOME", "/"),
         "PYTHONPATH": str(ROOT),
         "GRADCLI_SERVER": "off",
         "MODULES": str(folder / "modules"),
