@@ -135,7 +135,7 @@ MODULES = (
             y, state = lstm(torch.ones(4, 1, 2))
             print(head(y).shape)
         """,
-        fragments=("argument 'input' (position 1) must be Tensor, not",),
+        fragments=("argument 'input' (position 1) must be Tensor, not <tuple|list>",),
         vague=(
             Vague(
                 "'<tuple|list>' object has no attribute '<backward|log_softmax|detach|requires_grad>'"
@@ -391,5 +391,62 @@ MODULES = (
         "overfits. With an RNN on a GPU, backward() stops.",
         run_finds="gradcli why --run does not look for this: fine-tuning with BatchNorm in evaluation mode is "
         "common and right. Print model.training.",
+    ),
+    Mistake(
+        "forward-arguments",
+        "forward is called with other arguments than it has",
+        program="""
+            loss_of = nn.MSELoss()
+            prediction = torch.ones(2)
+            loss = loss_of(prediction)  # <--
+        """,
+        cause="What is passed to a module is passed to its forward. A loss needs the prediction and the target; a layer "
+        "of your own needs what its forward names after self. The count in the message includes self, so a forward "
+        "without x 'takes 1 positional argument but 2 were given'. nn.Sequential passes one value from layer to layer.",
+        cure="Pass what forward names, or give forward the missing parameter: def forward(self, x).",
+        cured="""
+            loss_of = nn.MSELoss()
+            prediction = torch.ones(2)
+            loss = loss_of(prediction, torch.zeros(2))
+            print(loss)
+        """,
+        vague=(
+            Vague("forward() missing 1 required positional argument"),
+            Vague("forward() missing 2 required positional arguments"),
+            Vague("forward() takes 1 positional argument but"),
+            Vague("forward() takes 2 positional arguments but"),
+            Vague("forward() takes from 1 to 2 positional arguments but"),
+            Vague("forward() got an unexpected keyword argument"),
+        ),
+        related=("forward-missing", "several-outputs"),
+        in_training="The first forward pass stops.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the call.",
+    ),
+    Mistake(
+        "attention-sizes",
+        "an attention layer whose sizes do not fit together",
+        program="""
+            attention = nn.MultiheadAttention(10, num_heads=4)  # <--
+        """,
+        cause="The features are divided among the heads, so embed_dim is a multiple of num_heads. The mask has a row for each "
+        "query and a column for each key; without batch_first=True the first dimension of the input is its length, not "
+        "the batch.",
+        cure="Choose embed_dim = num_heads * features of a head, make the mask from the length of the input, and pass "
+        "batch_first=True for inputs of shape [batch, length, features].",
+        cured="""
+            attention = nn.MultiheadAttention(12, num_heads=4, batch_first=True)
+            x = torch.ones(2, 5, 12)
+            mask = torch.ones(5, 5).triu(1).bool()
+            print(attention(x, x, x, attn_mask=mask)[0].shape)
+        """,
+        fragments=(
+            "embed_dim must be divisible by num_heads",
+            "The shape of the <2D|3D> attn_mask is",
+            "was expecting embedding dimension of",
+        ),
+        symptoms=("multiheadattention shape", "attn_mask shape"),
+        related=("rnn-sizes", "shape-mismatch"),
+        in_training="The program stops where the model is made, or at the first forward pass.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the layer or of its call.",
     ),
 )

@@ -96,6 +96,7 @@ SHAPES = (
         """,
         fragments=(
             "expected m1 and m2 to have the same dtype, but got",
+            "expected self and mat2 to have the same dtype, but got",
             "mat1 and mat2 must have the same dtype",
             "Found dtype ... but expected",
             "expected scalar type ... but found",
@@ -116,6 +117,30 @@ SHAPES = (
         "its input was not.",
         run_finds="gradcli why --run train.py stops at the same error and names the line that made the tensor of the "
         "other dtype.",
+    ),
+    Mistake(
+        "not-a-tensor",
+        "a plain number, a list or an array in the place of a tensor",
+        program="""
+            logits = torch.zeros(1, 3, requires_grad=True)
+            loss = F.cross_entropy(logits, 1)  # <--
+        """,
+        cause="Functions and layers take tensors. Operators such as * also take plain numbers, which hides that a value is "
+        "not a tensor until it reaches a function.",
+        cure="Make a tensor: torch.tensor([1]) for a class index, torch.tensor(values) for a list, torch.from_numpy(array) for "
+        "an array, and .float() where a layer computes with it.",
+        cured="""
+            logits = torch.zeros(1, 3, requires_grad=True)
+            loss = F.cross_entropy(logits, torch.tensor([1]))
+            print(loss.exp().detach())
+        """,
+        fragments=(
+            "must be Tensor, not <int|float|bool|str|list|numpy.ndarray|numpy.float64|dict|Image>",
+            "expected Tensor as element ... in argument",
+        ),
+        related=("several-outputs", "tensor-copy"),
+        in_training="The first forward pass or the first loss stops.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the call.",
     ),
     Mistake(
         "integer-mean",

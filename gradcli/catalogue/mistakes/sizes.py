@@ -426,11 +426,62 @@ SIZES = (
             "Expected hidden[0] size ..., got",
             "Expected hidden[1] size ..., got",
             "input.size(-1) must be equal to input_size. Expected",
+            "For <batched|unbatched> ... input, <hx|hx and cx> should also be",
         ),
         related=("no-batch-dimension", "carried-state"),
         in_training="The first forward pass stops, or the last batch of an epoch: drop_last=True in the DataLoader "
         "avoids a smaller one.",
         run_finds="gradcli why --run train.py stops at the same error and names the line that made the RNN, or the "
         "input or state that does not fit.",
+    ),
+    Mistake(
+        "normalized-shape",
+        "a layer norm for another number of features",
+        program="""
+            norm = nn.LayerNorm(8)
+            y = norm(torch.ones(2, 8, 5))  # <--
+        """,
+        cause="LayerNorm normalises the last dimensions, and their sizes are what it was made with. Here the features are in "
+        "the middle, as a convolution has them.",
+        cure="Make it for the last size, nn.LayerNorm(x.shape[-1]); move the features to the end, or use nn.GroupNorm(1, "
+        "features), which has them after the batch.",
+        cured="""
+            norm = nn.LayerNorm(8)
+            y = norm(torch.ones(2, 8, 5).transpose(1, 2)).transpose(1, 2)
+            print(y.shape)
+        """,
+        fragments=(
+            "Given normalized_shape=..., expected input with shape",
+            "Expected weight to be of same shape as normalized_shape",
+        ),
+        related=("conv-channels", "shape-mismatch"),
+        in_training="The first forward pass stops.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of the layer's call.",
+    ),
+    Mistake(
+        "einsum-subscripts",
+        "the subscripts of einsum do not fit the tensors",
+        program="""
+            A, B = torch.ones(2, 3, 4), torch.ones(4, 5)
+            C = torch.einsum("ij,jk->ik", A, B)  # <--
+        """,
+        cause="Each operand needs a letter for each of its dimensions, a letter has one size everywhere, and each letter "
+        "after the arrow must also be before it. Here the batch of A has no letter.",
+        cure="Write a letter for every dimension, or ... for those that all operands share.",
+        cured="""
+            A, B = torch.ones(2, 3, 4), torch.ones(4, 5)
+            C = torch.einsum("bij,jk->bik", A, B)
+            print(C.shape)
+        """,
+        fragments=(
+            "einsum(): the number of subscripts in the equation",
+            "einsum(): subscript ... has size ... which does not broadcast with previously seen size",
+            "einsum(): output subscript ... does not appear in the equation",
+            "einsum(): fewer operands were provided than specified in the equation",
+            "einsum(): more operands were provided than specified in the equation",
+        ),
+        related=("shape-mismatch", "size-mismatch"),
+        in_training="The first forward pass stops.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of einsum.",
     ),
 )

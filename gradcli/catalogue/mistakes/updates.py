@@ -289,6 +289,100 @@ UPDATES = (
         run_finds="gradcli why --run train.py names this entry and the line that made the optimizer.",
     ),
     Mistake(
+        "optimizer-setting",
+        "a setting that the optimizer does not accept",
+        program="""
+            w = torch.tensor(1.0, requires_grad=True)
+            optimizer = torch.optim.SGD([w], lr=-0.1)  # <--
+        """,
+        cause="An optimizer minimises: it subtracts the learning rate times the gradient, so the learning rate must not be "
+        "negative. The betas of Adam are factors from 0 to below 1, and both must have one type: betas=(0, 0.9), as papers "
+        "on GANs write them, mixes int and float.",
+        cure="To maximise, pass maximize=True, or minimise the negative. Write betas=(0.0, 0.9), and "
+        "momentum=0.9 beside nesterov=True.",
+        cured="""
+            w = torch.tensor(1.0, requires_grad=True)
+            optimizer = torch.optim.SGD([w], lr=0.1, maximize=True)
+            (3 * w).backward()
+            optimizer.step()
+            print(w.detach())
+        """,
+        fragments=(
+            "Invalid learning rate",
+            "Invalid beta parameter at index",
+            "Invalid <momentum|epsilon|weight_decay|rho|alpha> value",
+            "betas must be either both floats or both Tensors",
+            "Nesterov momentum requires a momentum and zero dampening",
+        ),
+        symptoms=("gradient ascent", "negative learning rate", "梯度 上升"),
+        related=("optimizer-argument", "learning-rate"),
+        in_training="The program stops where the optimizer is made, before the first step.",
+        run_finds="gradcli why --run train.py names this entry and the line that made the optimizer.",
+    ),
+    Mistake(
+        "closure-missing",
+        "LBFGS is stepped without a closure",
+        program="""
+            w = torch.tensor(1.0, requires_grad=True)
+            optimizer = torch.optim.LBFGS([w])
+            loss = (w - 3) ** 2
+            loss.backward()
+            optimizer.step()  # <--
+        """,
+        cause="LBFGS evaluates the loss several times in one step, so it needs a function that clears the gradients, "
+        "computes the loss again, calls backward() and returns the loss.",
+        cure="Put these lines into a function and pass it: optimizer.step(closure).",
+        cured="""
+            w = torch.tensor(1.0, requires_grad=True)
+            optimizer = torch.optim.LBFGS([w])
+
+            def closure():
+                optimizer.zero_grad()
+                loss = (w - 3) ** 2
+                loss.backward()
+                return loss
+
+            for step in range(3):
+                optimizer.step(closure)
+            print(round(w.item(), 3))
+        """,
+        fragments=("step() missing 1 required positional argument: 'closure'",),
+        symptoms=("lbfgs closure",),
+        related=("never-updated", "backward-twice"),
+        in_training="The first step stops.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line of step().",
+    ),
+    Mistake(
+        "resumed-optimizer",
+        "the saved state of an optimizer belongs to other parameters",
+        program="""
+            before = torch.optim.Adam(nn.Linear(2, 1).parameters())
+            net = nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 1))
+            optimizer = torch.optim.Adam(net.parameters())
+            optimizer.load_state_dict(before.state_dict())  # <--
+        """,
+        cause="The state, such as Adam's averages, is saved by the place of each parameter, without names. The model that it "
+        "is loaded for must have as many parameters in the same groups and order: a layer that was added, frozen or "
+        "unfrozen since then changes that.",
+        cure="Make the optimizer as it was made before, and load its state before the scheduler continues with last_epoch. "
+        "For a changed model start with a new state; a new layer can join later, by optimizer.add_param_group.",
+        cured="""
+            before = torch.optim.Adam(nn.Linear(2, 1).parameters(), lr=0.5)
+            optimizer = torch.optim.Adam(nn.Linear(2, 1).parameters())
+            optimizer.load_state_dict(before.state_dict())
+            print(optimizer.param_groups[0]["lr"])
+        """,
+        fragments=(
+            "loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
+            "loaded state dict has a different number of parameter groups",
+            "param 'initial_lr' is not specified in param_groups",
+        ),
+        symptoms=("resume training optimizer", "optimizer state_dict"),
+        related=("load-names", "stale-optimizer"),
+        in_training="The program stops where it loads a checkpoint, after the weights.",
+        run_finds="gradcli why --run train.py stops at the same error and names the line that loads the state.",
+    ),
+    Mistake(
         "parameter-copy",
         "nn.Parameter(h) makes a new leaf and cuts off how h was computed",
         program="""
