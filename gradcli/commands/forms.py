@@ -40,17 +40,6 @@ def show(
     return _form(result, shown, world), "".join(f"{line}\n" for line in lines)
 
 
-def line(answer: tuple[bytes, Result]) -> bytes:
-    """The result line of a batch job, from its id as JSON and its result; without a line end."""
-    identity, result = answer
-    return identified(json.encode(result), identity)
-
-
-def identified(text: bytes, identity: bytes) -> bytes:
-    """The JSON of a result with the id of its job, both as JSON."""
-    return b'%b,"id":%b}' % (text[:-1], identity)
-
-
 def _form(result: Any, shown: OutputOptions, world: World) -> bytes:
     if shown.json:
         return json.encode(result, b"\n")

@@ -17,7 +17,6 @@ from gradcli.commands.batch.lines import JOBS, answer
 from gradcli.commands.batch.plan import Plans
 from gradcli.commands.descend import setting
 from gradcli.commands.descend.request import OPTIMIZER
-from gradcli.commands.forms import line
 from gradcli.commands.perceptron import request as perceptron
 from gradcli.options import direction, expectation, formula, inputs, shared
 from gradcli.options import fields as options
@@ -143,12 +142,11 @@ def walk(folder: Path, tried: Iterable[Field]) -> Iterator[tuple[dict[str, Any],
 def answers(jobs: list[dict[str, Any]], *, allow_files: bool = False) -> list[str]:
     """The result lines, as the worker of a batch makes them."""
     return [
-        answer(
-            json.dumps(job).encode(), 1, lambda step, operands: None, lambda seconds: None, line, Plans(),
-            allow_files=allow_files, environ={},
-        )[0].decode()
+        answer(json.dumps(job).encode(), 1, lambda seconds: None, Plans(), allow_files=allow_files)[
+            0
+        ].decode()
         for job in jobs
-    ]  # fmt: skip
+    ]
 
 
 def test_no_field_of_a_job_can_name_a_file(

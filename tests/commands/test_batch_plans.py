@@ -17,7 +17,6 @@ from gradcli.commands.batch import plan
 from gradcli.commands.batch.lines import answer
 from gradcli.commands.batch.load import loaded
 from gradcli.commands.batch.plan import Plans, form_of
-from gradcli.commands.forms import line as encode
 from gradcli.process import pool
 from gradcli.process.pool import FRAME, Begin, LinesOfFile, Work, answers
 from tests.program import lines_of, run
@@ -39,10 +38,8 @@ def m(rows: int = 2, columns: int = 3) -> list[list[float]]:
 
 def answered(job: Any, plans: Plans) -> tuple[bytes, bool]:
     """The result line as the worker of a batch makes it, with the plans that it has."""
-    given, no_place = json.dumps(job).encode(), lambda step, operands: None
-    return answer(
-        given, 1, no_place, lambda seconds: None, encode, plans, allow_files=False, environ={}
-    )
+    given = json.dumps(job).encode()
+    return answer(given, 1, lambda seconds: None, plans, allow_files=False)
 
 
 def straight(job: Any, plans: Plans) -> bytes | None:

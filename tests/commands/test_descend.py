@@ -596,16 +596,7 @@ def test_in_a_batch_too() -> None:
     begun: list[float] = []
     job = {"command": "descend", "expression": "x**2", "inputs": {"x": 1}, "steps": 4, "timeout": 7}
     line = json.dumps(job).encode()
-    answer(
-        line,
-        1,
-        lambda step, operands: None,
-        begun.append,
-        lambda pair: b"",
-        Plans(),
-        allow_files=False,
-        environ={},
-    )
+    answer(line, 1, begun.append, Plans(), allow_files=False)
     assert begun == [7.0] * 6, "the job, the start and four steps"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,6 @@ import orjson
 from gradcli.commands import COMMANDS
 from gradcli.commands.batch.plan import Plans, form_of
 from gradcli.commands.dispatch import compute_attached
-from gradcli.commands.forms import identified
 from gradcli.errors import (
     FAULT,
     GradcliError,
@@ -20,21 +20,18 @@ from gradcli.errors import (
     quoted,
     traceback_of,
 )
-from gradcli.evaluate.machine import Before
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.check import CheckedRequest, check
 from gradcli.options.fill import from_json
 from gradcli.options.shared import ComputeOptions
+from gradcli.show.json import encode
 
-_REQUESTS = {name: command.request for name, command in sorted(COMMANDS.items())}
 JOBS = {
     name: request
-    for name, request in _REQUESTS.items()
-    if issubclass(request, ComputeOptions) and request.in_batch
+    for name, command in sorted(COMMANDS.items())
+    if issubclass(request := command.request, ComputeOptions) and request.in_batch
 }
 """The commands that a job may name, and their requests: those that compute and may be jobs."""
-
-Encode = Callable[[Any], bytes]
 
 
 def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
@@ -50,12 +47,17 @@ def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:
     try:
         identity = orjson.dumps(job.get("id"))
         if isinstance(job.get("id"), float | list | dict):  # orjson has no integers above 64 bits
-            whole = json.loads(line)["id"]
-            identity = json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
+            identity = _written(json.loads(line)["id"])
         return job, identity
     except orjson.JSONEncodeError:
         message = f"the id in line {number} is nested too deeply"
         raise UsageError(message, hint="use a number or a string") from None
+
+
+def _written(identity: Any) -> bytes:
+    """An id as JSON, its integers of any size. Raises ValueError for what JSON does not have."""
+    text = json.dumps(identity, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
 
 
 def _refused(line: bytes, number: int, why: orjson.JSONDecodeError) -> tuple[bytes, GradcliError]:
@@ -72,8 +74,7 @@ def _refused(line: bytes, number: int, why: orjson.JSONDecodeError) -> tuple[byt
 
     try:
         job = json.loads(line.decode(), parse_float=read, parse_int=read, parse_constant=refuse)
-        written = json.dumps(job["id"], separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        identity = written.encode()
+        identity = _written(job["id"])
     except UnicodeDecodeError as wrong:
         return identity, UsageError(f"line {number} is not UTF-8 text (byte {wrong.start})")
     except json.JSONDecodeError:
@@ -103,15 +104,7 @@ def request_of(job: Mapping[str, Any], *, allow_files: bool) -> CheckedRequest:
 
 
 def answer(
-    line: bytes,
-    number: int,
-    before: Before,
-    begin: Callable[[float], None],
-    encode: Encode,
-    plans: Plans,
-    *,
-    allow_files: bool,
-    environ: Mapping[str, str],
+    line: bytes, number: int, begin: Callable[[float], None], plans: Plans, *, allow_files: bool
 ) -> tuple[bytes, bool]:
     """The result line of a job, without a line end, and whether it succeeded.
 
@@ -125,13 +118,13 @@ def answer(
         if form and (plan := plans.get(form)):
             begin(plan.seconds)
             if text := plan.answer(form):
-                return identified(text, identity), True
+                return _identified(text, identity), True
         checked = request_of(job, allow_files=allow_files)
         seconds = checked.request.timeout
         begin(seconds)
-        result = compute_attached(checked, before, lambda number, total: begin(seconds))
+        result = compute_attached(checked, _unrecorded, lambda number, total: begin(seconds))
         plans.learn(form, checked, result)
-        return encode((identity, result)), result.ok is not False
+        return _identified(encode(result), identity), result.ok is not False
     except orjson.JSONDecodeError as refused:
         identity, error = _refused(line, number, refused)
         return failure(identity, error.kind, worded(error)), False
@@ -140,7 +133,16 @@ def answer(
     except MemoryError:
         return failure(identity, "size", "there is not enough memory for this"), False
     except (Exception, SystemExit) as error:  # a library may try to end the process
-        return failure(identity, FAULT, fault(error), traceback_of(error, environ)), False
+        return failure(identity, FAULT, fault(error), traceback_of(error, os.environ)), False
+
+
+def _unrecorded(step: object, operands: object) -> None:
+    """Where in an expression a job is: a batch does not record it."""
+
+
+def _identified(text: bytes, identity: bytes) -> bytes:
+    """The JSON of a result with the id of its job, both as JSON."""
+    return b'%b,"id":%b}' % (text[:-1], identity)
 
 
 def worded(error: GradcliError) -> str:

@@ -1,6 +1,5 @@
 """What a worker of `batch` loads: PyTorch, every command, and the function that answers a line."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,23 +17,13 @@ def loaded(*, allow_files: bool = False) -> Iterator[Work]:
         from gradcli.commands.batch import lines
         from gradcli.commands.batch.plan import Plans
         from gradcli.commands.dispatch import lost, preload
-        from gradcli.commands.forms import line as encode
         from gradcli.evaluate.job import listening
 
         preload()
     plans = Plans()
 
     def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
-        answer, ok = lines.answer(
-            line,
-            number,
-            lambda step, operands: None,  # where in an expression it is, a batch does not record
-            begin,
-            encode,
-            plans,
-            allow_files=allow_files,
-            environ=os.environ,
-        )
+        answer, ok = lines.answer(line, number, begin, plans, allow_files=allow_files)
         return answer, ok, not lost  # a process that has lost its GPU cannot use it again
 
     with listening():
