@@ -23,7 +23,7 @@ import pytest
 from gradcli.catalogue.mistakes import ALIASES, FAMILIES, MISTAKES
 from gradcli.catalogue.mistakes.entry import MARK, Mistake
 from gradcli.commands.why import compute as why
-from gradcli.commands.why.request import Found, Why
+from gradcli.commands.why.request import Entry, Why
 from gradcli.commands.why.result import Demonstration
 from gradcli.errors import SizeError, UsageError
 from gradcli.language import matching
@@ -261,7 +261,7 @@ def about(values: list[float]) -> object:
     return pytest.approx(values, rel=1e-4, abs=6e-5, nan_ok=True)
 
 
-def asked(text: str) -> Found:
+def asked(text: str) -> Entry:
     found = Why(words=(text,)).find(str)
     assert found
     return found

@@ -5,12 +5,10 @@ import io
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from inspect import cleandoc
 
 import torch
 
-from gradcli.catalogue.mistakes import MISTAKES, family_of
 from gradcli.catalogue.mistakes.entry import Mistake, whole
 from gradcli.commands.why.request import Why
 from gradcli.commands.why.result import Demonstration, Found, Line, RunResult, WhyResult
@@ -22,9 +20,9 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult | RunResul
     """
     if request.run is not None:
         return _found_in(request.run, request.words)
-    found = request.find(read_stdin)
-    assert found is not None, "the list of mistakes is answered without PyTorch"
-    mistake = found.mistake
+    entry = request.find(read_stdin)
+    assert entry is not None, "the list of mistakes is answered without PyTorch"
+    mistake = entry.mistake
     made, cured = demonstrations(mistake)
     return WhyResult(
         name=mistake.name,
@@ -32,17 +30,10 @@ def compute(request: Why, read_stdin: Callable[[], str]) -> WhyResult | RunResul
         cause=mistake.cause,
         cure=f"{mistake.cure}\n\n{mistake.cured_code}",
         code=mistake.code,
-        related=found.related,
-        title=mistake.title,
-        family=family_of(mistake),
-        advice=mistake.cure,
-        in_training=mistake.in_training,
-        run_finds=mistake.run_finds,
-        needs=mistake.elsewhere.needs if mistake.elsewhere else "",
+        related=entry.related,
+        entry=entry,
         made=made,
         cured=cured,
-        same=[(other.name, other.title) for other in found.same],
-        neighbours=[(other.name, other.title) for other in found.neighbours],
     )
 
 
@@ -50,7 +41,15 @@ def _found_in(file: str, arguments: Sequence[str]) -> RunResult:
     """The faults of a program of the user's, which is run."""
     from gradcli.watch.examine import examine  # which entries do without
 
-    shown = partial(_shown, typed=file, whole=os.path.abspath(file), folder=_folder())
+    whole_path, folder = os.path.abspath(file), _folder()
+
+    def shown(path: str) -> str:
+        """A file as the user typed it, or relative to the folder of the call if it is in it."""
+        if path == whole_path:
+            return file
+        relative = os.path.relpath(path, folder) if folder else os.pardir
+        return path if relative.startswith(os.pardir) else relative
+
     examination = examine(file, arguments)
     outcome = examination.outcome
     return RunResult(
@@ -65,7 +64,6 @@ def _found_in(file: str, arguments: Sequence[str]) -> RunResult:
                     Line(each.place.line, each.place.text, each.text, shown(each.place.file))
                     for each in finding.also
                 ],
-                MISTAKES[finding.entry].title,
             )
             for finding in examination.findings
         ],
@@ -75,14 +73,6 @@ def _found_in(file: str, arguments: Sequence[str]) -> RunResult:
         file=file,
         watched=examination.watched,
     )
-
-
-def _shown(path: str, typed: str, whole: str, folder: str) -> str:
-    """A file as the user typed it, or relative to the folder of the call if it is in it."""
-    if path == whole:
-        return typed
-    relative = os.path.relpath(path, folder) if folder else os.pardir
-    return path if relative.startswith(os.pardir) else relative
 
 
 def _folder() -> str:

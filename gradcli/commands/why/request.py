@@ -1,6 +1,6 @@
 """`why`: a common mistake, by its name or by PyTorch's message."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gradcli.catalogue.mistakes import ALIASES, FAMILIES, MISTAKES
@@ -21,7 +21,7 @@ _NEAREST = 5
 
 
 @dataclass(frozen=True)
-class Found:
+class Entry:
     """A mistake, others with the same message, and related ones."""
 
     mistake: Mistake
@@ -78,7 +78,7 @@ class Why(Question):
         """The program of --run."""
         return self.run or ""
 
-    def find(self, read_stdin: Callable[[], str]) -> Found | None:
+    def find(self, read_stdin: Callable[[], str]) -> Entry | None:
         """The mistake named or quoted by the words or standard input; None if both are empty.
 
         Raises UsageError if no mistake has that name or message, SizeError for too long a text.
@@ -91,16 +91,18 @@ class Why(Question):
         mistake = matching.by_name(name)
         matches = [mistake] if mistake else matching.by_text(text)
         if matches:
-            return _found(matches[0], matches[1:])
+            return _entry(*matches)
         raise _unknown_text(text) if len(text.split()) > 1 else _unknown_name(name)
 
 
 def listing() -> dict[str, list[tuple[str, str]]]:
     """Name and title of every mistake, by family."""
-    return {
-        family: [(mistake.name, mistake.title) for mistake in members]
-        for family, members in FAMILIES.items()
-    }
+    return {family: rows(members) for family, members in FAMILIES.items()}
+
+
+def rows(mistakes: Iterable[Mistake]) -> list[tuple[str, str]]:
+    """The name and the title of each."""
+    return [(mistake.name, mistake.title) for mistake in mistakes]
 
 
 def _unknown_name(name: str) -> UsageError:
@@ -122,12 +124,12 @@ def _unknown_text(text: str) -> UsageError:
     return UsageError(message, span=Source(line).whole, hint=_commands(nearest))
 
 
-def _found(mistake: Mistake, other_matches: list[Mistake]) -> Found:
+def _entry(mistake: Mistake, *other_matches: Mistake) -> Entry:
     same = {other.name: other for other in (*other_matches, *matching.sharing(mistake))}
     related = tuple(MISTAKES[name] for name in mistake.related if name not in same)
-    return Found(mistake, tuple(same.values()), related)
+    return Entry(mistake, tuple(same.values()), related)
 
 
 def _commands(mistakes: list[Mistake]) -> str:
-    lines = [f"gradcli why {mistake.name}: {mistake.title}" for mistake in mistakes]
+    lines = [f"gradcli why {name}: {title}" for name, title in rows(mistakes)]
     return "\n".join(lines) or "gradcli why lists the known mistakes"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gradcli.commands.why.request import Entry
 from gradcli.results import aside, present
 
 
@@ -25,20 +26,9 @@ class WhyResult:
     code: str
     related: list[str]
     ok: bool | None = present()
-    title: str = aside()
-    family: str = aside()
-    advice: str = aside()
-    """The cure in words alone."""
-    in_training: str = aside()
-    run_finds: str = aside()
-    needs: str = aside()
-    """What the programs need that is not here, so that they were not run; empty if they were."""
+    entry: Entry = aside()
     made: Demonstration = aside()
     cured: Demonstration = aside()
-    same: list[tuple[str, str]] = aside()
-    """Names and titles of the mistakes with the same message."""
-    neighbours: list[tuple[str, str]] = aside()
-    """Names and titles of related mistakes."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,11 @@ class Found:
     code: str
     text: str
     also: list[Line]
-    title: str = aside("")
+
+    @property
+    def lines(self) -> "list[Found | Line]":
+        """All lines of it, the one that causes it first."""
+        return [self, *self.also]
 
 
 @dataclass(frozen=True, kw_only=True)

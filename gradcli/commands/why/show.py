@@ -5,7 +5,9 @@ page of what was found in a program.
 import re
 from collections.abc import Iterator, Sequence
 
-from gradcli.commands.why.result import Found, Line, RunResult, WhyResult
+from gradcli.catalogue.mistakes import MISTAKES, family_of
+from gradcli.commands.why.request import rows
+from gradcli.commands.why.result import RunResult, WhyResult
 from gradcli.page import Page
 from gradcli.show.document import Code, Heading, Listing, Part, Prose
 from gradcli.show.pictures.plotter import Window
@@ -47,33 +49,36 @@ def document(result: WhyResult | RunResult, digits: int) -> list[Part]:
 
 
 def _title(result: WhyResult) -> str:
-    return f"{result.name}: {result.title}"
+    return f"{result.name}: {result.entry.mistake.title}"
 
 
 def _family(result: WhyResult) -> str:
-    return f"family: {result.family}"
+    return f"family: {family_of(result.entry.mistake)}"
 
 
 def _sections(result: WhyResult) -> Iterator[tuple[str, Code | Prose | Listing]]:
     """What the mistake is, what PyTorch says of it, the cause and the cure, with headings; a program
     has none.
     """
+    mistake = result.entry.mistake
     output = "The program prints"
     if not result.made.messages:
         output = "PyTorch reports no error, and the program prints"
-    unrun = f" (not run here: it needs {result.needs})" if result.needs else ""
+    unrun = ""
+    if mistake.elsewhere:
+        unrun = f" (not run here: it needs {mistake.elsewhere.needs})"
     sections: tuple[tuple[str, Code | Prose | Listing], ...] = (
         ("", Code(result.made.program)),
         (f"PyTorch reports{unrun}", Code("\n".join(result.made.messages), "pytb")),
         (output, Code("\n".join(result.made.printed), "text")),
         ("Why", Prose(result.cause)),
-        ("In a training loop", Prose(result.in_training)),
-        ("Cure", Prose(result.advice)),
+        ("In a training loop", Prose(mistake.in_training)),
+        ("Cure", Prose(mistake.cure)),
         ("", Code(result.cured.program)),
         (f"It prints{unrun}", Code("\n".join(result.cured.printed), "text")),
-        ("Other causes of the same message", Listing(result.same)),
-        ("Related", Listing(result.neighbours)),
-        ("In your own program", Prose(result.run_finds)),
+        ("Other causes of the same message", Listing(rows(result.entry.same))),
+        ("Related", Listing(rows(result.entry.neighbours))),
+        ("In your own program", Prose(mistake.run_finds)),
     )
     return (section for section in sections if section[1][0])
 
@@ -82,9 +87,8 @@ def _found(result: RunResult) -> list[Part]:
     """Each finding with the lines of the program that it is about."""
     parts: list[Part] = [Heading(_ended(result))]
     for number, found in enumerate(result.findings, 1):
-        parts.append(Heading(f"{number}. {found.entry}: {found.title}"))
-        lines: list[Found | Line] = [found, *found.also]
-        for each in lines:
+        parts.append(Heading(f"{number}. {found.entry}: {MISTAKES[found.entry].title}"))
+        for each in found.lines:
             parts += [Prose(f"{each.file}:{each.line}"), Code(each.code), Prose(each.text)]
         parts.append(Prose(f"gradcli why {found.entry}"))
     return parts if result.findings else [*parts, Prose(result.watched)]
@@ -106,10 +110,10 @@ def _findings(result: RunResult, style: Style) -> str:
     page = Page(colour=style.colour)
     page.lines(_wrapped(_ended(result), style), "bold")
     for number, found in enumerate(result.findings, 1):
+        heading = f"{number}. {found.entry}: {MISTAKES[found.entry].title}"
         page.line()
-        page.lines(_wrapped(f"{number}. {found.entry}: {found.title}", style), "bold")
-        lines: list[Found | Line] = [found, *found.also]
-        for each in lines:
+        page.lines(_wrapped(heading, style), "bold")
+        for each in found.lines:
             page.line(f"{_INDENT}{each.file}:{each.line}")
             page.line(f"{_INDENT * 3}{each.code}", "cyan")
             page.lines(f"{_INDENT * 2}{line}" for line in _wrapped(each.text, style, len(_INDENT)))
