@@ -45,31 +45,29 @@ class Console:
         line that opens it is answered alone. Raises FileError if a line cannot be read.
         """
         read = self._reader()
-        text, opened = "", 0
-        pieces: list[str] = []
         waiting: list[str] = []
         while True:
-            if not waiting:
-                try:
-                    typed = read(_MORE if pieces else _PROMPT)
-                except KeyboardInterrupt:
-                    text, opened, pieces = "", 0, []
-                    continue
-                if typed is None and not pieces:
-                    return
-                # A pasted traceback is one text, anything else as many lines as it has.
-                typed = typed or ""
-                waiting = [typed] if first_word(typed) == WHY else typed.split("\n")
-            pieces.append(waiting.pop(0))
-            opened += depth(pieces[-1])
-            text += pieces[-1]
-            if unfinished(text, opened) and len(pieces) < MOST:
-                text = f"{text[:-1]} " if text.endswith("\\") else f"{text}\n"
+            text, opened = "", 0
+            pieces: list[str] = []
+            try:
+                while not pieces or (unfinished(text, opened) and len(pieces) < MOST):
+                    if not waiting:
+                        typed = read(_MORE if pieces else _PROMPT)
+                        if typed is None and not pieces:
+                            return
+                        # A pasted traceback is one text, anything else as many lines as it has.
+                        typed = typed or ""
+                        waiting = [typed] if first_word(typed) == WHY else typed.split("\n")
+                    if pieces:
+                        text = f"{text[:-1]} " if text.endswith("\\") else f"{text}\n"
+                    pieces.append(waiting.pop(0))
+                    opened += depth(pieces[-1])
+                    text += pieces[-1]
+            except KeyboardInterrupt:
                 continue
             if opened > 0 and not self.interactive:
                 text, waiting = pieces[0], pieces[1:] + waiting
             yield text
-            text, opened, pieces = "", 0, []
 
     def _reader(self) -> Reader:
         if not self.interactive:
@@ -161,21 +159,19 @@ def completions(text: str, state: State, own: Collection[str]) -> Iterator[tuple
     command = COMMANDS.get(word)
     words = [*text.split(), *([""] if text[-1:].isspace() else [])]
     if len(words) > 1 and (command or word in (*settings(), HELP_COMMAND)):
-        given = (
-            words
-            if command or word == HELP_COMMAND
-            else [answering().name, f"--{words[0]}", *words[1:]]
-        )
-        for candidate in candidates(given):
+        if not command and word != HELP_COMMAND:
+            words[:1] = answering().name, f"--{word}"
+        for candidate in candidates(words):
             yield words[-1], candidate
         if word == HELP_COMMAND or (command and not is_about_expression(command)):
             return
     begun = _NAME.findall(text)[0]
     space, dot, start = begun.rpartition(".")
-    names: Iterable[str] = sections()[SPACES.get(space, "Tensor")] if dot else function_names()
-    known = (
-        [] if dot else [*state.names, *([*own, *COMMANDS, *settings()] if len(words) < 2 else [])]
-    )
-    for name in dict.fromkeys([*known, *sorted(names)]):
+    if dot:
+        names = sorted(sections()[SPACES.get(space, "Tensor")])
+    else:
+        first = [*own, *COMMANDS, *settings()] if len(words) < 2 else []
+        names = [*state.names, *first, *sorted(function_names())]
+    for name in dict.fromkeys(names):
         if name.startswith(start) and name != start:
             yield start, Candidate(name)

@@ -4,9 +4,10 @@ import ast
 import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from gradcli.commands import COMMANDS, HELP_COMMAND, Command
@@ -68,7 +69,7 @@ class State:
 
 
 class Line(NamedTuple):
-    """The session after a line, and the words of the call that answers it; none if there are none."""
+    """The session after a line, and the words of the call that answers it; none without a call."""
 
     state: State
     words: tuple[str, ...] = ()
@@ -252,9 +253,9 @@ def _about(command: Command, pieces: Sequence[str], state: State, expression: st
     for piece in rest:
         option = known.get(piece.partition("=")[0])
         if _OPTION.match(piece):
-            chosen += [piece]
+            chosen.append(piece)
             if option and option.kind is not FLAG and "=" not in piece:
-                chosen += [value for value in [next(rest, None)] if value is not None]
+                chosen += islice(rest, 1)
         elif name := input_name(piece):
             given[name] = piece.partition("=")[2].strip()
         else:
@@ -289,7 +290,10 @@ def _parsed(text: str, names: tuple[str, ...]) -> Expression | None:
 def _with_steps(text: str, inputs: Mapping[str, str], state: State) -> tuple[str, Collection[str]]:
     """An expression after the steps that it needs, and the inputs that both read."""
     if text.startswith("@"):
-        return text, _reads(_content(text), tuple(inputs))
+        content = ""
+        with suppress(GradcliError):  # the call will say it
+            content = GivenExpression(Source(text)).load(str).text
+        return text, _reads(content, tuple(inputs))
     needed = set(_reads(text, (*inputs, *state.scope)))
     texts = [text]
     for step in reversed(state.steps):
@@ -307,14 +311,6 @@ def _reads(text: str, names: tuple[str, ...]) -> Collection[str]:
         return set(_WORD.findall(text)).intersection(names)
     parameters = [name for name in names if name.partition(".")[0] in program.modules]
     return {*program.names, *parameters}
-
-
-def _content(text: str) -> str:
-    """The expression in a file `@FILE`; empty if it cannot be read, which the call will say."""
-    try:
-        return GivenExpression(Source(text)).load(str).text
-    except GradcliError:
-        return ""
 
 
 # --- words --------------------------------------------------------------------------------------
