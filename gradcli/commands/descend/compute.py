@@ -140,7 +140,7 @@ def _steps(
     ready: list[Tensor] = []
     slopes: dict[str, Tensor | None] = {}
     """The gradients at the start of the step, of which an optimiser may compute several."""
-    updates = Updates(optimizer, chosen.name, live) if request.explain else None
+    updates = Updates(optimizer, live) if request.explain else None
 
     def value() -> Tensor:
         return evaluate(start.program, inputs, job.before).value.reshape(())
@@ -175,7 +175,7 @@ def _steps(
             told = updates if number < request.told else None
             with told.telling(number + 1, slopes) if told else nullcontext():
                 chosen.step(optimizer, closure)
-    if updates and updates.without_formulas:
+    if updates and updates.formulas is None:
         text = f"gradcli has no formulas for the {chosen.name} of this PyTorch"
         job.note("pytorch", f"{text}: the updates show only what it keeps")
     return steps, stopped, updates.rows if updates else None

@@ -31,18 +31,15 @@ _ULPS = 16
 class Updates:
     """Tells the steps of an optimiser; `rows` has one update for each step and parameter."""
 
-    def __init__(self, optimizer: Optimizer, kind: str, live: Mapping[str, Tensor]) -> None:
+    def __init__(self, optimizer: Optimizer, live: Mapping[str, Tensor]) -> None:
         self.rows: list[Update] = []
-        self._optimizer, self._kind, self._live = optimizer, kind, live
-        self._lines = LINES.get(kind.lower())
+        self._optimizer, self._live = optimizer, live
+        self._kind = type(optimizer).__name__
+        self.formulas = LINES.get(self._kind.lower())
+        """None if they are about another optimiser, or another state, than PyTorch has."""
         self._taken = dict.fromkeys(live, 0)
         self._shared: State = {}
         """The state of LBFGS when it was last read."""
-
-    @property
-    def without_formulas(self) -> bool:
-        """Whether the formulas are about another optimiser, or another state, than PyTorch has."""
-        return self._lines is None
 
     @contextmanager
     def telling(self, number: int, gradients: Mapping[str, Tensor | None]) -> Iterator[None]:
@@ -88,8 +85,8 @@ class Updates:
         dtype = step.theta.dtype
         lines = [UpdateLine("g", "no gradient", None)]
         if step.gradient is not None:
-            lines = [UpdateLine("g", "the gradient", _shown(step.gradient, dtype))]
-            lines += self._followed(step)
+            gradient = UpdateLine("g", "the gradient", _shown(step.gradient, dtype))
+            lines = [gradient, *self._followed(step)]
         update = next((line.value for line in lines if line.name == "update"), None)
         if update is None:
             update = _shown(step.difference, dtype)
@@ -104,18 +101,18 @@ class Updates:
         two small numbers may be 0 there, and Muon computes in bfloat16 on purpose.
         """
         settings = _settings(self._optimizer.param_groups[0], step.theta.dtype)
-        if self._lines is not None:
+        if self.formulas is not None:
             try:
                 exact = _Follower(step, settings, Tensor.double)
-                lines = exact.lines(self._lines)
+                lines = exact.lines(self.formulas)
                 if exact.wrong:
                     rounded = _Follower(step, settings, lambda tensor: tensor)
-                    lines = rounded.lines(self._lines)
+                    lines = rounded.lines(self.formulas)
                     wrong = ", ".join(exact.wrong & rounded.wrong)
                     assert not wrong, f"{self._kind}, step {step.t}: PyTorch has another {wrong}"
                 return lines
             except (KeyError, ExpressionError):  # a state or an argument that PyTorch does not have
-                self._lines = None
+                self.formulas = None
         return [
             UpdateLine(name, "kept by PyTorch", _shown(value, step.theta.dtype))
             for name, value in step.after.items()
@@ -163,13 +160,15 @@ class _Follower:
     ) -> None:
         self.wrong: set[str] = set()
         """The lines that do not give what PyTorch has."""
-        self._step, self._cast, self._plain = step, cast, {*settings, *step.names}
+        self._step, self._cast = step, cast
         self._limits = torch.finfo(step.theta.dtype)
         self._scope: State = dict(settings)
         self._errors: dict[str, Tensor] = {}
         """How far rounding may have moved each tensor."""
         for name, value in step.names.items():
             self._bind(name, value)
+        self._plain = {*self._scope}
+        """The names that are not computed."""
 
     def lines(self, lines: Sequence[Line]) -> list[UpdateLine]:
         """What the lines give that apply. Raises KeyError for what PyTorch does not keep."""
@@ -177,15 +176,12 @@ class _Follower:
             for line in lines:
                 if line.formula and line.kept in self._step.after:
                     self._bind(line.name, self._earlier(line))
-            several = (self._line(line) for line in self._repeated(lines) if self._applies(line))
-            return [line for line in several if line is not None]
-
-    def _repeated(self, lines: Sequence[Line]) -> Iterator[Line]:
-        for times, group in groupby(lines, lambda line: line.times):
-            yield from list(group) * (self._scope[times] if times else 1)
-
-    def _applies(self, line: Line) -> bool:
-        return not line.when or bool(self._computed(line.when))
+            found = []
+            for times, group in groupby(lines, lambda line: line.times):
+                for line in list(group) * (self._scope[times] if times else 1):
+                    if not line.when or self._computed(line.when):
+                        found.append(self._line(line))
+            return [line for line in found if line is not None]
 
     def _earlier(self, line: Line) -> Tensor:
         """What PyTorch kept before the step; before the first one the start."""
