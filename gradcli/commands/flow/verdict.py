@@ -1,7 +1,7 @@
 """The verdict of `flow`: what becomes of the gradient, why, and what cures it, found by trying."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 
 import torch
@@ -66,18 +66,18 @@ def verdict(
         for part, share in shares.items()
         if part in reasons or f"{share:.3g}" != "1"
     )
-    text, way = f"a factor of {change.factor:.3g}", f"from {rows[change.last].name} to {rows[change.first].name}"  # fmt: skip
-    if network.stack:
+    text = f"a factor of {change.factor:.3g}"
+    if network.stack or change.steps > 1:
         text += " per layer"
-    elif change.steps == 1:
-        text += f" {way}"
-    else:
-        text += f" per layer ({norms[change.first] / norms[change.last]:.3g} {way})"
-    worst = max(between, key=lambda i: logs[i] / change.log) if change.log else change.last
-    most = ""
-    if not (network.stack or change.steady) and len(between) > 3 and logs[worst] / change.log > 0.5:
-        most = f", most of it in {network.layers[worst].title}"
-    return f"{name}: {change.word}, {text}: {told}{most}", change
+    if not network.stack:
+        way = f"from {rows[change.last].name} to {rows[change.first].name}"
+        whole = f"{norms[change.first] / norms[change.last]:.3g} {way}"
+        text += f" {way}" if change.steps == 1 else f" ({whole})"
+    if not (network.stack or change.steady) and len(between) > 3:
+        worst = max(between, key=lambda i: logs[i] / change.log)
+        if logs[worst] / change.log > 0.5:
+            told += f", most of it in {network.layers[worst].title}"
+    return f"{name}: {change.word}, {text}: {told}", change
 
 
 def _cut(layers: Sequence[Layer], done: Run, i: int, dtype: str) -> str:
@@ -119,29 +119,34 @@ def _of_slopes(rows: Sequence[NetLayer], slopes: Mapping[Call, Slopes]) -> str:
 # --- the cure ------------------------------------------------------------------------------------
 
 
-def cure(network: Network, now: Change | None, trials: Iterator[tuple[str, Network]], job: Job) -> str:  # fmt: skip
+def cure(
+    network: Network, now: Change | None, trials: Iterable[tuple[str, Network]], job: Job
+) -> str:
     """What keeps the gradient steady, found by running the trials, networks and how the user makes
     each. A steady one needs no cure; large networks are not tried, and get no advice.
     """
     size = sum(weight.numel() for layer in network.layers for weight in layer.weights)
     if (now and now.steady) or size > TRIED:
         return ""
-    best, nearest, steady = "", abs(now.log / now.steps) if now else math.inf, False
+    best: tuple[str, Change] | None = None
+    nearest = abs(now.log / now.steps) if now else math.inf
     for how, trial in trials:
         change = trial.change(run(trial, job, ends=True))
         if change is None:
             continue
         distance, holds = abs(change.log / change.steps), is_steady(change.factor)
         if holds or distance < nearest:
-            best, nearest, steady = f"{how} ({change.factor:.3g})", distance, change.steady
+            best, nearest = (how, change), distance
         if holds:
             break
-    if steady:
-        how, _, factor = best.rpartition(" ")
-        return f", but {how} keeps it steady {factor}"
-    if network.stack:
-        return ", and no other --init keeps it steady"
-    return f"; nothing that was tried keeps it steady, the nearest is {best}" if best else ""
+    none = ", and no other --init keeps it steady" if network.stack else ""
+    if best is None:
+        return none
+    how, change = best
+    if change.steady:
+        return f", but {how} keeps it steady ({change.factor:.3g})"
+    nearest_is = f"the nearest is {how} ({change.factor:.3g})"
+    return none or f"; nothing that was tried keeps it steady, {nearest_is}"
 
 
 def trials(

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gradcli.commands.plot.result import PlotResult, SurfaceResult
+from gradcli.commands.plot.show import in_order
 from gradcli.show.pictures import figure, plotter
-from gradcli.show.pictures.axes import ascending, span, together
+from gradcli.show.pictures.axes import span, together
 from gradcli.show.pictures.panels import arranged
 
 ARROWS = 16
@@ -52,22 +53,19 @@ def _line(panel: Axes, x: list[float], curve: plotter.Line) -> None:
 def _surface(result: SurfaceResult) -> Figure:
     """Contour lines over filled contours, and arrows uphill."""
     first, second = result.x
-    axes = [axis.tolist() for axis in result.x.values()]
-    orders = [*map(ascending, axes)]
-    x, y = ([axis[i] for i in order] for axis, order in zip(axes, orders, strict=True))
+    axes, value, slopes = in_order(result)
+    x, y = (axis.tolist() for axis in axes)
 
     def grid(tensor: Tensor) -> Any:
-        ordered = tensor.double()[orders[0]][:, orders[1]].T
-        return ordered.where(ordered.isfinite(), nan).numpy()
+        return tensor.where(tensor.isfinite(), nan).T.numpy()
 
     drawn, (panel,) = figure.panels(1, 5.6)
     panel.set_xlabel(first)
     panel.set_ylabel(second)
     if min(len(x), len(y)) > 1:
-        figure.contours(panel, x, y, grid(result.value))
-        slopes = [grid(slope) for slope in result.gradients.values() if slope is not None]
-        if len(slopes) == 2:
-            _arrows(panel, x, y, slopes)
+        figure.contours(panel, x, y, grid(value))
+        if slopes:
+            _arrows(panel, x, y, [*map(grid, slopes)])
     return drawn
 
 

@@ -36,22 +36,24 @@ def picture(result: PlotResult | SurfaceResult, window: Window, digits: int) -> 
 
 
 def _surface(result: SurfaceResult, window: Window) -> str:
-    """The surface with the axes in ascending order."""
     first, second = result.x
-    x, y = (numbers.flat(axis) for axis in result.x.values())
-    columns, rows = map(ascending, (x, y))
-    if min(len(columns), len(rows)) < 2:
+    (x, y), value, slopes = in_order(result)
+    if min(len(x), len(y)) < 2:
         return "no two points of a range are finite\n"
-    axes = ([x[i] for i in columns], [y[j] for j in rows])
-
-    def grid(tensor: Tensor) -> list[list[float]]:
-        numbers: list[list[float]] = tensor.double().tolist()
-        return [[numbers[i][j] for j in rows] for i in columns]
-
-    slopes = [grid(slope) for slope in result.gradients.values() if slope is not None]
-    arrows = (slopes[0], slopes[1]) if len(slopes) == 2 else None
-    values = grid(result.value)
+    axes, values = (numbers.flat(x), numbers.flat(y)), value.tolist()
+    arrows = (slopes[0].tolist(), slopes[1].tolist()) if slopes else None
     return contour.draw(axes, values, arrows, window, (first, second), result.expression)
+
+
+def in_order(result: SurfaceResult) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+    """The ranges in ascending order, without the points that cannot be drawn; value and slopes there,
+    [first, second] and float64; no slopes unless there are two.
+    """
+    orders = [ascending(axis.tolist()) for axis in result.x.values()]
+    axes = [axis[order] for axis, order in zip(result.x.values(), orders, strict=True)]
+    known = [slope for slope in result.gradients.values() if slope is not None]
+    value, *slopes = (tensor.double()[orders[0]][:, orders[1]] for tensor in (result.value, *known))
+    return axes, value, slopes if len(slopes) == 2 else []
 
 
 def _caption(result: PlotResult | SurfaceResult, digits: int, *, short: bool = False) -> str:
