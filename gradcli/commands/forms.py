@@ -116,9 +116,8 @@ def _expressions(result: Any) -> set[str]:
 
 def _ranks(result: Any) -> dict[str, int]:
     """The number of dimensions of each input and named step."""
-    steps = getattr(result, "intermediates", {})
-    values = {name: getattr(step, "value", step) for name, step in steps.items()}
-    return {name: each.ndim for name, each in {**getattr(result, "inputs", {}), **values}.items()}
+    named = {**getattr(result, "inputs", {}), **getattr(result, "intermediates", {})}
+    return {name: getattr(each, "value", each).ndim for name, each in named.items()}
 
 
 def _notes(result: Any, shown: OutputOptions) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 
 from gradcli.commands.batch import plan
 from gradcli.commands.batch.lines import answer
-from gradcli.commands.batch.load import loaded
+from gradcli.commands.batch.page import loaded
 from gradcli.commands.batch.plan import Plans, form_of
 from gradcli.process import pool
 from gradcli.process.pool import FRAME, Begin, LinesOfFile, Work, answers

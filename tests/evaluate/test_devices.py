@@ -11,7 +11,7 @@ import torch
 
 from gradcli.catalogue import operators
 from gradcli.commands import dispatch
-from gradcli.commands.batch.load import loaded
+from gradcli.commands.batch.page import loaded
 from gradcli.commands.grad.request import Grad
 from gradcli.errors import GradcliError, MathError
 from gradcli.evaluate import job, library, machine

@@ -1,4 +1,6 @@
-"""`batch` on the command line: lines of jobs in, lines of results out, and a progress bar."""
+"""`batch` on the command line: lines of jobs in, lines of results out, and a progress bar; and what
+its workers load.
+"""
 
 import contextlib
 import os
@@ -7,13 +9,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal
 
-from gradcli.commands.batch.load import loaded
 from gradcli.commands.batch.request import MOST_JOBS, Batch
-from gradcli.errors import ExitStatus, FileError
+from gradcli.errors import ExitStatus, FileError, system_reason
 from gradcli.language.file_names import advice
 from gradcli.language.source import Source
 from gradcli.options.shared import OutputOptions
-from gradcli.process.pool import LinesOfFile, answers
+from gradcli.process.guards import loading_pytorch
+from gradcli.process.pool import Begin, LinesOfFile, Work, answers
 from gradcli.process.signals import EndedBySignal, handled
 from gradcli.process.wire import write_all
 from gradcli.world import World, is_terminal
@@ -40,10 +42,33 @@ def page(request: Batch, shown: OutputOptions, world: World, read_stdin: Callabl
             except BrokenPipeError:
                 return ExitStatus.CLOSED_PIPE
             except OSError as error:
-                reason = (error.strerror or "").lower()
-                raise FileError(f"standard output cannot be written: {reason}") from None
+                message = f"standard output cannot be written: {system_reason(error)}"
+                raise FileError(message) from None
             progress(len(batch), failures)
     return ExitStatus.FAILED if failures else ExitStatus.OK
+
+
+@contextlib.contextmanager
+def loaded(*, allow_files: bool = False) -> Iterator[Work]:
+    """Load PyTorch and every command in a worker, and record PyTorch's warnings while jobs are answered.
+
+    Raises FileError if PyTorch cannot be loaded.
+    """
+    with loading_pytorch():
+        from gradcli.commands.batch import lines
+        from gradcli.commands.batch.plan import Plans
+        from gradcli.commands.dispatch import lost, preload
+        from gradcli.evaluate.job import listening
+
+        preload()
+    plans = Plans()
+
+    def work(line: bytes, number: int, begin: Begin) -> tuple[bytes, bool, bool]:
+        answer, ok = lines.answer(line, number, begin, plans, allow_files=allow_files)
+        return answer, ok, not lost  # a process that has lost its GPU cannot use it again
+
+    with listening():
+        yield work
 
 
 def _processors() -> int:
@@ -64,10 +89,9 @@ def _open(path: str, world: World) -> int:
         fd = os.open(path, os.O_RDONLY)
         os.read(fd, 0)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "invalid file name"
-        place = Source(path, "FILE").whole
-        message, hint = f"the jobs cannot be read: {reason.lower()}", advice(path)
-        raise FileError(message, span=place, hint=hint or "check the path") from None
+        reason = system_reason(error) if isinstance(error, OSError) else "invalid file name"
+        message, hint = f"the jobs cannot be read: {reason}", advice(path) or "check the path"
+        raise FileError(message, span=Source(path, "FILE").whole, hint=hint) from None
     return fd
 
 

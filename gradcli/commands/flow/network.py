@@ -224,9 +224,8 @@ def run(network: Network, job: Job, *, ends: bool = False) -> Run:
         torch.set_rng_state(network.state)
     floating = ["x"] if network.x.is_floating_point() and not network.stack else []
     h = x = core.require_grad({"x": network.x}, floating)["x"]
-    given, outputs, several = [], [], False
+    outputs, several = [], False
     for layer in network.layers:
-        given.append(h)
         h = layer.applied(h, job)
         if not isinstance(h, Tensor):
             if layer is not network.layers[-1]:
@@ -247,7 +246,7 @@ def run(network: Network, job: Job, *, ends: bool = False) -> Run:
         by |= {f"{i} {n}": weight for n, (i, weight) in enumerate(weights)}
     gradients = core.gradients((h * upstream).mean(), by, keep=True)
     norms = {i: float(norm(gradients[str(i)])) for i in places if gradients.get(str(i)) is not None}
-    return Run(given, outputs, upstream, gradients, norms, several)
+    return Run([x, *outputs[:-1]], outputs, upstream, gradients, norms, several)
 
 
 def norm(*gradients: Tensor | None) -> Tensor:
@@ -266,19 +265,18 @@ def slope_at(done: Run, i: int) -> Tensor:
 
 def rows_of(network: Network, done: Run, slopes: Mapping[Call, Slopes]) -> list[NetLayer]:
     """The numbers of each layer of a run."""
-    by_layer = (slopes[layer.call] if layer.call else None for layer in network.layers)
-    return [_row(network, done, i, each) for i, each in enumerate(by_layer)]
+    return [_row(network, done, i, slopes) for i in range(len(network.layers))]
 
 
-def _row(network: Network, done: Run, i: int, slopes: Slopes | None) -> NetLayer:
+def _row(network: Network, done: Run, i: int, slopes: Mapping[Call, Slopes]) -> NetLayer:
     layer, values = network.layers[i], done.outputs[i].detach().double()
     own, below = (done.gradients.get(key) for key in (str(i), str(i - 1) if i else "x"))
     by_weights = [g for key, g in done.gradients.items() if key.startswith(f"{i} ")]
     saturated = off = dead = None
-    if slopes and done.given[i].requires_grad:
-        slope = slope_at(done, i)
-        share = (slope <= slopes.flat).double().mean()
-        saturated, off = (None, share) if slopes.switch and not network.stack else (share, None)
+    if layer.call and done.given[i].requires_grad:
+        slope, (flat, _, switch) = slope_at(done, i), slopes[layer.call]
+        share = (slope <= flat).double().mean()
+        saturated, off = (None, share) if switch and not network.stack else (share, None)
         if slope.ndim > 1 and len(slope) > 1 and not network.stack:
             dead = (slope == 0).all(0).double().mean()
     return NetLayer(

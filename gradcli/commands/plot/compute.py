@@ -21,6 +21,7 @@ from gradcli.evidence.notes.notes import collect_notes
 from gradcli.language.expressions.program import Expression
 from gradcli.options.formula import GivenExpression
 from gradcli.results import Subject, grid
+from gradcli.show.pieces import single
 
 Slopes = dict[str, Tensor | None]
 At = Callable[[Mapping[str, Tensor]], tuple[Tensor, Slopes]]
@@ -31,16 +32,12 @@ def compute(request: Plot, job: Job) -> PlotResult | SurfaceResult:
     """The curves or the surface of `request`, every point computed by PyTorch."""
     if not request.inputs:
         return _functions(request, job)
-
-    def ranges_of(given: Mapping[str, Tensor]) -> list[str]:
-        return _ranges(request, {name: given[name] for name in given if "." not in name}, job)
-
     inputs = make_inputs(
         job,
         {item.name: item.literal for item in request.inputs},
-        at=lambda given: {name: given[name][0] for name in ranges_of(given)},
+        at=lambda given: {name: given[name][0] for name in _ranges(request, given, job)},
     )
-    ranges = ranges_of(inputs)
+    ranges = _ranges(request, single(inputs), job)
     least = CURVE if len(ranges) == 1 else SURFACE
     filled = tuple(name for name in ranges if len(inputs[name]) == 2)
     inputs |= {name: _between(name, inputs[name], least) for name in filled}
