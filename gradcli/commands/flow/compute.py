@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gradcli.catalogue.operators import RANDOM_MODULES
 from gradcli.commands.flow import made
-from gradcli.commands.flow.network import Layer, Network, Run, rows_of, run, slopes_of
+from gradcli.commands.flow.network import Layer, Network, Run, Slopes, rows_of, run, slopes_of
 from gradcli.commands.flow.request import Flow
 from gradcli.commands.flow.result import FlowResult, LayerFlow
 from gradcli.commands.flow.verdict import IN_TURN, cure, redrawn, trials, verdict
@@ -19,7 +19,6 @@ from gradcli.evaluate import implementations, library
 from gradcli.evaluate.failures import is_out_of_memory
 from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.rerun import widened
-from gradcli.language.calls import Call
 from gradcli.language.expressions import expression
 from gradcli.language.source import Source
 from gradcli.results import Points, Subject
@@ -48,11 +47,9 @@ def _own(request: Flow, job: Job) -> FlowResult:
     inputs, network = made.own(request, job)
     before = deepcopy(network)
     network = redrawn(network, request.init)
-    calls = dict.fromkeys(layer.call for layer in network.layers if layer.call)
-    slopes = {call: slopes_of(call, job) for call in calls}
     done = run(network, job)
-    rows = rows_of(network, done, slopes)
-    said, change = verdict(network, done, rows, slopes, job)
+    rows = rows_of(network, done)
+    said, change = verdict(network, done, rows, job)
     if len(network.counted) > 1:
         said += cure(network, change, trials(request, before, network, done), job)
     return FlowResult(
@@ -61,7 +58,7 @@ def _own(request: Flow, job: Job) -> FlowResult:
         verdict=said,
         factors={network.name: change and change.factor},
         expression=job.program.canonical_text,
-        flat={x.name: slopes[x.call].flat for x in network.layers if x.call},
+        flat={layer.name: layer.slopes.flat for layer in network.layers if layer.slopes},
         several=done.several,
         source=job.program.source.text,
         plain=network.plain,
@@ -70,38 +67,38 @@ def _own(request: Flow, job: Job) -> FlowResult:
 
 
 def _stacks(request: Flow, job: Job) -> FlowResult:
-    slopes = {call: slopes_of(call, job) for call in request.activations}
+    activations = [slopes_of(call, job) for call in request.activations]
     drawn = cache(partial(made.stack, request, job=job))
     layers: list[LayerFlow] = []
     found, points = [], []
-    for call in slopes:
-        network = _through(drawn(request.init), call)
+    for each in activations:
+        network = _through(drawn(request.init), each)
         done = run(network, job)
-        rows = rows_of(network, done, slopes)
-        found.append((network, *verdict(network, done, rows, {call: slopes[call]}, job)))
+        rows = rows_of(network, done)
+        found.append((network, *verdict(network, done, rows, job)))
         points.append(_points(network, done, job))
         for i, (z, h) in enumerate(zip(rows[::2], rows[1::2], strict=True), 1):
-            layers.append(LayerFlow(i, call.text, z.gradient_norm, h.mean, h.std, h.saturated))
+            layers.append(LayerFlow(i, each.call.text, z.gradient_norm, h.mean, h.std, h.saturated))
     others = [init for init in IN_TURN if init != request.init]
     verdicts = []
-    for call, (network, said, change) in zip(slopes, found, strict=True):
-        tried = ((f"--init {init}", _through(drawn(init), call)) for init in others)
+    for each, (network, said, change) in zip(activations, found, strict=True):
+        tried = ((f"--init {init}", _through(drawn(init), each)) for init in others)
         verdicts.append(said + cure(network, change, tried, job))
     return FlowResult(
         **job.header("flow", {}),
         layers=layers,
         verdict="; ".join(verdicts),
         factors={network.name: change and change.factor for network, _, change in found},
-        flat={call.text: each.flat for call, each in slopes.items()},
+        flat={each.call.text: each.flat for each in activations},
         points=tuple(points),
     )
 
 
-def _through(stack: Network, call: Call) -> Network:
+def _through(stack: Network, slopes: Slopes) -> Network:
     """A stack with an activation after each layer."""
-    function = implementations.activation(call)
-    pairs = ((x, Layer(f"{call.text} of {x.name}", function, call)) for x in stack.layers)
-    return stack._replace(name=call.text, layers=[layer for pair in pairs for layer in pair])
+    text, function = slopes.call.text, implementations.activation(slopes.call)
+    pairs = ((x, Layer(f"{text} of {x.name}", function, slopes)) for x in stack.layers)
+    return stack._replace(name=text, layers=[layer for pair in pairs for layer in pair])
 
 
 # --- the layers as subjects ----------------------------------------------------------------------
@@ -116,7 +113,7 @@ def _points(network: Network, done: Run, job: Job) -> Points:
     """
     places, upstream = [i for i in network.shown if i in done.norms], done.upstream
     closed = all(
-        isinstance(layer.module, nn.Linear) or (layer.call and not layer.parameters)
+        isinstance(layer.module, nn.Linear) or (layer.slopes and not layer.parameters)
         for layer in network.layers[1:]
     )
 
@@ -138,14 +135,14 @@ def _points(network: Network, done: Run, job: Job) -> Points:
         layers, again = wide()
         i, end = places[number], [*places, len(layers) - 1][number + 1]
         between = layers[i + 1 : end + 1]
-        call = next((x.call for x in between if x.call), None)
+        call = next((x.slopes.call for x in between if x.slopes), None)
         inputs, size = _along(again.outputs[i], *(again.gradients[str(k)] for k in (i, end)))
         text = "(z + t*d)"
         if closed:
             for x in between:
-                if x.call is None:
+                if x.slopes is None:
                     inputs["w"] = x.module.weight.detach()
-                text = x.call.applied(text) if x.call else f"({text} @ w.T)"
+                text = x.slopes.call.applied(text) if x.slopes else f"({text} @ w.T)"
             return Subject("", f"({text}*u).sum()", inputs, ("t",), call=call), size
         first = "[0]" if again.several and between and end == len(layers) - 1 else ""
         text = f"{made.NET} = nn.Identity(); ({made.NET}{text}{first}*u).sum()"

@@ -1,12 +1,13 @@
 """How `flow` makes its networks: the stack of --activation, and the user's own of --net."""
 
 from dataclasses import replace
+from functools import cache, partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from gradcli.commands.flow.network import Layer, Network, initialise
+from gradcli.commands.flow.network import Layer, Network, initialise, slopes_of
 from gradcli.commands.flow.request import Flow
 from gradcli.errors import ExpressionError, ShapeError, UsageError
 from gradcli.evaluate.failures import kind
@@ -75,10 +76,11 @@ def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
                 name = title if module is net else name
     titles = part_names(name, net) | titles
     layers = []
+    slopes = cache(partial(slopes_of, job=job))
     for part in leaves(net):
         call = activation_of(part)
-        elementwise = call if call and not call.entry.mixes else None
-        layers.append(Layer(titles[id(part)], part, elementwise, spans.get(id(part), whole)))
+        its = slopes(call) if call and not call.entry.mixes else None
+        layers.append(Layer(titles[id(part)], part, its, spans.get(id(part), whole)))
     if not layers:
         raise UsageError(f"{name} has no layers", hint="--net 'nn.Sequential(nn.Linear(2,3))'")
     places = [f"{name}[{i}]" for i in range(len(net))] if isinstance(net, nn.Sequential) else []

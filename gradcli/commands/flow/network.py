@@ -1,7 +1,7 @@
 """A network as `flow` sees it: its layers, one run of them, and the gradient in each."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -38,10 +38,11 @@ DRAWN = (nn.Linear, nn.modules.conv._ConvNd)
 
 
 class Slopes(NamedTuple):
-    """The slopes of an activation: at most `flat` counts as saturated, `largest` is the largest, and
-    a `switch` passes a gradient on unchanged or not at all.
+    """An elementwise activation, `call`, and its slopes: at most `flat` counts as saturated, `largest`
+    is the largest, and a `switch` passes a gradient on unchanged or not at all.
     """
 
+    call: Call
     flat: float
     largest: float
     switch: bool
@@ -53,17 +54,17 @@ def slopes_of(call: Call, job: Job) -> Slopes:
     with translated(call.text, {}):
         slope = core.slopes(implementations.activation(call), z)[1].abs()
     flat = float(f"{FLAT * float(slope.max()):.3g}")
-    return Slopes(flat, flat / FLAT, bool(((slope == 0) | (slope == 1)).all()))
+    return Slopes(call, flat, flat / FLAT, bool(((slope == 0) | (slope == 1)).all()))
 
 
 class Layer(NamedTuple):
     """A layer by its name: a module at its place in the user's text, or a layer of a stack, which has
-    no place and may be a function. `call` is the elementwise activation that it applies, if it is one.
+    no place and may be a function. An elementwise activation has `slopes`.
     """
 
     name: str
     module: Any
-    call: Call | None = None
+    slopes: Slopes | None = None
     span: Span | None = None
 
     @property
@@ -94,7 +95,7 @@ class Layer(NamedTuple):
     @property
     def part(self) -> str:
         """What its factor counts to in the verdict."""
-        if self.call:
+        if self.slopes:
             return "the slopes"
         return "the weights" if self.weights else f"nn.{self.kind}"
 
@@ -263,27 +264,28 @@ def slope_at(done: Run, i: int) -> Tensor:
     return slope.abs()
 
 
-def rows_of(network: Network, done: Run, slopes: Mapping[Call, Slopes]) -> list[NetLayer]:
+def rows_of(network: Network, done: Run) -> list[NetLayer]:
     """The numbers of each layer of a run."""
-    return [_row(network, done, i, slopes) for i in range(len(network.layers))]
+    return [_row(network, done, i) for i in range(len(network.layers))]
 
 
-def _row(network: Network, done: Run, i: int, slopes: Mapping[Call, Slopes]) -> NetLayer:
+def _row(network: Network, done: Run, i: int) -> NetLayer:
     layer, values = network.layers[i], done.outputs[i].detach().double()
     own, below = (done.gradients.get(key) for key in (str(i), str(i - 1) if i else "x"))
     by_weights = [g for key, g in done.gradients.items() if key.startswith(f"{i} ")]
     saturated = off = dead = None
-    if layer.call and done.given[i].requires_grad:
-        slope, (flat, _, switch) = slope_at(done, i), slopes[layer.call]
-        share = (slope <= flat).double().mean()
-        saturated, off = (None, share) if switch and not network.stack else (share, None)
+    if layer.slopes and done.given[i].requires_grad:
+        slope = slope_at(done, i)
+        share = (slope <= layer.slopes.flat).double().mean()
+        switch = layer.slopes.switch and not network.stack
+        saturated, off = (None, share) if switch else (share, None)
         if slope.ndim > 1 and len(slope) > 1 and not network.stack:
             dead = (slope == 0).all(0).double().mean()
     return NetLayer(
         layer=i + 1,
         name=layer.name,
         module=layer.kind,
-        activation=layer.call.entry.name if layer.call else None,
+        activation=layer.slopes.call.entry.name if layer.slopes else None,
         shape=list(values.shape),
         gradient_norm=None if own is None else norm(own),
         factor=norm(below) / norm(own) if below is not None and done.norms.get(i) else None,

@@ -15,7 +15,6 @@ from gradcli.commands.flow.network import (
     Layer,
     Network,
     Run,
-    Slopes,
     initialise,
     is_steady,
     run,
@@ -24,7 +23,6 @@ from gradcli.commands.flow.network import (
 from gradcli.commands.flow.request import Flow
 from gradcli.commands.flow.result import NetLayer
 from gradcli.evaluate.job import Job
-from gradcli.language.calls import Call
 
 TRIED = 2**22
 """Weights, at most, for which cures are tried."""
@@ -33,7 +31,7 @@ IN_TURN = ("kaiming", "xavier", "default", "normal")
 
 
 def verdict(
-    network: Network, done: Run, rows: Sequence[NetLayer], slopes: Mapping[Call, Slopes], job: Job
+    network: Network, done: Run, rows: Sequence[NetLayer], job: Job
 ) -> tuple[str, Change | None]:
     """What becomes of the gradient and why, and its change between two layers, if it has one."""
     name, norms = network.name, done.norms
@@ -59,7 +57,7 @@ def verdict(
         shares[part] = shares.get(part, 1.0) * math.exp(logs[i] / change.steps)
     reasons = {
         "the weights": "" if network.stack else _of_weights([network.layers[i] for i in between], shares),
-        "the slopes": _of_slopes([rows[i] for i in between], slopes),
+        "the slopes": _of_slopes([rows[i] for i in between], network.layers),
     }  # fmt: skip
     told = " times ".join(
         f"{share:.3g} from {part}{reasons.get(part, '')}"
@@ -85,7 +83,7 @@ def _cut(layers: Sequence[Layer], done: Run, i: int, dtype: str) -> str:
     if i == len(layers):
         return "the gradient of the result is 0 already"
     layer = layers[i]
-    if layer.call and not bool(slope_at(done, i).any()):
+    if layer.slopes and not bool(slope_at(done, i).any()):
         return f"no gradient passes {layer.title}: its slope is 0 at every output"
     if layer.weights and not any(bool(weight.any()) for weight in layer.weights):
         return f"no gradient passes {layer.title}: all its weights are 0"
@@ -104,9 +102,9 @@ def _of_weights(layers: Sequence[Layer], shares: Mapping[str, float]) -> str:
     return f" (their root mean square is {size:.3g}/sqrt(inputs))"
 
 
-def _of_slopes(rows: Sequence[NetLayer], slopes: Mapping[Call, Slopes]) -> str:
+def _of_slopes(rows: Sequence[NetLayer], layers: Sequence[Layer]) -> str:
     """Why the slopes are small, if they are: their largest, or how many are flat."""
-    largest = max((each.largest for each in slopes.values()), default=1.0)
+    largest = max((layer.slopes.largest for layer in layers if layer.slopes), default=1.0)
     reasons = [f"at most {largest:.3g}"] if largest < STEADY[0] else []
     for what in ("saturated", "off", "dead"):
         found = [float(share) for row in rows if (share := getattr(row, what)) is not None]
@@ -160,7 +158,7 @@ def trials(
         if init != request.init and not (init == "default" and given):
             yield f"--init {init}{given}", redrawn(deepcopy(before), init)
     last = before.counted[-1]
-    replaced = [layer for layer in before.layers[:last] if layer.call]
+    replaced = [layer for layer in before.layers[:last] if layer.slopes]
     old = " and ".join(dict.fromkeys(f"nn.{layer.kind}" for layer in replaced))
     for new, init in (("ReLU", "kaiming"), ("Tanh", "xavier")):
         if old not in ("", f"nn.{new}"):
