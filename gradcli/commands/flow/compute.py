@@ -60,7 +60,6 @@ def _own(request: Flow, job: Job) -> FlowResult:
         expression=job.program.canonical_text,
         flat={layer.name: layer.slopes.flat for layer in network.layers if layer.slopes},
         several=done.several,
-        source=job.program.source.text,
         plain=network.plain,
         points=(_points(network, done, job),),
     )

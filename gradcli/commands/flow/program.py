@@ -108,9 +108,10 @@ for name, layer, z, h in passed:
 
 def _make(script: Script, request: Flow, result: FlowResult) -> None:
     """The lines that make the input and the network."""
+    assert result.expression
     x, (net,) = result.inputs["x"], result.factors
     script.inputs(result.inputs, request.literals, ["x"] if x.is_floating_point() else [])
-    *before, last = (source.text.strip() for source in statements(Source(result.source)))
+    *before, last = (source.text.strip() for source in statements(Source(result.expression)))
     if not re.match(rf"{net}\s*=", last):
         last = f"{net} = {last}"
     lines = script.read("\n".join([*before, last, "x"]), result.inputs).lines

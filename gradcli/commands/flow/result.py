@@ -77,8 +77,6 @@ class FlowResult(Result):
     """For each activation, or layer that is one, the largest slope that counts as saturated."""
     several: bool = aside(False)
     """Whether the last layer gives several results, of which the first counts."""
-    source: str = aside("")
-    """The text of the network as the user typed it."""
     plain: bool = aside(False)
     """Whether the layers are the parts of one nn.Sequential, each once."""
 
