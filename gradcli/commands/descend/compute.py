@@ -27,6 +27,8 @@ from gradcli.language.limits import ELEMENTS
 CHEAP, CHEAP_STEPS = 2**13, 2**7
 """The elements and the operations of an expression, at most, that is computed at thousands of points
 for a picture."""
+_QUANTITIES = 8
+"""The quantities of one update that are kept, about."""
 
 
 def compute(request: Descend, job: Job) -> DescendResult:
@@ -41,7 +43,7 @@ def compute(request: Descend, job: Job) -> DescendResult:
     size = sum(tensor.numel() for tensor in start.by.values())
     total = size * (request.steps + 1)
     ELEMENTS.check(total, "the parameters of all steps", hint="use fewer --steps")
-    total = size * _QUANTITIES * request.told
+    total = size * _QUANTITIES * request.explained_steps
     ELEMENTS.check(total, "the updates", hint="use fewer --steps, or leave out --full or --explain")
     with suppress(GradcliError):  # which the first step raises too, if there is one
         core.gradients(start.value, start.by)  # what reaches each operation, for its notes
@@ -126,10 +128,6 @@ _FITTED = re.compile(
 """Usual names of data, and of parameters or predictions."""
 
 
-_QUANTITIES = 8
-"""The quantities of one update that are kept, about."""
-
-
 def _steps(
     request: Descend, chosen: Chosen, start: Run, job: Job
 ) -> tuple[list[DescentStep], Stopped, list[Update] | None]:
@@ -172,8 +170,8 @@ def _steps(
         if number < request.steps:
             ready.append(loss)
             slopes.clear()
-            told = updates if number < request.told else None
-            with told.telling(number + 1, slopes) if told else nullcontext():
+            explained = updates if number < request.explained_steps else None
+            with explained.recording(number + 1, slopes) if explained else nullcontext():
                 chosen.step(optimizer, closure)
     if updates and updates.formulas is None:
         text = f"gradcli has no formulas for the {chosen.name} of this PyTorch"

@@ -45,8 +45,8 @@ class Descend(OfExpression):
     """Whether --explain shows all updates: set by the output option of this name."""
 
     @property
-    def told(self) -> int:
-        """The steps, from the first on, whose updates are shown."""
+    def explained_steps(self) -> int:
+        """How many steps, from the first on, have their updates shown."""
         return (self.steps if self.full else min(FIRST, self.steps)) if self.explain else 0
 
     def __post_init__(self) -> None:

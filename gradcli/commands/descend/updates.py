@@ -29,7 +29,7 @@ _ULPS = 16
 
 
 class Updates:
-    """Tells the steps of an optimiser; `rows` has one update for each step and parameter."""
+    """Records the steps of an optimiser; `rows` has one update for each step and parameter."""
 
     def __init__(self, optimizer: Optimizer, live: Mapping[str, Tensor]) -> None:
         self.rows: list[Update] = []
@@ -42,8 +42,8 @@ class Updates:
         """The state of LBFGS when it was last read."""
 
     @contextmanager
-    def telling(self, number: int, gradients: Mapping[str, Tensor | None]) -> Iterator[None]:
-        """Tell the step of this number, taken inside, which fills in the `gradients` at its start.
+    def recording(self, number: int, gradients: Mapping[str, Tensor | None]) -> Iterator[None]:
+        """Record the step of this number, taken inside, which fills in the `gradients` at its start.
 
         Raises AssertionError, a fault of gradcli, if a formula does not give what PyTorch has.
         """

@@ -70,15 +70,15 @@ class Console:
             yield text
 
     def _reader(self) -> Reader:
-        if not self.interactive:
-            return self._read_pipe
-        if not is_terminal(self._world.stdout):
-            return self._read_unseen
+        if not self.interactive or not is_terminal(self._world.stdout):
+            return self._read_line
         if find_spec("prompt_toolkit") and self._world.environ.get("TERM") != "dumb":
             return _prompting(self._world, lambda text: completions(text, self._state(), self._own))
         return self._read_terminal
 
-    def _read_pipe(self, prompt: str) -> str | None:
+    def _read_line(self, prompt: str) -> str | None:
+        if self.interactive:  # standard output goes elsewhere, and must not hold the prompt
+            self._world.tell(prompt)
         if self._world.stdin is None:
             raise FileError("standard input is closed", hint="pipe the lines in")
         try:
@@ -88,11 +88,6 @@ class Console:
         except OSError as error:
             raise FileError(f"standard input cannot be read: {system_reason(error)}") from None
         return line.removeprefix("\ufeff").removesuffix("\n") if line else None
-
-    def _read_unseen(self, prompt: str) -> str | None:
-        """From a terminal whose standard output goes elsewhere, and must not hold the prompt."""
-        self._world.tell(prompt)
-        return self._read_pipe(prompt)
 
     def _read_terminal(self, prompt: str) -> str | None:
         with contextlib.suppress(ImportError):

@@ -41,7 +41,9 @@ def _found_in(file: str, arguments: Sequence[str]) -> RunResult:
     """The faults of a program of the user's, which is run."""
     from gradcli.watch.examine import examine  # which entries do without
 
-    whole_path, folder = os.path.abspath(file), _folder()
+    whole_path, folder = os.path.abspath(file), ""
+    with contextlib.suppress(FileNotFoundError):  # of a folder that has been removed
+        folder = os.getcwd()
 
     def shown(path: str) -> str:
         """A file as the user typed it, or relative to the folder of the call if it is in it."""
@@ -75,22 +77,13 @@ def _found_in(file: str, arguments: Sequence[str]) -> RunResult:
     )
 
 
-def _folder() -> str:
-    """The current folder, which a program may leave or remove; empty if it has been removed."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return ""
-
-
 def demonstrations(mistake: Mistake) -> tuple[Demonstration, Demonstration]:
     """A mistake made and cured; what is on record, if its programs cannot be run here."""
-    told = mistake.elsewhere
-    if told is None:
+    if (elsewhere := mistake.elsewhere) is None:
         return run(mistake.program), run(mistake.cured)
     return (
-        Demonstration(cleandoc(mistake.program), [*told.says], []),
-        Demonstration(cleandoc(mistake.cured), [], [*told.prints]),
+        Demonstration(cleandoc(mistake.program), [*elsewhere.says], []),
+        Demonstration(cleandoc(mistake.cured), [], [*elsewhere.prints]),
     )
 
 
