@@ -186,11 +186,11 @@ class Network(NamedTuple):
 
     def change(self, run: "Run") -> Change | None:
         """What becomes of the gradient between the layers where it has a size; None without two."""
-        counted, norms = self.counted, run.norms
-        usable = [n for n, i in enumerate(counted) if 0 < norms.get(i, 0) < math.inf]
+        norms = run.norms
+        usable = [(n, i) for n, i in enumerate(self.counted) if 0 < norms.get(i, 0) < math.inf]
         if len(usable) < 2:
             return None
-        (n, first), (m, last) = ((n, counted[n]) for n in (usable[0], usable[-1]))
+        (n, first), *_, (m, last) = usable
         log = math.log(norms[first]) - math.log(norms[last])
         return Change(log, m - n, first, last, few=not self.stack)
 

@@ -121,8 +121,6 @@ class Flow(EvidenceOptions):
     @property
     def literals(self) -> dict[str, Literal | None]:
         """The input of the network, and the parameters that are given."""
-        if self.net is None:
-            return {}
         option = {} if self.x is None else {"x": self.x}
         return {**option, **{item.name: item.literal for item in self.inputs}}
 

@@ -161,11 +161,13 @@ def _assigned(text: str, state: State) -> Line:
     check_name(name, text, "")
     try:
         literal.parse(value)
-        return Line(_with_input(state, name, value.text))
     except LiteralError as error:
         if _is_of_numbers(value.text):
             raise
         refused = error
+    else:  # an input, in the place of a step of that name
+        steps = tuple(step for step in state.steps if name not in step.bound)
+        return Line(replace(state, inputs={**state.inputs, name: value.text}, steps=steps))
     several = [piece.rstrip("; ") for piece in _pieces(text)]
     try:
         program = parse(Source(text), state.scope, free=True)
@@ -200,12 +202,6 @@ def _is_of_numbers(text: str) -> bool:
         and numbers <= {int, float, complex}
         and (operators <= {ast.Div} or complex in numbers)
     )
-
-
-def _with_input(state: State, name: str, value: str) -> State:
-    """The state with an input, in the place of a step of that name."""
-    steps = tuple(step for step in state.steps if name not in step.bound)
-    return replace(state, inputs={**state.inputs, name: value}, steps=steps)
 
 
 def _with_step(state: State, step: Step) -> State:
