@@ -1,5 +1,6 @@
 """How `flow` makes its networks: the stack of --activation, and the user's own of --net."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import cast
@@ -63,18 +64,8 @@ def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
         hint = "for example 'nn.Sequential(nn.Linear(2,3), nn.Tanh())'; --x is what it is given"
         message = f"this makes {kind(net)}, not a module of torch.nn"
         raise ExpressionError(message, span=whole, hint=hint)
-    names = {step.span: name for name, step in program.modules.items()}
-    spans: dict[int, Span] = {}
-    titles: dict[int, str] = {}
-    name = NET
-    for step in job.program.steps:
-        if step.kind == "network":
-            module = cast(Made, step.value).module
-            spans[id(module)] = step.span
-            if title := names.get(step.span):
-                titles = part_names(title, module) | titles
-                name = title if module is net else name
-    titles = part_names(name, net) | titles
+    given = {step.span: name for name, step in program.modules.items()}
+    name, titles, spans = _named(net, given, job.program.steps)
     layers = []
     slopes = cache(partial(slopes_of, job=job))
     for part in leaves(net):
@@ -90,6 +81,23 @@ def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
         message = f"--init {request.init}: {name} has no nn.Linear and no convolution"
         raise UsageError(message, hint="leave out --init")
     return inputs, network
+
+
+def _named(
+    net: nn.Module, given: Mapping[Span, str], steps: Iterable[Step]
+) -> tuple[str, dict[int, str], dict[int, Span]]:
+    """The name of a network; the names of its parts, and the places of those that `steps` make, by
+    their ids. A module made at one of the places in `given` has that name.
+    """
+    name, titles, spans = NET, dict[int, str](), dict[int, Span]()
+    for step in steps:
+        if step.kind == "network":
+            module = cast(Made, step.value).module
+            spans[id(module)] = step.span
+            if title := given.get(step.span):
+                titles = part_names(title, module) | titles
+                name = title if module is net else name
+    return name, part_names(name, net) | titles, spans
 
 
 def _kept(program: Expression) -> Expression:

@@ -49,21 +49,10 @@ def verdict(
                 return f"{name}: vanishing, {_cut(network.layers, done, i + 1, dtype)}", None
     if change is None:
         return f"{name}: one layer alone, so there is no factor per layer", None
-    between = range(change.last, change.first, -1)
-    logs = {i: math.log(norms[i - 1]) - math.log(norms[i]) for i in between}
-    shares: dict[str, float] = {}
-    for i in between:
-        part = network.layers[i].part
-        shares[part] = shares.get(part, 1.0) * math.exp(logs[i] / change.steps)
-    reasons = {
-        "the weights": "" if network.stack else _of_weights([network.layers[i] for i in between], shares),
-        "the slopes": _of_slopes([rows[i] for i in between], network.layers),
-    }  # fmt: skip
-    told = " times ".join(
-        f"{share:.3g} from {part}{reasons.get(part, '')}"
-        for part, share in shares.items()
-        if part in reasons or f"{share:.3g}" != "1"
-    )
+    logs = {
+        i: math.log(norms[i - 1]) - math.log(norms[i]) for i in range(change.last, change.first, -1)
+    }
+    product = _product(network, rows, logs, change)
     text = f"a factor of {change.factor:.3g}"
     if network.stack or change.steps > 1:
         text += " per layer"
@@ -71,11 +60,33 @@ def verdict(
         way = f"from {rows[change.last].name} to {rows[change.first].name}"
         whole = f"{norms[change.first] / norms[change.last]:.3g} {way}"
         text += f" {way}" if change.steps == 1 else f" ({whole})"
-    if not (network.stack or change.steady) and len(between) > 3:
-        worst = max(between, key=lambda i: logs[i] / change.log)
+    if not (network.stack or change.steady) and len(logs) > 3:
+        worst = max(logs, key=lambda i: logs[i] / change.log)
         if logs[worst] / change.log > 0.5:
-            told += f", most of it in {network.layers[worst].title}"
-    return f"{name}: {change.word}, {text}: {told}", change
+            product += f", most of it in {network.layers[worst].title}"
+    return f"{name}: {change.word}, {text}: {product}", change
+
+
+def _product(
+    network: Network, rows: Sequence[NetLayer], logs: Mapping[int, float], change: Change
+) -> str:
+    """The factor per layer as a product of what the weights, the slopes and other layers give, from
+    the logarithms of what each layer gives, and why.
+    """
+    shares: dict[str, float] = {}
+    for i, log in logs.items():
+        part = network.layers[i].part
+        shares[part] = shares.get(part, 1.0) * math.exp(log / change.steps)
+    layers = [network.layers[i] for i in logs]
+    reasons = {
+        "the weights": "" if network.stack else _of_weights(layers, shares),
+        "the slopes": _of_slopes([rows[i] for i in logs], network.layers),
+    }
+    return " times ".join(
+        f"{share:.3g} from {part}{reasons.get(part, '')}"
+        for part, share in shares.items()
+        if part in reasons or f"{share:.3g}" != "1"
+    )
 
 
 def _cut(layers: Sequence[Layer], done: Run, i: int, dtype: str) -> str:
