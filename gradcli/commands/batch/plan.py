@@ -116,7 +116,7 @@ class Plans:
         self._met: dict[tuple[object, ...], None] = {}
         self._plans: dict[tuple[object, ...], Plan | None] = {}
 
-    def get(self, form: Form | None) -> "Plan | None":
+    def get(self, form: Form | None) -> Plan | None:
         """The plan of a form; None if there is none."""
         return self._plans.get(form.key) if form else None
 
@@ -136,10 +136,10 @@ class Plans:
         del self._met[key]
         plan = None
         with suppress(Exception):  # the job has its result, whatever happens here
-            if way := _STRAIGHT[result.command](checked, result, form.names):
+            way = _STRAIGHT[result.command](checked, result, form.names)
+            if way and way(form.inputs) == json.encode(result):
                 plan = Plan(way, checked.request.timeout)
-        same = plan is not None and plan.answer(form) == json.encode(result)
-        _keep(self._plans, key, plan if same else None)
+        _keep(self._plans, key, plan)
 
 
 def _keep(cache: dict[tuple[object, ...], Any], key: tuple[object, ...], value: object) -> None:

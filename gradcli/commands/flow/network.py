@@ -26,7 +26,7 @@ STEADY = (0.9, 1.1)
 """A factor per layer between these is steady: over 20 layers the gradient changes 8-fold at most."""
 FEW = (2 / 3, 3 / 2)
 """So is a change between these over all layers: a few layers, as large as the noise of their weights."""
-INITS = {
+INIT_FUNCTIONS = {
     "xavier": ("xavier_normal_", {}),
     "kaiming": ("kaiming_normal_", {"nonlinearity": "relu"}),
     "normal": ("normal_", {}),
@@ -38,13 +38,12 @@ DRAWN = (nn.Linear, nn.modules.conv._ConvNd)
 
 
 class Slopes(NamedTuple):
-    """An elementwise activation, `call`, and its slopes: at most `flat` counts as saturated, `largest`
-    is the largest, and a `switch` passes a gradient on unchanged or not at all.
+    """An elementwise activation, `call`, and its slopes: one of at most `flat`, which is FLAT times the
+    largest, counts as saturated. A `switch` passes a gradient on unchanged or not at all.
     """
 
     call: Call
     flat: float
-    largest: float
     switch: bool
 
 
@@ -54,7 +53,7 @@ def slopes_of(call: Call, job: Job) -> Slopes:
     with translated(call.text, {}):
         slope = core.slopes(implementations.activation(call), z)[1].abs()
     flat = float(f"{FLAT * float(slope.max()):.3g}")
-    return Slopes(call, flat, flat / FLAT, bool(((slope == 0) | (slope == 1)).all()))
+    return Slopes(call, flat, bool(((slope == 0) | (slope == 1)).all()))
 
 
 class Layer(NamedTuple):
@@ -302,7 +301,7 @@ def initialise(layers: Iterable[Any], init: str) -> None:
     """Draw the weight of each layer, [outputs, inputs, ...], again, and set its bias to 0."""
     if init == "default":
         return
-    function, arguments = INITS[init]
+    function, arguments = INIT_FUNCTIONS[init]
     for layer in layers:
         drawn = getattr(nn.init, function)(
             torch.empty(layer.weight.shape, device="cpu"), **arguments

@@ -7,7 +7,7 @@ import re
 import torch
 
 from gradcli.commands.flow.made import BATCH
-from gradcli.commands.flow.network import INITS
+from gradcli.commands.flow.network import INIT_FUNCTIONS
 from gradcli.commands.flow.request import Flow
 from gradcli.commands.flow.result import FlowResult
 from gradcli.language.expressions.expression import statements
@@ -59,7 +59,7 @@ def _stack(script: Script, request: Flow, result: FlowResult) -> None:
 
 def _init(request: Flow) -> str:
     """The call that draws a weight again."""
-    function, options = INITS[request.init]
+    function, options = INIT_FUNCTIONS[request.init]
     arguments = "".join(f', {name}="{value}"' for name, value in options.items())
     return f"nn.init.{function}(layer.weight{arguments})"
 

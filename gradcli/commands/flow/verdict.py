@@ -115,7 +115,7 @@ def _of_weights(layers: Sequence[Layer], shares: Mapping[str, float]) -> str:
 
 def _of_slopes(rows: Sequence[NetLayer], layers: Sequence[Layer]) -> str:
     """Why the slopes are small, if they are: their largest, or how many are flat."""
-    largest = max((layer.slopes.largest for layer in layers if layer.slopes), default=1.0)
+    largest = max((layer.slopes.flat / FLAT for layer in layers if layer.slopes), default=1.0)
     reasons = [f"at most {largest:.3g}"] if largest < STEADY[0] else []
     for what in ("saturated", "off", "dead"):
         found = [float(share) for row in rows if (share := getattr(row, what)) is not None]
