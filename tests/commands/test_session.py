@@ -99,6 +99,7 @@ WORDS: list[tuple[str, str]] = [
     ("k = 2 + 3 / x = 1 / k*x", "grad 'k = 2 + 3; k*x' x=1"),
     ("p = [1]*2 / x = 1,2 / F.pad(x, p)", "grad 'p = [1]*2; F.pad(x, p)' x=1,2"),
     ("expect w=2", "grad --expect w=2"),
+    ("x = 2 / x**2 / get --json", "grad 'x**2' x=2 --get --json"),
     # commands with an expression of their own, which is then the last one
     ("x = 2 / derive sin(w*x)", "derive 'sin(w*x)' x=2"),
     ("x=1,1 / value W @ x W=1,2;3,4 / jacobian", "jacobian 'W @ x' x=1,1 'W=1,2;3,4'"),

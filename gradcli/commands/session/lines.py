@@ -321,10 +321,10 @@ def _as_option(flag: str, option: Option, pieces: Sequence[str]) -> list[str]:
     """The words of `expect w=2`: an option, and its value or values, before any others."""
     if option.kind is FLAG:
         return [flag, *pieces]
-    values = list(takewhile(lambda piece: not _OPTION.match(piece), pieces))
-    count = len(values) if option.repeatable else 1
-    named = [word for value in values[:count] for word in (flag, value)]
-    return [*(named or [flag]), *pieces[count:]]
+    values = takewhile(lambda piece: not _OPTION.match(piece), pieces)
+    given = list(values if option.repeatable else islice(values, 1))
+    named = [word for value in given for word in (flag, value)]
+    return [*(named or [flag]), *pieces[len(given) :]]
 
 
 def _pieces(text: str) -> list[str]:
