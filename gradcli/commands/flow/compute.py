@@ -44,7 +44,7 @@ def compute(request: Flow, job: Job) -> FlowResult:
 
 
 def _own(request: Flow, job: Job) -> FlowResult:
-    inputs, network = made.own(request, job)
+    inputs, network, plain = made.own(request, job)
     before = deepcopy(network)
     network = redrawn(network, request.init)
     done = run(network, job)
@@ -60,7 +60,7 @@ def _own(request: Flow, job: Job) -> FlowResult:
         expression=job.program.canonical_text,
         flat={layer.name: layer.slopes.flat for layer in network.layers if layer.slopes},
         several=done.several,
-        plain=network.plain,
+        plain=plain,
         points=(_points(network, done, job),),
     )
 

@@ -1,6 +1,5 @@
 """How `flow` makes its networks: the stack of --activation, and the user's own of --net."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import cast
@@ -42,8 +41,9 @@ def stack(request: Flow, init: str, job: Job) -> Network:
     return Network("", named, x, upstream)
 
 
-def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
-    """The input and the parameters of the user's network, any shapes, and the network as drawn.
+def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network, bool]:
+    """The input and the parameters of the user's network, any shapes; the network as drawn; and
+    whether its layers are the parts of one nn.Sequential, each once.
 
     Raises UsageError if --net makes no module, ShapeError if x does not fit it, and what running an
     expression raises.
@@ -64,8 +64,16 @@ def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
         hint = "for example 'nn.Sequential(nn.Linear(2,3), nn.Tanh())'; --x is what it is given"
         message = f"this makes {kind(net)}, not a module of torch.nn"
         raise ExpressionError(message, span=whole, hint=hint)
-    given = {step.span: name for name, step in program.modules.items()}
-    name, titles, spans = _named(net, given, job.program.steps)
+    names = {step.span: name for name, step in program.modules.items()}
+    name, titles, spans = NET, dict[int, str](), dict[int, Span]()
+    for step in job.program.steps:
+        if step.kind == "network":
+            module = cast(Made, step.value).module
+            spans[id(module)] = step.span
+            if title := names.get(step.span):
+                titles = part_names(title, module) | titles
+                name = title if module is net else name
+    titles = part_names(name, net) | titles
     layers = []
     slopes = cache(partial(slopes_of, job=job))
     for part in leaves(net):
@@ -76,28 +84,11 @@ def own(request: Flow, job: Job) -> tuple[dict[str, Tensor], Network]:
         raise UsageError(f"{name} has no layers", hint="--net 'nn.Sequential(nn.Linear(2,3))'")
     places = [f"{name}[{i}]" for i in range(len(net))] if isinstance(net, nn.Sequential) else []
     plain = places == [layer.name for layer in layers]
-    network = Network(name, layers, inputs["x"], None, torch.get_rng_state(), plain)
+    network = Network(name, layers, inputs["x"], None, torch.get_rng_state())
     if request.init != "default" and not network.drawn():
         message = f"--init {request.init}: {name} has no nn.Linear and no convolution"
         raise UsageError(message, hint="leave out --init")
-    return inputs, network
-
-
-def _named(
-    net: nn.Module, given: Mapping[Span, str], steps: Iterable[Step]
-) -> tuple[str, dict[int, str], dict[int, Span]]:
-    """The name of a network; the names of its parts, and the places of those that `steps` make, by
-    their ids. A module made at one of the places in `given` has that name.
-    """
-    name, titles, spans = NET, dict[int, str](), dict[int, Span]()
-    for step in steps:
-        if step.kind == "network":
-            module = cast(Made, step.value).module
-            spans[id(module)] = step.span
-            if title := given.get(step.span):
-                titles = part_names(title, module) | titles
-                name = title if module is net else name
-    return name, part_names(name, net) | titles, spans
+    return inputs, network, plain
 
 
 def _kept(program: Expression) -> Expression:

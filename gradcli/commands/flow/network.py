@@ -164,8 +164,6 @@ class Network(NamedTuple):
     x: Tensor
     upstream: Tensor | None = None
     state: Tensor | None = None
-    plain: bool = False
-    """Whether the layers are the parts of one nn.Sequential, each once."""
 
     @property
     def stack(self) -> bool:
@@ -303,10 +301,8 @@ def initialise(layers: Iterable[Any], init: str) -> None:
         return
     function, arguments = INIT_FUNCTIONS[init]
     for layer in layers:
-        drawn = getattr(nn.init, function)(
-            torch.empty(layer.weight.shape, device="cpu"), **arguments
-        )
+        empty = torch.empty(layer.weight.shape, device="cpu")
         with torch.no_grad():
-            layer.weight.copy_(drawn)
+            layer.weight.copy_(getattr(nn.init, function)(empty, **arguments))
             if isinstance(layer.bias, Tensor):
                 layer.bias.zero_()

@@ -70,9 +70,7 @@ def verdict(
 def _product(
     network: Network, rows: Sequence[NetLayer], logs: Mapping[int, float], change: Change
 ) -> str:
-    """The factor per layer as a product of what the weights, the slopes and other layers give, from
-    the logarithms of what each layer gives, and why.
-    """
+    """The factor per layer as a product of what each kind of layer gives, and why."""
     shares: dict[str, float] = {}
     for i, log in logs.items():
         part = network.layers[i].part
