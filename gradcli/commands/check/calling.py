@@ -5,7 +5,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from os import devnull
 from typing import Any
 
@@ -35,11 +35,11 @@ _REFUSALS = (
 
 
 class RefusedError(Exception):
-    """PyTorch refuses what a Function's backward returned. `index` is that of the Function's input;
-    `{name}` in the text stands for its name.
+    """What is wrong with the code as a whole, or, where PyTorch refuses what a Function's backward
+    returned, with its input number `index`; `{name}` in the text stands for the input's name.
     """
 
-    def __init__(self, reason: str, text: str, index: int | None) -> None:
+    def __init__(self, reason: str, text: str, index: int | None = None) -> None:
         super().__init__(text)
         self.reason, self.text, self.index = reason, text, index
 
@@ -94,7 +94,7 @@ class Calls:
                 sys.stderr.write(text)
 
         try:
-            with warnings.catch_warnings(), self._silence():
+            with warnings.catch_warnings(), _silence() if self.quiet else nullcontext():
                 warnings.simplefilter("ignore" if self.quiet else "default")
                 warnings.showwarning = show
                 yield
@@ -123,14 +123,12 @@ class Calls:
         lines = re.findall(rf'File "{re.escape(self.source.label)}", line (\d+)', text)
         return int(lines[-1]) if lines else 0
 
-    @contextmanager
-    def _silence(self) -> Iterator[None]:
-        if not self.quiet:
-            yield
-            return
-        with (
-            open(devnull, "w", encoding="utf-8") as null,
-            redirect_stdout(null),
-            redirect_stderr(null),
-        ):
-            yield
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    with (
+        open(devnull, "w", encoding="utf-8") as null,
+        redirect_stdout(null),
+        redirect_stderr(null),
+    ):
+        yield

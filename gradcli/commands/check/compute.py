@@ -14,7 +14,7 @@ from gradcli.commands.check.probe import few_threads, upstream_of
 from gradcli.commands.check.request import Check
 from gradcli.commands.check.result import CheckedInput, CheckResult
 from gradcli.commands.check.targets import own_code
-from gradcli.commands.check.verdicts import Verdicts, joined, of, share, text_of
+from gradcli.commands.check.verdicts import Faults, Verdicts, joined, of, share, text_of
 from gradcli.errors import MathError, UsageError
 from gradcli.evaluate.job import Job, seed
 from gradcli.evaluate.machine import evaluate
@@ -39,24 +39,19 @@ def compute(request: Check, job: Job) -> CheckResult:
         upstream = torch.ones_like(upstream)
     own.find_inputs(upstream)
     own.by = _by(request, own, job)
-    faults: dict[str, tuple[str, Tensor | None]] = {}
     reason, finding = None, ""
-    given: dict[str, Any] = {}
-    try:
-        given = own.gradients(own.inputs, upstream)
-    except RefusedError as refused:
-        reason, finding, given, faults = _refusal(own, refused, upstream)
-    calls.quiet = True
     checks: dict[str, CheckedInput] = {}
     like: dict[str, Tensor | None] = {}
-    if request.like is not None and reason is None:
-        reason, finding, like = _like(own, outputs, upstream, job)
-    if reason is None:
+    try:
+        given, faults = _gradients(own, upstream)
+        if request.like is not None:
+            like = _like(own, outputs, upstream, job)
         with few_threads(own):
             verdicts = Verdicts(own, upstream, given, faults, like, outputs)
-            finding = verdicts.drift()
-            reason = "state" if finding else None
-            checks = {} if finding else verdicts.all(request.second)
+            verdicts.check_drift()
+            checks = verdicts.all(request.second)
+    except RefusedError as refused:
+        reason, finding = refused.reason, refused.text
     for name, function in own.mutated.items():
         text = f"{function} changes {name} in place: copy it first, or write an operation that makes a new one"
         if name not in checks:
@@ -79,7 +74,7 @@ def compute(request: Check, job: Job) -> CheckResult:
 def _by(request: Check, own: Own, job: Job) -> list[str]:
     """The inputs that need a gradient. Raises UsageError, MathError."""
     try:
-        return job.wrt(request.wrt, own.inputs, kinds.chosen(own, request.wrt))
+        return job.wrt(request.wrt, own.inputs, own.chosen(request.wrt))
     except MathError as error:
         if own.inputs:
             raise
@@ -89,38 +84,41 @@ def _by(request: Check, own: Own, job: Job) -> list[str]:
         raise MathError(f"{own.name} has no input with a gradient", hint=hint) from error
 
 
-def _refusal(
-    own: Own, refused: RefusedError, upstream: Tensor | None
-) -> tuple[str | None, str, dict[str, Any], dict[str, tuple[str, Tensor | None]]]:
-    """Reason and finding for the whole, or else gradients and refusals for each input.
+def _gradients(own: Own, upstream: Tensor | None) -> tuple[dict[str, Any], Faults]:
+    """The gradient for each input, and those that PyTorch refuses. Raises RefusedError for all.
 
     A refused shape is one input's: each is then differentiated by alone, so that the others count.
+    What the code prints is shown until then.
     """
-    whole = refused.text.replace("{name}", "its input")
-    returned = own.returned if isinstance(own, Recorded) else None
-    alone = len(own.by) == 1
-    if refused.reason == "count" or (not alone and (returned is None or refused.index is None)):
-        return refused.reason, whole, {}, {}
     given: dict[str, Any] = {}
-    faults: dict[str, tuple[str, Tensor | None]] = {}
+    faults: Faults = {}
     by = own.by
-    for name in by:
-        own.by = [name]
-        try:
-            given |= own.gradients(own.inputs, upstream)
-        except RefusedError as error:
-            given[name] = None
-            at = error.index
-            refused_one = None if returned is None or at is None else as_tensor(returned[at])
-            faults[name] = (error.text.replace("{name}", name), refused_one)
-    own.by = by
-    return None, "", given, faults
+    try:
+        return own.gradients(own.inputs, upstream), faults
+    except RefusedError as refused:
+        returned = own.returned if isinstance(own, Recorded) else None
+        one = len(by) == 1 or (returned is not None and refused.index is not None)
+        if refused.reason == "count" or not one:
+            refused.text = refused.text.replace("{name}", "its input")
+            raise
+        for name in by:
+            own.by = [name]
+            try:
+                given |= own.gradients(own.inputs, upstream)
+            except RefusedError as error:
+                at = error.index
+                tensor = None if returned is None or at is None else as_tensor(returned[at])
+                faults[name] = error.text.replace("{name}", name), tensor
+        own.by = by
+        return given, faults
+    finally:
+        own.calls.quiet = True
 
 
 def _like(
     own: Own, outputs: list[Tensor], upstream: Tensor | None, job: Job
-) -> tuple[str | None, str, dict[str, Tensor | None]]:
-    """Reason and finding if the value is not that of --like; else its gradients, by name."""
+) -> dict[str, Tensor | None]:
+    """The gradients of --like, by name. Raises RefusedError if its value is another one."""
     program = job.program
     missing = [name for name in program.names if name not in own.inputs]
     if missing:
@@ -135,7 +133,7 @@ def _like(
     shape, wanted = shapes[0] if len(shapes) == 1 else shapes, list(expected.shape)
     if (len(outputs) == 1 and shape != wanted) or mine.numel() != expected.numel():
         text = f"{own.name} returns shape {shape}, and the expression has shape {wanted}"
-        return "forward", text, {}
+        raise RefusedError("forward", text)
     flat = expected.detach().reshape(-1).double()
     size = float(flat[flat.isfinite()].abs().max()) if bool(flat.isfinite().any()) else 0.0
     same = torch.isclose(mine, flat, SAME, SAME * size, equal_nan=True)
@@ -143,7 +141,7 @@ def _like(
         at = int((~same).int().argmax())
         place = element("value", at, expected if len(outputs) == 1 else mine)
         text = f"{place} is {text_of(mine[at])}, and the expression gives {text_of(flat[at])}"
-        return "forward", text + share(int((~same).sum()), len(flat)), {}
+        raise RefusedError("forward", text + share(int((~same).sum()), len(flat)))
     leaves = {name: live[name] for name in by}
     slopes = kinds.slopes(expected.reshape(-1), leaves, upstream) if by else None
-    return None, "", {name: (slopes or {}).get(name) for name in own.by}
+    return {name: (slopes or {}).get(name) for name in own.by}

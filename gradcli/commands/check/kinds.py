@@ -63,6 +63,10 @@ class Own:
         """The inputs whose gradients are returned with that of the input `name`."""
         return [n for n, tensor in self.inputs.items() if tensor.is_floating_point()]
 
+    def chosen(self, wrt: Collection[str]) -> list[str]:
+        """The inputs that need a gradient if `wrt` is empty: all but frozen parameters."""
+        return [*self.inputs]
+
     plain = False
     """Whether autograd made the gradients, of PyTorch's own operations alone."""
 
@@ -148,20 +152,17 @@ class Recorded(Own):
         *, module: Any = None, returned: list[Any] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(calls, function, arguments, name)
-        self.module = module
         self.returned = returned
         """What the backward of an autograd.Function returned last; None for other code."""
-        self._parameters: dict[str, Any] = {}
-        if module is not None:
-            taken = set(arguments.values)
-            for each, parameter in module.named_parameters():
-                self._parameters[f"self.{each}" if each in taken else each] = parameter
+        named = () if module is None else module.named_parameters()
+        taken = set(arguments.values)
+        self._parameters = {f"self.{n}" if n in taken else n: parameter for n, parameter in named}
         self._own = {name: p.detach().double().clone() for name, p in self._parameters.items()}
-        if module is not None:
-            held = [it for each in module.modules() for it in (vars(each), each._buffers)]
-            self._held = [(attributes, dict(attributes)) for attributes in held]
-            kept = (value for _, attributes in self._held for value in attributes.values())
-            self._state = [(t, t.detach().clone()) for t in kept if isinstance(t, Tensor)]
+        modules = () if module is None else module.modules()
+        held = [it for each in modules for it in (vars(each), each._buffers)]
+        self._held = [(attributes, dict(attributes)) for attributes in held]
+        kept = (value for _, attributes in self._held for value in attributes.values())
+        self._state = [(t, t.detach().clone()) for t in kept if isinstance(t, Tensor)]
 
     @property
     def inputs(self) -> dict[str, Tensor]:
@@ -171,10 +172,10 @@ class Recorded(Own):
     def _beside(self, name: str) -> list[str]:
         return [name]
 
-    @property
-    def frozen(self) -> list[str]:
-        """The parameters that the user has frozen."""
-        return [name for name, p in self._parameters.items() if not p.requires_grad]
+    def chosen(self, wrt: Collection[str]) -> list[str]:
+        """The inputs, without parameters that the user has frozen and that are not in `wrt`."""
+        frozen = {name for name, p in self._parameters.items() if not p.requires_grad}
+        return [name for name in self.inputs if name not in frozen or name in wrt]
 
     def _run(self, inputs: Inputs) -> tuple[list[Tensor], dict[str, Tensor]]:
         """The outputs, recorded, and the leaves."""
@@ -183,12 +184,11 @@ class Recorded(Own):
         for name, parameter in self._parameters.items():
             parameter.detach().copy_(inputs[name])
             leaves[name] = parameter
-        if self.module is not None:
-            for attributes, before in self._held:
-                attributes.clear()
-                attributes.update(before)
-            for tensor, kept in self._state:
-                tensor.detach().copy_(kept)
+        for attributes, before in self._held:
+            attributes.clear()
+            attributes.update(before)
+        for tensor, kept in self._state:
+            tensor.detach().copy_(kept)
         bound = self.arguments.bound(given)
         if self.returned is not None:  # apply takes no keywords
             bound.apply_defaults()
@@ -306,7 +306,7 @@ class Returned(Own):
             f"input{'s need one each' if needed != 1 else ' needs one'}: {', '.join(self.by)} "
             "(--wrt names others)"
         )
-        raise RefusedError("count", text, None)
+        raise RefusedError("count", text)
 
 
 def _rows(array: Any, inputs: Sequence[Tensor]) -> list[Any]:
@@ -395,24 +395,17 @@ class Pair(Returned):
 
     def _misfit(self, count: int, cache: list[Any] | None) -> CodeError:
         """The error for a backward pass that cannot be called as it should be."""
-        douts = ["dout"] if count == 1 else [f"dout{each}" for each in range(1, count + 1)]
-        takes = (
-            ["cache"]
-            if cache and len(cache) == 1
-            else [f"cache{each}" for each in range(1, len(cache or ()) + 1)]
-        )
-        call = ", ".join([*douts, *(self.arguments.values if cache is None else takes)])
+        rest = self.arguments.values if cache is None else _numbered("cache", len(cache))
+        call = ", ".join([*_numbered("dout", count), *rest])
         because = "no cache" if cache is None else "a cache"
         message = f"{self.backward_name} cannot be called as {self.backward_name}({call})"
         hint = f"{self.name} returned {because}: write def {self.backward_name}({call}):"
         return self._wrong(message, hint, self.back)
 
 
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}{each}" for each in range(1, count + 1)]
+
+
 def _kind(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
-
-
-def chosen(own: Own, wrt: Collection[str]) -> list[str]:
-    """The inputs that need a gradient, if the user names none: without frozen parameters."""
-    frozen = own.frozen if isinstance(own, Recorded) else []
-    return [name for name in own.inputs if name not in frozen or name in wrt]

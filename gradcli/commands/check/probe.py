@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -70,37 +69,27 @@ class _Names(TorchFunctionMode):
 
 
 class OwnProbe(Probe):
-    """The value of the user's code, weighted by an upstream gradient if it is several numbers."""
+    """The value of the user's code, weighted by an upstream gradient, [n], if it is several numbers.
+    `operations` are the PyTorch functions that were called.
+    """
 
     patience = 2
+    upstream: Tensor | None = None  # found by running the code, where other probes have properties
+    operations: Set[str] = frozenset()
+    epsilon = 0.0
 
     def __init__(self, own: Own, upstream: Tensor | None) -> None:
-        self.own, self._upstream = own, upstream
+        self.own, self.upstream = own, upstream
         started = time.monotonic()
         with _Names() as seen:
             self.base = self.value(own.inputs)
         self._seconds = time.monotonic() - started
-        self._seen = seen
+        self.operations, self.epsilon = seen.names, seen.epsilon
 
     @property
     def inputs(self) -> Inputs:
         """The inputs in float64, each in its shape."""
         return self.own.inputs
-
-    @property
-    def upstream(self) -> Tensor | None:
-        """The upstream gradient, [n]."""
-        return self._upstream
-
-    @property
-    def epsilon(self) -> float:
-        """The largest machine epsilon that the value was computed with."""
-        return float(self._seen.epsilon)
-
-    @cached_property
-    def operations(self) -> Set[str]:
-        """The names of PyTorch's functions that were called."""
-        return frozenset(self._seen.names)
 
     def at_kink(self) -> bool:
         """Whether autograd's own operations may be at a kink: a gradient written by hand is right."""
@@ -117,13 +106,12 @@ class OwnProbe(Probe):
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:
         """The user's slopes for the pairs at `inputs`, [pairs]; 0 without a gradient."""
         try:
-            gradient = as_tensor(self.own.gradients(inputs, self._upstream)[name])
+            gradient = as_tensor(self.own.gradients(inputs, self.upstream)[name])
         except RefusedError:
             gradient = None
-        places = [place for _, place in pairs]
-        if gradient is None or gradient.numel() != self.inputs[name].numel():
-            return torch.zeros(len(places), dtype=torch.float64)
-        return gradient.detach().reshape(-1)[places]
+        if gradient is not None and gradient.numel() != self.inputs[name].numel():
+            gradient = None
+        return _chosen(gradient, pairs)
 
     def differences(self, name: str) -> Tensor | None:
         """The slopes by an input, in its shape, as differences at one step alone; None for more
@@ -193,7 +181,7 @@ class SecondProbe(OwnProbe):
             name: torch.randn(self.inputs[name].shape, generator=chance, dtype=torch.float64)
             for name in own.by
         }
-        self._upstream = kinds.flattened([*self._weights.values()])
+        self.upstream = kinds.flattened([*self._weights.values()])
 
     def value(self, inputs: Inputs, held: Held = None) -> Tensor:
         """The gradient for all inputs, flat: shape [n]."""
@@ -202,10 +190,14 @@ class SecondProbe(OwnProbe):
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor:
         """The second derivatives for the pairs at `inputs`, [pairs]; 0 without any."""
         found = self._recorded.twice(inputs, self._outer, self._bent, self._weights)[1][name]
-        places = [place for _, place in pairs]
-        if found is None:
-            return torch.zeros(len(places), dtype=torch.float64)
-        return found.detach().reshape(-1)[places].double()
+        return _chosen(found, pairs)
+
+
+def _chosen(gradient: Tensor | None, pairs: Sequence[Pair]) -> Tensor:
+    """The slopes for the pairs, float64 [pairs]; 0 without a gradient."""
+    if gradient is None:
+        return torch.zeros(len(pairs), dtype=torch.float64)
+    return gradient.detach().reshape(-1)[[place for _, place in pairs]].double()
 
 
 def upstream_of(size: int) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,21 +21,24 @@ from gradcli.show import numbers
 DRIFT = 2**10
 """How many machine epsilons of its size a value may differ by from one call to the next."""
 
+Faults: TypeAlias = dict[str, tuple[str, Tensor | None]]
+"""What PyTorch says of a gradient that it refuses, by input, and that gradient if it is known."""
+
 
 class Verdicts:
     """The checks of all inputs of one piece of code."""
 
     def __init__(
         self, own: Own, upstream: Tensor | None, given: dict[str, Any],
-        faults: dict[str, tuple[str, Tensor | None]], like: dict[str, Tensor | None], outputs: list[Tensor],
+        faults: Faults, like: dict[str, Tensor | None], outputs: list[Tensor],
     ) -> None:  # fmt: skip
         self.own, self.upstream, self.given, self.faults = own, upstream, given, faults
         self.outputs, self.like = outputs, bool(like)
         self.references = like or own.reference(upstream)
         self.probe = OwnProbe(own, upstream)
 
-    def drift(self) -> str:
-        """How the value differs from that of the first call, if it does; else nothing."""
+    def check_drift(self) -> None:
+        """Raise a RefusedError if the value differs from that of the first call."""
         first, now = flattened(self.outputs), self.probe.base
         if first.shape != now.shape:
             text = f"{len(first)} numbers, then {len(now)}"
@@ -43,12 +46,13 @@ class Verdicts:
             scale = float(first[first.isfinite()].abs().sum())
             same = torch.isclose(first, now, 0, DRIFT * self.probe.epsilon * scale, equal_nan=True)
             if bool(same.all()):
-                return ""
+                return
             at = int((~same).int().argmax())
             text = f"value[{at}] is {text_of(first[at])}, then {text_of(now[at])}"
-        return (
+        raise RefusedError(
+            "state",
             f"calls with the same inputs return different values: {text}; keep nothing from one call to the "
-            "next, and seed each random generator of your own in the function"
+            "next, and seed each random generator of your own in the function",
         )
 
     def all(self, second: bool) -> dict[str, CheckedInput]:
