@@ -1,7 +1,7 @@
 """`grad`: the value of an expression, and its gradient for each input and each named step."""
 
 import shlex
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from itertools import chain, combinations, islice
 from typing import Any
 
@@ -64,29 +64,26 @@ def _whole(request: Grad, given: dict[str, Tensor], along: Directions, job: Job)
     done = recorded._replace(by={n: t for n, t in recorded.by.items() if n in chosen})
     found: dict[str, Tensor | None] = {}
     subjects, upstream, seed = [], None, ""
-    program = done.program
-    text, title = program.source.text, program.canonical_text
+    subject = done.subject._replace(title=done.program.canonical_text)
     if reverse := not _only_forward(request, done):
         upstream, seed = _upstream(request, done, given, job)
         steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
         by = done.by | steps if steps else done.by
         found = core.gradients(done.value, by, upstream=upstream, via=VIA[request.via])
-        _note_unused(done, found, job)
-        subjects.append(Subject(
-            "", text, inputs, _reached(done, found), upstream, request.fn, done.state, program=program, title=title,
-        ))  # fmt: skip
+        reached = _reached(done, found, job)
+        subjects.append(subject._replace(by=reached, upstream=upstream, call=request.fn))
     note_steps(done.program, done.steps, job)
     jvp: Tensor | None = None
     tangents: dict[str, Tensor] = {}
     if along:
         jvp, tangents = _pushed(request, recorded, inputs, along, job)
-        subjects.append(Subject(
-            "", text, inputs, tuple(along), None, None, done.state, "jvp", _free("jvp", inputs), program=program, title=title,
-            directions=along,
-        ))  # fmt: skip
+        output = "jvp_" if "jvp" in inputs else "jvp"  # its check is by input
+        subjects.append(
+            subject._replace(by=tuple(along), kind="jvp", output=output, directions=along)
+        )
     return GradResult(
         **job.header("grad", inputs, [name for name in inputs if name not in given], subjects),
-        expression=title,
+        expression=subject.title,
         value=done.value,
         gradients=_shown(request, done, found, given) if reverse else None,
         intermediates={
@@ -109,11 +106,6 @@ def _shown(
     if not request.wrt:
         shown |= done.indices | {n for n, t in given.items() if not t.is_floating_point()}
     return {name: found.get(name) for name in done.inputs if name in shown}
-
-
-def _free(name: str, inputs: Container[str]) -> str:
-    """The name, followed by a `_` if an input is called so: the check is by input."""
-    return f"{name}_" if name in inputs else name
 
 
 def _only_forward(request: Grad, done: Run) -> bool:
@@ -150,8 +142,7 @@ def _pushed(
 
 def _by_reverse(request: Grad, done: Run) -> str:
     """Commands to copy that give in reverse mode what the jvp is made of."""
-    words, shape = _words(request), done.value.shape
-    ones = shlex.quote(f"ones({','.join(map(str, shape))})")
+    words = _words(request)
     if done.value.numel() == 1:
         return (
             f"reverse mode has it: the jvp is the sum of gradient * direction\ngradcli grad {words}"
@@ -159,7 +150,7 @@ def _by_reverse(request: Grad, done: Run) -> str:
     lines = ["reverse mode has it: the jvp is the Jacobian times the direction"]
     if request.fn is None:
         lines.append(f"gradcli jacobian {words}")
-    lines.append(f"gradcli grad {words} --vjp {ones}")
+    lines.append(f"gradcli grad {words} --vjp {shlex.quote(_ones(done.value))}")
     return "\n".join(lines)
 
 
@@ -179,11 +170,11 @@ def _each(request: Grad, given: dict[str, Tensor], job: Job) -> GradEachResult:
         done = differentiable(run(program, inputs, chosen, job), request.wrt)
         value = one_number(done.value, f"--each needs one number for each sample of {names[0]}")
         found = core.gradients(done.value, done.by, via=VIA[request.via])
-        _note_unused(done, found, job)
+        reached = _reached(done, found, job)
         collect_notes(job, {"dead-relu", *(note.code for note in job.notes)})
         gradients = _shown(request, done, found, given)
         rows.append({**sample, "value": value, "gradients": gradients})
-        subjects.append(done.subject._replace(by=_reached(done, found), call=request.fn))
+        subjects.append(done.subject._replace(by=reached, call=request.fn))
     defaults = [other for other in request.input_names if other not in given]
     inputs = {**_completed(request, given, job), **given} if defaults else given
 
@@ -235,14 +226,11 @@ def _samples(request: Grad, given: Mapping[str, Tensor]) -> int:
     return len(given[first])
 
 
-def _note_unused(done: Run, found: Mapping[str, Tensor | None], job: Job) -> None:
+def _reached(done: Run, found: Mapping[str, Tensor | None], job: Job) -> tuple[str, ...]:
+    """The inputs by which autograd returned a gradient; notes the others."""
     for name in done.by:
         if found[name] is None:
             note_unreached(done, name, job.note, "its gradient is null")
-
-
-def _reached(done: Run, found: Mapping[str, Tensor | None]) -> tuple[str, ...]:
-    """The inputs by which autograd returned a gradient."""
     return tuple([name for name in done.by if found[name] is not None])
 
 
@@ -321,13 +309,11 @@ def _hints(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> s
     free = _words(request) if request.fn is None else _free_words(done, request)
     if not done.value.requires_grad:
         return f"gradcli value {free}"
-    shape, words = done.value.shape, _words(request)
-    ones = shlex.quote(f"ones({','.join(map(str, shape))})")
-    hints = [f"grad {words} --row {','.join('0' for _ in shape)}"] if done.value.numel() else []
-    hints.append(f"grad {words} --vjp {ones}")
+    value, words = done.value, _words(request)
+    hints = [f"grad {words} --row {','.join('0' * value.ndim)}"] if value.numel() else []
+    hints.append(f"grad {words} --vjp {shlex.quote(_ones(value))}")
     for name, tensor in islice(done.by.items(), 1):
-        direction = f"ones({','.join(map(str, tensor.shape))})" if tensor.ndim else "1"
-        hints.append(f"grad {words} --jvp {shlex.quote(f'{name}={direction}')}")
+        hints.append(f"grad {words} --jvp {shlex.quote(f'{name}={_ones(tensor)}')}")
     if names := _along(request, done, given, job):
         hints.append(f"grad {words} --each {','.join(names)}")
     return "\n".join(f"gradcli {hint}" for hint in (*hints, f"jacobian {free}", f"value {free}"))
@@ -352,6 +338,11 @@ def _along(request: Grad, done: Run, given: Mapping[str, Tensor], job: Job) -> t
     return ()
 
 
+def _ones(tensor: Tensor) -> str:
+    """A literal of ones in the shape of a tensor."""
+    return f"ones({','.join(map(str, tensor.shape))})" if tensor.ndim else "1"
+
+
 def _words(request: Grad) -> str:
     """The expression and inputs of a call, quoted for a shell."""
     inputs = [f"{name}={text}" for name, text in _texts(request).items()]
@@ -365,8 +356,7 @@ def _free_words(done: Run, request: Grad) -> str:
     """The same for a command without --fn: the expression that it is short for, with the defaults."""
     texts = _texts(request)
     for name, tensor in done.inputs.items():
-        ones = f"ones({','.join(map(str, tensor.shape))})"
-        texts.setdefault(name, ones if tensor.ndim else f"{tensor.item():g}")
+        texts.setdefault(name, _ones(tensor) if tensor.ndim else f"{tensor.item():g}")
     inputs = [f"{name}={text}" for name, text in texts.items()]
     return shlex.join([done.program.source.text, *inputs])
 

@@ -30,12 +30,8 @@ def _whole(script: Script, request: Grad, result: GradResult) -> None:
     state = script.state(script.read(result.expression, result.inputs)) if tangents else ""
     chosen = script.kept(result.expression, result.inputs, leaves)
     value = script.formula(result.expression, result.inputs, name_of_value, "result")
-    named = {
-        name: step
-        for name, step in result.intermediates.items()
-        if name != value and not step.value.is_complex()
-    }
-    steps = [name for name, step in named.items() if step.gradient is not None]
+    named = _steps(result, value)
+    steps = [name for name in named if result.intermediates[name].gradient is not None]
     backward = request.via == "backward"
     if backward:
         script.add(*(f"{name}.retain_grad()" for name in steps))
@@ -71,11 +67,7 @@ def _forward(
     `state` that of the generator's state, if the expression was run with it.
     """
     result_name = script.read(result.expression, result.inputs).value
-    steps = [
-        name
-        for name, step in result.intermediates.items()
-        if name != result_name and not step.value.is_complex()
-    ]
+    steps = _steps(result, result_name)
     function, leaves = script.function(result.expression, result.inputs, tangents, steps, state)
     primals, directions = (
         f"({', '.join(names)}{',' * (len(names) == 1)})" for names in (leaves, tangents.values())
@@ -91,6 +83,12 @@ def _forward(
     script.add(f"{left}, {_together([jvp, *pushed])} = {call}")
     for label, name in shown.items():
         script.show(label, name)
+
+
+def _steps(result: GradResult, value: str) -> list[str]:
+    """The steps that are printed: real ones, and not the value of that name."""
+    named = result.intermediates.items()
+    return [name for name, step in named if name != value and not step.value.is_complex()]
 
 
 def _together(names: Iterable[str]) -> str:
@@ -111,19 +109,18 @@ def _each(script: Script, request: Grad, result: GradEachResult) -> None:
     script.inputs(others, literals, [name for name in others if name in gradients])
     tensors = [script.tensor(literals[name], result.inputs[name], leaf=False) for name in names]
     samples = tensors[0] if len(names) == 1 else f"zip({', '.join(tensors)})"
-    script.make_modules(result.expression, {**others, **{name: first[name] for name in names}})
+    inputs = {**others, **{name: first[name] for name in names}}
+    script.make_modules(result.expression, inputs)
     script.add(f"for {', '.join(names)} in {samples}:")
     inner = script.inner()
     leaves = (name for name in names if name in gradients)
     inner.add(*(f"{name} = {name}.clone().requires_grad_()" for name in leaves))
-    inputs = {**others, **{name: first[name] for name in names}}
     value = inner.formula(result.expression, inputs, "value", "result")
     if request.via == "backward":
-        inner.add(
-            *(f"{script.code(other)}.grad = None" for other in gradients if other not in names)
-        )
+        slopes = [f"{script.code(name)}.grad" for name in gradients]
+        kept = zip(gradients, slopes, strict=True)
+        inner.add(*(f"{slope} = None" for name, slope in kept if name not in names))
         inner.add(f"{value}.backward()")
-        slopes = [f"{script.code(other)}.grad" for other in gradients]
     else:
         slopes = inner.gradients(value, gradients)
     inner.show_row(*names, value, *slopes)

@@ -39,17 +39,16 @@ def _whole(result: GradResult, digits: int) -> list[Table]:
     if result.jvp is not None:
         shown = [replace(table, csv=False), _with_result(table, value, result.jvp)]
     if result.intermediates:
-        steps = {name: step.value for name, step in result.intermediates.items()}
-        slopes = {name: step.gradient for name, step in result.intermediates.items()}
-        pushed = {name: step.tangent for name, step in result.intermediates.items()}
-        tangents = (
-            {"tangent": {n: t for n, t in pushed.items() if t is not None}} if tangents else {}
-        )
-        of_steps = slopes if result.gradients is not None else None
-        shown.append(without_csv(inputs_table(steps, of_steps, [], "Steps", "", tangents), "step"))
+        named = result.intermediates.items()
+        steps = {name: step.value for name, step in named}
+        reverse = result.gradients is not None
+        slopes = {name: step.gradient for name, step in named} if reverse else None
+        if tangents:
+            tangents = {"tangent": {n: t for n, step in named if (t := step.tangent) is not None}}
+        shown.append(without_csv(inputs_table(steps, slopes, [], "Steps", "", tangents), "step"))
     if not single or result.upstream is not None or result.jvp is not None:
-        columns: list[FilledColumn] = [("result", Places(value.shape, "result"))]
-        columns.append(("value", value.reshape(-1)))
+        places = Places(value.shape, "result")
+        columns: list[FilledColumn] = [("result", places), ("value", value.reshape(-1))]
         if result.jvp is not None:
             columns.append(("jvp", result.jvp.reshape(-1)))
         if result.upstream is not None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gradcli import core
 from gradcli.commands.hessian.request import Hessian
-from gradcli.commands.hessian.result import HessianResult, PointKind, ProductResult
+from gradcli.commands.hessian.result import HessianResult, PointKind, ProductResult, joint
 from gradcli.errors import UsageError
 from gradcli.evaluate.directions import Directions
 from gradcli.evaluate.job import Job
@@ -61,17 +61,11 @@ def _note_unreached(run: Run, name: str, job: Job) -> None:
 
 
 def _whole(run: Run, value: Tensor, job: Job) -> HessianResult:
-    sizes = {name: tensor.numel() for name, tensor in run.by.items()}
-    ELEMENTS.check(sum(sizes.values()) ** 2, "the Hessian")
+    ELEMENTS.check(sum(tensor.numel() for tensor in run.by.values()) ** 2, "the Hessian")
     slopes, blocks = core.hessian(value, run.by)
-    rows = [
-        torch.cat([block.reshape(sizes[a], sizes[b]) for b, block in row.items()], dim=1)
-        for a, row in blocks.items()
-    ]
-    eigenvalues = _eigenvalues(torch.cat(rows))
+    eigenvalues = _eigenvalues(joint(blocks))
     for name, slope in slopes.items():
-        zero = not any(bool(block.any()) for block in (slope, *blocks[name].values()))
-        if zero:
+        if not any(bool(block.any()) for block in (slope, *blocks[name].values())):
             _note_unreached(run, name, job)
     largest = [float(slope.abs().max()) for slope in slopes.values() if slope.numel()]
     bound = STATIONARY * (1 + abs(float(value.detach())))

@@ -1,6 +1,7 @@
 """The program of `hessian`, by torch.autograd.functional."""
 
 from collections.abc import Sequence
+from itertools import product
 
 from torch import Tensor
 
@@ -26,28 +27,26 @@ def program(script: Script, request: Hessian, result: HessianResult | ProductRes
     slopes = script.fresh("gradient")
     script.show("value", f"f({arguments})")
     script.add(f"{slopes} = torch.autograd.functional.jacobian(f, {point})")
+    at = [f"[{i}]" for i in range(len(chosen))] if several else [""]
+    shown = [(f"d/d{name}", f"{slopes}{i}") for name, i in zip(chosen, at, strict=True)]
     if isinstance(result, ProductResult):
         along = [directions.get(n, f"torch.zeros_like({x})") for n, x in zip(chosen, leaves, strict=True)]  # fmt: skip
         second = script.fresh("hvp")
         given = f"({', '.join(along)})" if several else along[0]
         script.add(f"{second} = torch.autograd.functional.hvp(f, {point}, {given})[1]")
+        shown += [(f"hvp {name}", f"{second}{i}") for name, i in zip(chosen, at, strict=True)]
     else:
         second = script.fresh("hessian")
         # Otherwise PyTorch stacks the rows of each input, which takes at least one.
         empty = not all(result.inputs[name].numel() for name in chosen)
         how = ", vectorize=True" if empty else ""
         script.add(f"{second} = torch.autograd.functional.hessian(f, {point}{how})")
-    for i, name in enumerate(chosen):
-        script.show(f"d/d{name}", f"{slopes}[{i}]" if several else slopes)
-    if isinstance(result, ProductResult):
-        for i, name in enumerate(chosen):
-            script.show(f"hvp {name}", f"{second}[{i}]" if several else second)
-        return
-    for i, a in enumerate(chosen):
-        for j, b in enumerate(chosen):
-            script.show(f"d2/d{a}d{b}", f"{second}[{i}][{j}]" if several else second)
-    joint = _joint(second, [result.inputs[name] for name in chosen])
-    script.show("eigenvalues", f"torch.linalg.eigvalsh({joint}.double())")
+        pairs = product(zip(chosen, at, strict=True), repeat=2)
+        shown += [(f"d2/d{a}d{b}", f"{second}{i}{j}") for (a, i), (b, j) in pairs]
+        joint = _joint(second, [result.inputs[name] for name in chosen])
+        shown.append(("eigenvalues", f"torch.linalg.eigvalsh({joint}.double())"))
+    for label, code in shown:
+        script.show(label, code)
 
 
 def _joint(blocks: str, inputs: Sequence[Tensor]) -> str:

@@ -1,9 +1,11 @@
 """What `hessian` computes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor
 
 from gradcli.results import Origin, Result
@@ -13,7 +15,7 @@ PointKind: TypeAlias = Literal["minimum", "maximum", "saddle", "degenerate"]
 
 @dataclass(frozen=True, kw_only=True)
 class SecondResult(Result):
-    """In both results: the value, 0-d, and its gradients in the inputs' shapes 0 off path."""
+    """In both results: the value, 0-d, and its gradients in the inputs' shapes, 0 off the path."""
 
     expression: str
     value: Tensor
@@ -66,3 +68,13 @@ class HessianResult(SecondResult):
     def ledger_remarks(self) -> list[str]:
         """Which derivative the ledger shows."""
         return ["this is the gradient, and its derivatives are the Hessian"]
+
+
+def joint(blocks: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
+    """The blocks of a Hessian as one matrix, [elements of all inputs, elements of all inputs]."""
+    sizes = {name: math.isqrt(row[name].numel()) for name, row in blocks.items()}
+    rows = [
+        torch.cat([block.reshape(sizes[a], sizes[b]) for b, block in row.items()], dim=1)
+        for a, row in blocks.items()
+    ]
+    return torch.cat(rows)

@@ -1,8 +1,6 @@
 """The tables of `hessian`: inputs with their gradients, and the joint matrix."""
 
-import torch
-
-from gradcli.commands.hessian.result import HessianResult, ProductResult
+from gradcli.commands.hessian.result import HessianResult, ProductResult, joint
 from gradcli.show import numbers
 from gradcli.show.pieces import inputs_table, matrix_table, one_number, shapes_text, without_csv
 from gradcli.show.table import Places, Table
@@ -18,15 +16,11 @@ def tables(result: HessianResult | ProductResult, digits: int) -> list[Table]:
     by = {name: result.inputs[name] for name in result.hessian}
     gradients = inputs_table(by, result.gradients, [], title, shapes_text(result))
     places = [place for name in by for place in Places(by[name].shape, name)]
-    rows = [
-        torch.cat([row[n].reshape(by[name].numel(), x.numel()) for n, x in by.items()], 1)
-        for name, row in result.hessian.items()
-    ]
     shown = numbers.flat(result.eigenvalues[:20])
     eigenvalues = ", ".join(numbers.significant(number, digits) for number in shown) or "none"
     more = ", ..." if result.eigenvalues.numel() > 20 else ""
     caption = f"eigenvalues {eigenvalues}{more}; {_point(result)}"
-    matrix = matrix_table("d/d", places, places, torch.cat(rows), "Hessian", caption)
+    matrix = matrix_table("d/d", places, places, joint(result.hessian), "Hessian", caption)
     return [without_csv(gradients, "input"), matrix]
 
 

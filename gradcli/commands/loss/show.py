@@ -1,6 +1,4 @@
-"""The tables of `loss`: each loss as one number, and a row for each element of pred, or of what pred
-and target broadcast to.
-"""
+"""The tables of `loss`: the values, and the elements beside the gradients."""
 
 import math
 

@@ -15,12 +15,9 @@ def program(script: Script, request: Value, result: ValueResult) -> None:
         shown = f'print("{layer} shape", list(made.shape))'
         script.add(f"{layer}.register_forward_hook(lambda layer, given, made: {shown})")
     value = script.formula(result.expression, result.inputs, "value", "result")
-    steps = [
-        name
-        for name, step in result.intermediates.items()
-        if name != value and not step.is_complex()
-    ]
-    for name in (*steps, value):
+    steps = result.intermediates.items()
+    names = [name for name, step in steps if name != value and not step.is_complex()]
+    for name in (*names, value):
         script.show(name, name)
     if request.shapes:
-        script.add(*(f'print("{name} shape", list({name}.shape))' for name in (*steps, value)))
+        script.add(*(f'print("{name} shape", list({name}.shape))' for name in (*names, value)))
