@@ -121,17 +121,14 @@ def floating(values: Sequence[Any]) -> list[Tensor]:
     """
     found: list[Tensor] = []
     for value in values:
-        if isinstance(value, Tensor):
-            kept = value.dtype == torch.float64 or value.is_complex()
-            found.append(value if kept else value.double())
-        elif isinstance(value, tuple | list):
+        if isinstance(value, tuple | list):
             found += floating(value)
         elif isinstance(value, dict):
             found += floating([*value.values()])
         elif is_complex(value):
-            found.append(torch.tensor(value))
-        elif (array := as_tensor(value)) is not None:
-            found.append(array)
+            found.append(torch.as_tensor(value))
+        elif (tensor := as_tensor(value)) is not None:
+            found.append(tensor)
     return found
 
 

@@ -56,7 +56,7 @@ class Target:
         """
         bound = set(_bound(self.tree))
         for name in self.names:
-            if name.partition(".")[0] not in bound | {"*"} and "*" not in bound:
+            if "*" not in bound and name.partition(".")[0] not in bound:
                 own = [node.name for node in self.tree.body if isinstance(node, _DEFINITIONS)]
                 hint = did_you_mean(name, own) or f"it has {', '.join(own[:8]) or 'no function'}"
                 raise self.missing(name, hint)

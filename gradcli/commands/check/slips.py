@@ -1,6 +1,6 @@
 """What explains a wrong gradient: the slips of `--expect` that need no expression."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -8,8 +8,6 @@ from torch import Tensor
 from gradcli.catalogue.slips import OMISSIONS, SLIPS
 from gradcli.evidence.expect.guesses import fits
 from gradcli.evidence.expect.misses import ratio
-
-UNMULTIPLIED = OMISSIONS["upstream"]
 
 
 def slip(
@@ -26,30 +24,22 @@ def slip(
         and unweighted.shape == upstream.shape
         and torch.allclose(unweighted * upstream, right, 1e-5, 1e-8)
     )
-    for name, words, guesses in _guesses(right, upstream, counts, elementwise=elementwise):
-        if any(fits(mine, guess, torch.zeros_like(mine)) for guess in guesses):
-            return name, words
-    if unweighted is not None and fits(mine, unweighted, torch.zeros_like(mine)):
-        return "upstream", UNMULTIPLIED
+    of_variant: Mapping[str, list[Tensor]] = {
+        "mean": [right / count for count in counts],
+        "sum": [right * count for count in counts],
+        "transposed": [right.T] if right.ndim == 2 else [],
+        "straight-through": [upstream] if elementwise else [],  # else it is not an activation
+    }
+    exact = torch.zeros_like(mine)
+    for each in SLIPS:
+        guesses = [*(factor * right for factor in each.factors), *of_variant.get(each.variant, ())]
+        if any(fits(mine, guess, exact) for guess in guesses):
+            return each.name, each.words
+    if unweighted is not None and fits(mine, unweighted, exact):
+        return "upstream", OMISSIONS["upstream"]
     if found := ratio([(mine, right)], (1e-6 * mine).abs()):
         return found.slip, found.advice
     return None, ""
-
-
-def _guesses(
-    right: Tensor, upstream: Tensor, counts: Collection[int], *, elementwise: bool
-) -> Iterator[tuple[str, str, list[Tensor]]]:
-    for each in SLIPS:
-        guesses: list[Tensor] = [factor * right for factor in each.factors]
-        if each.variant == "mean":
-            guesses += [right / count for count in counts]
-        elif each.variant == "sum":
-            guesses += [right * count for count in counts]
-        elif each.variant == "transposed" and right.ndim == 2:
-            guesses.append(right.T)
-        elif each.variant == "straight-through" and elementwise:  # else it is not an activation
-            guesses.append(upstream)
-        yield each.name, each.words, guesses
 
 
 def of_shape(mine: Tensor, right: Tensor) -> tuple[str | None, str]:

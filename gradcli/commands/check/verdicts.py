@@ -1,7 +1,6 @@
 """The verdict on the gradient for each input, with a reason and a sentence."""
 
 import math
-from dataclasses import fields
 from typing import Any, TypeAlias
 
 import torch
@@ -201,8 +200,7 @@ class Verdicts:
 
 def of(checked: Checked, **changed: Any) -> CheckedInput:
     """The check of an input with further fields."""
-    known = {each.name: getattr(checked, each.name) for each in fields(checked)}
-    return CheckedInput(**known | changed)
+    return CheckedInput(**vars(checked) | changed)
 
 
 def text_of(number: Any) -> str:

@@ -34,7 +34,7 @@ def compute(request: Derive, job: Job) -> DeriveResult:
     source = job.program
 
     def assumed(given: dict[str, Tensor]) -> dict[str, Tensor]:
-        defaults.extend(name for name in job.program.names if name not in given)
+        defaults[:] = (name for name in job.program.names if name not in given)
         return _assumed(defaults, given, job) if defaults else {}
 
     run = run_expression(request, job, assumed)
@@ -43,7 +43,6 @@ def compute(request: Derive, job: Job) -> DeriveResult:
         job.begin_again(
             expression.parse(Source(text), request.input_names, free=request.free_inputs)
         )
-        defaults.clear()
         run = run_expression(request, job, assumed)
     if not run.value.is_floating_point():  # a constant has zeros, but an index has no gradient
         core.check_recorded(run.value)
@@ -113,11 +112,8 @@ def _assumed(names: list[str], given: Mapping[str, Tensor], job: Job) -> dict[st
         first = first or numbers
     if first or failure is None:
         return first
-    what = (
-        "is one number, because it is"
-        if len(names) == 1
-        else "are one number each, because they are"
-    )
+    one = len(names) == 1
+    what = "is one number, because it is" if one else "are one number each, because they are"
     advice = f"{', '.join(names)} {what} not given: {names[0]}=1,2 gives a vector"
     failure.hint = f"{failure.hint}\n{advice}".strip()
     raise failure

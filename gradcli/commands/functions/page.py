@@ -30,16 +30,15 @@ def page(
     request: Functions, shown: OutputOptions, world: World, read_stdin: Callable[[], str]
 ) -> str | None:
     """The tables of the catalogue; None if the measured slopes at kinks are part of the answer."""
-    form = shown.markup or MARKUPS.get(shown.out_suffix, "")
-    if form and request.name is None:
+    if request.name is not None:
+        return None
+    if form := shown.markup or MARKUPS.get(shown.out_suffix, ""):
         return written(form, _document())
-    if shown.out_suffix == ".svg" and request.name is None:
+    if shown.out_suffix == ".svg":
         from gradcli.show import screen
 
         return screen.draw(_catalogue, world)
-    if request.name is not None or shown.json or shown.out or shown.get is not None:
-        return None
-    return _catalogue(world)
+    return None if shown.json or shown.out or shown.get is not None else _catalogue(world)
 
 
 def _catalogue(world: World) -> str:
