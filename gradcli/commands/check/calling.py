@@ -104,24 +104,20 @@ class Calls:
             known = isinstance(error, RuntimeError | TypeError | MathError)
             if known and (refused := _refused(error)):
                 raise refused from None
-            raise self.error(error, self._forward_line(words for words, *_ in told)) from error
+            raise self._placed(error, [words for words, *_ in told]) from error
         for each in told:
             warnings.warn_explicit(*each)
 
-    def error(self, error: BaseException, line: int = 0) -> CodeError:
-        """The CodeError for an exception, with the entry of `why` that explains PyTorch's message."""
-        shown = user_code.failure(error, self.source, line)
-        if isinstance(error, RuntimeError | GradcliError):
-            shown.why_entry = why_entry(shown.message.partition("line ")[2] or shown.message)
-        return shown
-
-    def _forward_line(self, warned: Iterable[str]) -> int:
-        """The line of the operation that autograd could not differentiate, as PyTorch warns of it in
-        anomaly mode; 0 without such a warning.
+    def _placed(self, error: BaseException, warned: Iterable[str]) -> CodeError:
+        """The CodeError for an exception, with the entry of `why` that explains PyTorch's message. It
+        is at the operation that autograd could not differentiate, if anomaly mode warned of one.
         """
         text = next((words for words in warned if "Error detected in" in words), "")
         lines = re.findall(rf'File "{re.escape(self.source.label)}", line (\d+)', text)
-        return int(lines[-1]) if lines else 0
+        shown = user_code.failure(error, self.source, int(lines[-1]) if lines else 0)
+        if isinstance(error, RuntimeError | GradcliError):
+            shown.why_entry = why_entry(shown.message.partition("line ")[2] or shown.message)
+        return shown
 
 
 @contextmanager

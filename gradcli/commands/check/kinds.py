@@ -4,6 +4,7 @@ returns its gradients. Each gives a value and gradients at any inputs.
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
@@ -21,18 +22,18 @@ _UPSTREAM_NAME = ("d", "grad", "g_", "upstream")
 """How the name of a parameter of a backward pass begins that is an upstream gradient."""
 
 
+@dataclass(eq=False)
 class Own:
-    """What is checked, with its inputs in float64. `mutated` are the inputs that a call has changed,
-    with the function that did.
-    """
+    """What is checked, with its inputs in float64."""
 
-    def __init__(
-        self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str
-    ) -> None:
-        self.calls, self.function, self.arguments, self.name = calls, function, arguments, name
-        self.mutated: dict[str, str] = {}
-        self.by: Sequence[str] = ()
-        """The inputs that need a gradient."""
+    calls: Calls
+    function: Callable[..., Any]
+    arguments: Arguments
+    name: str
+    by: Sequence[str] = field(default=(), init=False)
+    """The inputs that need a gradient."""
+    mutated: dict[str, str] = field(default_factory=dict, init=False)
+    """The inputs that a call has changed, with the function that did."""
 
     @property
     def inputs(self) -> dict[str, Tensor]:
@@ -144,18 +145,17 @@ def slopes(
     return core.gradients(output, leaves, upstream=upstream)
 
 
+@dataclass(eq=False, kw_only=True)
 class Recorded(Own):
     """A function of tensors, an autograd.Function or a module: autograd gives the gradients."""
 
-    def __init__(
-        self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str,
-        *, module: Any = None, returned: list[Any] | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(calls, function, arguments, name)
-        self.returned = returned
-        """What the backward of an autograd.Function returned last; None for other code."""
+    module: InitVar[Any] = None
+    returned: list[Any] | None = None
+    """What the backward of an autograd.Function returned last; None for other code."""
+
+    def __post_init__(self, module: Any) -> None:
         named = () if module is None else module.named_parameters()
-        taken = set(arguments.values)
+        taken = set(self.arguments.values)
         self._parameters = {f"self.{n}" if n in taken else n: parameter for n, parameter in named}
         self._own = {name: p.detach().double().clone() for name, p in self._parameters.items()}
         modules = () if module is None else module.modules()
@@ -248,6 +248,7 @@ class Recorded(Own):
         return not any(hasattr(node, "_forward_cls") for node, _ in core.walk(roots))
 
 
+@dataclass(eq=False, kw_only=True)
 class Returned(Own):
     """Code whose gradients are returned: by the function itself, or by a backward pass."""
 
@@ -339,17 +340,16 @@ class WithGradient(Returned):
         return self._by_input(self._split(self._call(inputs))[1], self.name)
 
 
+@dataclass(eq=False, kw_only=True)
 class Pair(Returned):
     """A forward pass and a backward pass."""
 
-    def __init__(
-        self, calls: Calls, function: Callable[..., Any], arguments: Arguments, name: str,
-        *, backward: Callable[..., Any], backward_name: str,
-    ) -> None:  # fmt: skip
-        super().__init__(calls, function, arguments, name)
-        self.back, self.backward_name = backward, backward_name
+    back: Callable[..., Any]
+    back_name: str
+
+    def __post_init__(self) -> None:
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        parameters = inspect.signature(backward).parameters.values()
+        parameters = inspect.signature(self.back).parameters.values()
         self._takes = [p.name for p in parameters if p.kind in kinds]
 
     def _split(self, returned: Any) -> tuple[list[Any], Any]:
@@ -390,16 +390,16 @@ class Pair(Returned):
         except TypeError:
             raise self._misfit(len(douts), cache) from None
         returned = self.calls(self.back, *douts, *rest)
-        self._compare(given, inputs, self.backward_name)
-        return self._by_input(returned, self.backward_name)
+        self._compare(given, inputs, self.back_name)
+        return self._by_input(returned, self.back_name)
 
     def _misfit(self, count: int, cache: list[Any] | None) -> CodeError:
         """The error for a backward pass that cannot be called as it should be."""
         rest = self.arguments.values if cache is None else _numbered("cache", len(cache))
         call = ", ".join([*_numbered("dout", count), *rest])
         because = "no cache" if cache is None else "a cache"
-        message = f"{self.backward_name} cannot be called as {self.backward_name}({call})"
-        hint = f"{self.name} returned {because}: write def {self.backward_name}({call}):"
+        message = f"{self.back_name} cannot be called as {self.back_name}({call})"
+        hint = f"{self.name} returned {because}: write def {self.back_name}({call}):"
         return self._wrong(message, hint, self.back)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from gradcli import core
 from gradcli.commands.check.arguments import Arguments
 from gradcli.commands.check.calling import Calls
-from gradcli.commands.check.kinds import Own, Pair, Recorded, Returned, WithGradient
+from gradcli.commands.check.kinds import Own, Pair, Recorded, WithGradient
 from gradcli.commands.check.request import Check
 from gradcli.errors import UsageError
 from gradcli.language.suggest import did_you_mean
@@ -28,12 +28,11 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
             if not callable(function):
                 raise UsageError(f"{each} is not a function", span=request.target.place(each))
         arguments = Arguments(target, inputs, request.wrt, name=name)
-        own: Returned = WithGradient(calls, target, arguments, name)
-        if len(found) == 2:
-            back = request.target.names[1]
-            own = Pair(calls, target, arguments, name, backward=found[1], backward_name=back)
-        own.arrays = "torch" not in request.target.imported()
-        return own
+        arrays = "torch" not in request.target.imported()
+        if len(found) == 1:
+            return WithGradient(calls, target, arguments, name, arrays=arrays)
+        back, back_name = found[1], request.target.names[1]
+        return Pair(calls, target, arguments, name, arrays=arrays, back=back, back_name=back_name)
     if isinstance(target, type) and issubclass(target, torch.nn.Module):
         takes = inspect.signature(target).parameters.values()
         required = [p for p in takes if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
