@@ -5,7 +5,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from os import devnull
 from typing import Any
 
@@ -94,9 +94,13 @@ class Calls:
                 sys.stderr.write(text)
 
         try:
-            with warnings.catch_warnings(), _silence() if self.quiet else nullcontext():
+            with warnings.catch_warnings(), ExitStack() as silence:
                 warnings.simplefilter("ignore" if self.quiet else "default")
                 warnings.showwarning = show
+                if self.quiet:
+                    null = silence.enter_context(open(devnull, "w", encoding="utf-8"))
+                    silence.enter_context(redirect_stdout(null))
+                    silence.enter_context(redirect_stderr(null))
                 yield
         except CodeError:
             raise
@@ -118,13 +122,3 @@ class Calls:
         if isinstance(error, RuntimeError | GradcliError):
             shown.why_entry = why_entry(shown.message.partition("line ")[2] or shown.message)
         return shown
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    with (
-        open(devnull, "w", encoding="utf-8") as null,
-        redirect_stdout(null),
-        redirect_stderr(null),
-    ):
-        yield

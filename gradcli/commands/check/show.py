@@ -32,15 +32,10 @@ def check_tables(result: CheckResult, digits: int) -> list[Table]:
 
 def _own_words(table: Table, result: CheckResult) -> Table:
     words = result.headings
-    columns = (
-        replace(each, heading=words.get(each.heading, each.heading)) for each in table.columns
-    )
+    columns = [replace(it, heading=words.get(it.heading, it.heading)) for it in table.columns]
     title = f"{result.target}: right" if result.ok else "Slopes"
-    choice = (
-        "autograd is PyTorch's choice",
-        "any slope between them is right (none is called wrong)",
-    )
-    caption = table.caption.replace(*choice)
+    any_is_right = "any slope between them is right (none is called wrong)"
+    caption = table.caption.replace("autograd is PyTorch's choice", any_is_right)
     for heading in ("autograd", "closed form"):
         caption = caption.replace(heading, words[heading], 1)
     caption = f"{_value(result)}; {caption}"

@@ -1,6 +1,6 @@
 """What explains a wrong gradient: the slips of `--expect` that need no expression."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -44,20 +44,14 @@ def slip(
 
 def of_shape(mine: Tensor, right: Tensor) -> tuple[str | None, str]:
     """The slip that explains a gradient of a wrong shape, and what to do about it."""
-    if mine.ndim == 2 and fits(mine.T, right, torch.zeros_like(right)):
+    exact = torch.zeros_like(right)
+    if mine.ndim == 2 and fits(mine.T, right, exact):
         return "transposed", "transpose it"
-    for dims in _sums(mine):
+    for mask in range(2 ** min(mine.ndim, 5)):  # sets of dimensions that may have to be summed
+        dims = [dim for dim in range(mine.ndim) if mask >> dim & 1]
         summed = mine.sum(dims) if dims else mine
-        if summed.numel() != right.numel():
-            continue
-        if fits(summed.reshape(right.shape), right, torch.zeros_like(right)):
-            if not dims or summed.numel() == mine.numel():
+        if summed.numel() == right.numel() and fits(summed.reshape(right.shape), right, exact):
+            if summed.numel() == mine.numel():
                 return None, "the numbers are right: reshape it"
             return "missing-sum", f"sum it over dimension {', '.join(map(str, dims))}"
     return None, ""
-
-
-def _sums(mine: Tensor) -> Iterator[list[int]]:
-    """Sets of dimensions that may have to be summed."""
-    for mask in range(2 ** min(mine.ndim, 5)):
-        yield [dim for dim in range(mine.ndim) if mask >> dim & 1]
