@@ -115,7 +115,7 @@ class Verdicts:
             return of(checked, ok=False, reason="none", finding=text)
         if bool(nan.any()):
             text = f"the gradient for {checked.places[int(nan.int().argmax())]} is NaN"
-            text += share(int(nan.sum()), len(nan)).replace("wrong", "NaN")
+            text += share(int(nan.sum()), len(nan), "NaN")
             both = zip(nan.tolist(), checked.verdicts, strict=True)
             verdicts = ["wrong" if bad else verdict for bad, verdict in both]
             return of(checked, ok=False, reason="nan", finding=text, verdicts=verdicts)
@@ -205,7 +205,7 @@ def of(checked: Checked, **changed: Any) -> CheckedInput:
 
 def text_of(number: Any) -> str:
     """A number as sentences show it."""
-    return str(numbers.significant(float(number), 6))
+    return numbers.significant(float(number), 6)
 
 
 def _off(checked: Checked, at: int, due: float) -> str:
@@ -213,9 +213,9 @@ def _off(checked: Checked, at: int, due: float) -> str:
     return f"for {checked.places[at]} is {slope}, and should be {text_of(due)}"
 
 
-def share(wrong: int, total: int) -> str:
-    """How many elements are wrong; nothing for one number."""
-    return f" ({wrong} of {total} elements wrong)" if total > 1 else ""
+def share(count: int, total: int, what: str = "wrong") -> str:
+    """How many elements are wrong, or NaN; nothing for one number."""
+    return f" ({count} of {total} elements {what})" if total > 1 else ""
 
 
 def joined(text: str, advice: str) -> str:

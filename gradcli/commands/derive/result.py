@@ -1,6 +1,6 @@
 """What `derive` finds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gradcli.results import Result, aside, present
 
@@ -17,9 +17,9 @@ class DeriveResult(Result):
     formulas: dict[str, str | None]
     upstream: str | None
     steps: list[dict[str, str]] | None = present()
-    latex: dict[str, str | None] = field(default_factory=dict)
-    verified: dict[str, dict[str, float]] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
+    latex: dict[str, str | None]
+    verified: dict[str, dict[str, float]]
+    reasons: dict[str, str]
     short: dict[str, str] = aside()
     """With --steps, the gradients for inputs in terms of the steps' gradients."""
     output: str = aside()

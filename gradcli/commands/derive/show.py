@@ -66,7 +66,7 @@ def _named(result: DeriveResult) -> list[str]:
 def _backward(result: DeriveResult) -> dict[str, str]:
     """The backward pass: the gradients of the steps, then of the inputs, with --steps."""
     steps = {row["name"]: row["text"] for row in result.steps or []}
-    return steps | {f"d{name}": text for name, text in (result.short or {}).items()}
+    return steps | {f"d{name}": text for name, text in result.short.items()}
 
 
 def _missing(result: DeriveResult, name: str) -> str:

@@ -68,8 +68,8 @@ def _whole(request: Grad, given: dict[str, Tensor], along: Directions, job: Job)
     if reverse := not _only_forward(request, done):
         upstream, seed = _upstream(request, done, given, job)
         steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}
-        by = done.by | steps if steps else done.by
-        found = core.gradients(done.value, by, upstream=upstream, via=VIA[request.via])
+        via = VIA[request.via]
+        found = core.gradients(done.value, done.by | steps, upstream=upstream, via=via)
         reached = _reached(done, found, job)
         subjects.append(subject._replace(by=reached, upstream=upstream, call=request.fn))
     note_steps(done.program, done.steps, job)

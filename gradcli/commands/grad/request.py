@@ -62,7 +62,7 @@ class Grad(WrtOptions, ExplainOptions):
     )
 
     def __post_init__(self) -> None:
-        ExplainOptions.__post_init__(self)
+        super().__post_init__()
         check_choice("via", self.via, VIAS)
         if self.row is not None and self.vjp is not None:
             raise UsageError("--row and --vjp cannot be used together", hint="choose one of them")

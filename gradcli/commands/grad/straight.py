@@ -28,10 +28,10 @@ Way = Callable[[Sequence[Any]], bytes | None]
 def straight(
     checked: CheckedRequest, result: GradResult | GradEachResult, names: Sequence[str]
 ) -> Way | None:
-    """The way of all requests with inputs of these names that differ from this one, which has this
-    result, only in numbers; None if there is none.
+    """A function from the values of the inputs `names` to the JSON, for all requests that differ from
+    this one, which has this result, only in numbers; None if these need the whole computation.
 
-    It gives None where a number is not finite or PyTorch warns: notes that need the whole run.
+    The function returns None where a number is not finite or PyTorch warns: then notes need it too.
     """
     request, caught = checked.request, heard()
     assert isinstance(request, Grad)
