@@ -42,38 +42,40 @@ def own_code(request: Check, calls: Calls, inputs: Mapping[str, Tensor]) -> Own:
             raise UsageError(message, span=request.target.place(name), hint=hint)
         target = calls(target)
     if isinstance(target, torch.nn.Module):
-        target.double()
-        for each, parameter in target.named_parameters():
-            if parameter.is_complex():
-                message = f"the parameter {each} of {name} is complex, which is not checked"
-                hint = (
-                    "make it a real parameter, and use torch.view_as_complex(...) of it in forward"
-                )
-                raise UsageError(message, span=request.target.place(name), hint=hint)
-        parameters = {each: p.detach() for each, p in target.named_parameters()}
-        arguments = Arguments(
-            target.forward, inputs, request.wrt, name=f"{name}.forward", others=list(parameters)
-        )
-        for each, value in inputs.items():
-            if each in parameters and each not in arguments.values:
-                if value.shape != parameters[each].shape:
-                    own_shape, given = list(parameters[each].shape), list(value.shape)
-                    text = f"{each} has shape {own_shape}, not {given}"
-                    raise UsageError(text, hint="give it in its own shape")
-                parameters[each].copy_(value)
-        return Recorded(calls, target, arguments, name, module=target)
+        return _module(target, request, calls, inputs)
     if hasattr(target, "apply") and hasattr(target, "_backward_cls"):  # an autograd.Function
         returned = core.recording(target)
-        old = target.setup_context.__module__.startswith("torch.")  # then forward takes ctx
-        arguments = Arguments(
-            target.forward, inputs, request.wrt, name=f"{name}.forward", skip=1 if old else 0
-        )
+        takes_ctx = target.setup_context.__module__.startswith("torch.")
+        forward, skip = f"{name}.forward", int(takes_ctx)
+        arguments = Arguments(target.forward, inputs, request.wrt, name=forward, skip=skip)
         return Recorded(calls, target.apply, arguments, name, returned=returned)
     if not callable(target):
         what = f"{name} is a {type(target).__name__}, not a function, autograd.Function or module"
         raise UsageError(what, span=request.target.place(name))
     arguments = Arguments(target, inputs, request.wrt, name=name)
     return Recorded(calls, target, arguments, name)
+
+
+def _module(
+    module: torch.nn.Module, request: Check, calls: Calls, inputs: Mapping[str, Tensor]
+) -> Recorded:
+    """A module, in float64 and with the parameters that are among the inputs."""
+    name = request.target.names[0]
+    module.double()
+    parameters = {each: p.detach() for each, p in module.named_parameters()}
+    if found := next((each for each, p in parameters.items() if p.is_complex()), ""):
+        message = f"the parameter {found} of {name} is complex, which is not checked"
+        hint = "make it a real parameter, and use torch.view_as_complex(...) of it in forward"
+        raise UsageError(message, span=request.target.place(name), hint=hint)
+    forward = f"{name}.forward"
+    arguments = Arguments(module.forward, inputs, request.wrt, name=forward, others=[*parameters])
+    for each, value in inputs.items():
+        if each in parameters and each not in arguments.values:
+            if value.shape != parameters[each].shape:
+                text = f"{each} has shape {list(parameters[each].shape)}, not {list(value.shape)}"
+                raise UsageError(text, hint="give it in its own shape")
+            parameters[each].copy_(value)
+    return Recorded(calls, module, arguments, name, module=module)
 
 
 def _find(module: ModuleType, name: str, request: Check) -> Any:
