@@ -62,7 +62,7 @@ class Verdicts:
                 if checked.ok:
                     checks[name] = self._second(self.own, name, checked)
         if all(checked.ok for checked in checks.values()) and self.upstream is None:
-            checks = self._scaled(checks)
+            self._scale(checks)
         return checks
 
     def _checked(self, name: str) -> CheckedInput:
@@ -97,13 +97,10 @@ class Verdicts:
         places = [place for _, place in pairs]
         reference = None if closed is None else closed.detach().reshape(-1)[places]
         own = slopes[places]
-        trusted = reference
-        if reference is not None and not (self.like or torch.allclose(reference, own, 1e-5, 1e-7)):
-            trusted = None  # what differences say counts, and autograd is shown beside them
-        checked = Comparison(self.probe, name, pairs, own, trusted).checked()
-        if reference is not None and trusted is None and not checked.ok:
-            checked = of(checked, closed=reference)
-        return checked
+        # Where autograd disagrees, what differences say counts, and it is shown beside them.
+        agreed = reference is not None and (self.like or torch.allclose(reference, own, 1e-5, 1e-7))
+        checked = Comparison(self.probe, name, pairs, own, reference if agreed else None).checked()
+        return checked if agreed or checked.ok else of(checked, closed=reference)
 
     def _judged(self, name: str, checked: Checked, *, missing: bool) -> CheckedInput:
         """The check with a reason, and its sentence."""
@@ -143,21 +140,18 @@ class Verdicts:
         upstream = torch.ones(1) if self.upstream is None else self.upstream
         if len(self.outputs) == 1:
             upstream = upstream.reshape(self.outputs[0].shape)
+        unweighted = None  # the gradient for an upstream gradient of ones, by differences
+        if self.upstream is not None and not isinstance(self.own, WithGradient):
+            unweighted = OwnProbe(self.own, torch.ones_like(self.upstream)).differences(name)
         return slips.slip(
             checked.slopes.reshape(tensor.shape), right.reshape(tensor.shape), upstream,
-            sorted(size for size in sizes if size > 2), self._unweighted(name),
+            sorted(size for size in sizes if size > 2), unweighted,
         )  # fmt: skip
 
-    def _unweighted(self, name: str) -> Tensor | None:
-        """The gradient for an input, if the upstream gradient is ones, by differences."""
-        if self.upstream is None or isinstance(self.own, WithGradient):
-            return None
-        return OwnProbe(self.own, torch.ones_like(self.upstream)).differences(name)
-
-    def _scaled(self, checks: dict[str, CheckedInput]) -> dict[str, CheckedInput]:
-        """The checks of a value of one number, whose upstream gradient was 1, after another one."""
+    def _scale(self, checks: dict[str, CheckedInput]) -> None:
+        """Check a value of one number, whose upstream gradient was 1, with another one too."""
         if isinstance(self.own, WithGradient) or self.own.plain:
-            return checks
+            return
         factor = torch.tensor([1.5], dtype=torch.float64)
         again = self.own.gradients(self.own.inputs, factor)
         for name, checked in checks.items():
@@ -171,7 +165,6 @@ class Verdicts:
                     f"{text_of(now.reshape(-1)[0])}, and should be {text_of(due.reshape(-1)[0])}; multiply it in"
                 )
                 checks[name] = of(checked, ok=False, reason="value", slip="upstream", finding=text)
-        return checks
 
     def _second(self, own: Recorded, name: str, checked: CheckedInput) -> CheckedInput:
         """The check of the second derivative, if that is wrong; else the first."""
