@@ -15,7 +15,7 @@ from gradcli.language.source import Source, Span
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fields import FLAG, TENSORS, Paths, ValueKind, argument, option
 from gradcli.options.formula import EXPRESSION, GivenExpression
-from gradcli.options.inputs import INPUTS, Input, read_inputs
+from gradcli.options.inputs import INPUTS, Input, read_input, read_inputs
 from gradcli.options.shared import TABLE_FILES, ComputeOptions, WrtOptions
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -110,7 +110,7 @@ def _read_input(source: Source) -> Input:
     """`NAME=T`; the name of a module's parameter has dots."""
     path = assignment.split(source, dots=True)
     if path is None or "." not in path[0]:
-        return INPUTS.read(source)  # type: ignore[no-any-return]
+        return read_input(source)
     return Input(path[0], literal.parse(source.rest(path[1], path[0])))
 
 

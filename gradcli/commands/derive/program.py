@@ -30,9 +30,9 @@ def program(script: Script, request: Derive, result: DeriveResult) -> None:
     out = script.formula(result.expression, result.inputs, result.output, "result")
     targets = [name for line in {*script.lines} for name in line.partition(" = ")[0].split(", ")]
     if len(targets) == len({*targets}):  # no name is bound to two things, so once is enough
-        assigned = dict.fromkeys(line for line in script.lines if " = " in line)
+        lines = script.lines
         script.lines = [
-            line for line in script.lines if " = " not in line or assigned.pop(line, line) is None
+            line for i, line in enumerate(lines) if " = " not in line or line not in lines[:i]
         ]
     slopes = dict(zip(given, script.gradients(out, [*given.values()], upstream), strict=True))
     for name in result.formulas:
