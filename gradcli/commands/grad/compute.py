@@ -64,7 +64,8 @@ def _whole(request: Grad, given: dict[str, Tensor], along: Directions, job: Job)
     done = recorded._replace(by={n: t for n, t in recorded.by.items() if n in chosen})
     found: dict[str, Tensor | None] = {}
     subjects, upstream, seed = [], None, ""
-    subject = done.subject._replace(title=done.program.canonical_text)
+    # Without the leaves of this run: evidence records by the inputs that were reached alone.
+    subject = done.subject._replace(inputs=inputs, title=done.program.canonical_text)
     if reverse := not _only_forward(request, done):
         upstream, seed = _upstream(request, done, given, job)
         steps = {step_key(name): step for name, step in done.steps.items() if step.requires_grad}

@@ -30,7 +30,7 @@ class SoftmaxJacobianResult(Result):
     def origin(self, keys: Sequence[str]) -> Origin | None:
         """The origin of a number of the Jacobian, or of its one row."""
         if keys[0] == "row" and (row := self.subjects[0].row) is not None:
-            return super().origin(["jacobian", str(row), *keys[1:]])
+            keys = ["jacobian", str(row), *keys[1:]]
         return super().origin(keys)
 
     def gradient_paths(self) -> dict[str, str]:
