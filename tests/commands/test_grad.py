@@ -682,3 +682,10 @@ def test_the_classes_may_be_a_column_of_the_data_or_have_another_shape() -> None
     assert torch.allclose(torch.tensor(found["gradients"]["D"]), data.grad)
     words = ("F.cross_entropy(z.flatten(0, 1), t.view(-1))", "z=randn(2,1,3)", "t=1;0")
     assert run("grad", *words, "--json").json["gradients"]["t"] is None
+
+
+def test_the_ledger_leaves_out_operations_on_inputs_that_no_gradient_reaches() -> None:
+    words = ("where(x > 2, a, 0).sum()", "x=5,1", "a=2", "--explain", "--json")
+    rows = run("grad", *words).json["ledger"]
+    operations = [row["name"] for row in rows if "->" in row["operation"]]
+    assert operations == ["result", "where(x > 2, a, 0)"]
