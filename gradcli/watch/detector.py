@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from gradcli.watch.finding import Finding, Place
+from gradcli.watch.finding import Also, Finding, Place
 
 if TYPE_CHECKING:
     from gradcli.watch.watcher import Watcher
@@ -46,6 +46,15 @@ class Detector:
 
     def __init__(self, watcher: "Watcher") -> None:
         self.watcher = watcher
+        self.found: dict[object, Finding] = {}
+        """What was found so far, by whatever tells one finding from another."""
+
+    def report(
+        self, entry: str, place: Place | None, text: str, also: tuple[Also, ...] = ()
+    ) -> None:
+        """Keep a finding for the end, the first of each entry at each place that was seen."""
+        if place is not None:
+            self.found.setdefault((entry, place), Finding(entry, place, text, also))
 
     def called(self, call: Call) -> None:
         """A function of `functions` returned, outside an optimizer's step or in its closure."""
@@ -76,4 +85,4 @@ class Detector:
 
     def ended(self, error: BaseException | None) -> Iterable[Finding]:
         """The program ended; `error` is what it raised, None if it ended well."""
-        return ()
+        return self.found.values()

@@ -37,25 +37,24 @@ class Operand:
 
     shape: tuple[int, ...]
     dtype: torch.dtype
-    device: str
-    requires_grad: bool
-    is_leaf: bool
     made: Made | None
     variable: str = ""
     read: Place | None = None
 
     @property
+    def owner(self) -> str:
+        """The name of the module's parameter that it is; empty if it is none."""
+        return self.made.owner if self.made else ""
+
+    @property
     def name(self) -> str:
-        """What a user calls it: the variable, the parameter of a module, or its maker."""
-        owner = self.made.owner if self.made else ""
-        return owner or self.variable or "a tensor"
+        """What a user calls it: the parameter of a module, or the variable."""
+        return self.owner or self.variable or "a tensor"
 
     @property
     def place(self) -> Place | None:
         """The line that made it, or that assigned its variable."""
-        if self.made and self.made.place:
-            return self.made.place
-        return self.assigned
+        return (self.made.place if self.made else None) or self.assigned
 
     @property
     def assigned(self) -> Place | None:
@@ -103,12 +102,9 @@ def described(
     """The operands of a function that failed below `frame`, eight at most."""
     names = _names(tensors, frame, places)
     return [
-        Operand(
-            shape_of(tensor), tensor.dtype, str(tensor.device), tensor.requires_grad, tensor.is_leaf, origin(tensor),
-            *names.get(id(tensor), ("", None)),
-        )
-        for tensor in tensors[:8]
-    ]  # fmt: skip
+        Operand(shape_of(each), each.dtype, origin(each), *names.get(id(each), ("", None)))
+        for each in tensors[:8]
+    ]
 
 
 def _names(
@@ -142,19 +138,17 @@ def _assignments(file: str) -> dict[str, list[int]]:
 
 def odd_dtype(entry: str, operands: Sequence[Operand]) -> tuple[Place | None, str]:
     """The line that made the operand whose dtype a function refuses, and what it made."""
-    usual = {each.dtype for each in operands if each.made and each.made.owner}
-    usual = usual or {torch.get_default_dtype()}
-    if entry in ("dtype-mix", "index-dtype"):
+    if entry == "index-dtype":  # the table that is indexed is a parameter, or comes first
+        odd = [each for each in operands if not each.owner][-1:]
+    elif entry == "dtype-mix":
+        usual = {each.dtype for each in operands if each.owner} or {torch.get_default_dtype()}
         odd = [each for each in operands if each.dtype not in usual]
         odd.sort(key=lambda each: not each.dtype.is_floating_point)  # a target may be integers
-        if entry == "index-dtype":
-            # The table that is indexed is a parameter, or comes before its indices.
-            odd = [each for each in operands if not (each.made and each.made.owner)][-1:]
     elif entry == "class-target":
         odd = list(operands[1:])
     else:
         odd = [each for each in operands if not each.dtype.is_floating_point]
-    odd = [each for each in odd if not (each.made and each.made.owner)] or odd
+    odd = [each for each in odd if not each.owner] or odd
     if not odd:
         return None, "the operands have types that do not fit"
     operand = odd[0]
@@ -172,12 +166,12 @@ def odd_shape(
     odd = _odd(operands, entry)
     made = odd.made
     place = odd.place
-    if not (made and made.owner):
+    if not odd.owner:
         place = source(odd, raised if entry in ("batch-size", "size-mismatch") else None)
-    if place and made and not made.owner and place.code is not raised.code:
-        here = made.place is not None and made.place.address == raised.address
-        if here or made.name not in RESHAPING:  # it was made in a function that was called there
-            place = odd.assigned or place
+        if place and made and place.code is not raised.code:
+            here = made.place is not None and made.place.address == raised.address
+            if here or made.name not in RESHAPING:  # it was made in a function called there
+                place = odd.assigned or place
     shapes = ", ".join(f"{each.name} {shape_text(each.shape)}" for each in operands[:3])
     text = f"{odd.name} of shape {shape_text(odd.shape)} is made here; {name.strip('_')} was given {shapes}"
     others = [(each.place, each) for each in operands if each is not odd]
@@ -187,11 +181,11 @@ def odd_shape(
 
 def _odd(operands: Sequence[Operand], entry: str) -> Operand:
     """The operand that is most likely the wrong one."""
-    given = [each for each in operands if not (each.made and each.made.owner)]
-    owned = [each for each in operands if each.made and each.made.owner]
-    reshaped = [each for each in given if each.made and each.made.name in RESHAPING]
     if entry == "class-shape" and len(operands) > 1:
         return operands[1]
+    given = [each for each in operands if not each.owner]
+    owned = [each for each in operands if each.owner]
+    reshaped = [each for each in given if each.made and each.made.name in RESHAPING]
     if owned and given:  # a layer and what it was given
         value, weight = given[0], owned[0]
         channels_last = entry == "conv-channels" and value.shape[-1:] == weight.shape[1:2]

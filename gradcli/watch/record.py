@@ -199,6 +199,14 @@ class Record:
                     return cut
         return None
 
+    def wrote(self, tensor: Tensor, before: int, name: str, place: Place | None) -> bool:
+        """Remember a write in place, if `before` is no longer the tensor's version; return whether."""
+        after = version_of(tensor)
+        if after != before:
+            storage = storage_of(tensor)
+            self.writes.append(Write(storage, before, after, name, place, self.tick))
+        return after != before
+
     def keep(self, tensor: Tensor, made: Made) -> None:
         """Remember how a tensor without a node of the graph was made."""
         ref = _Ref(tensor, self._dropped)

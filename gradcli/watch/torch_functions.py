@@ -42,7 +42,7 @@ FACTORIES = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "scalar_t
 class Known:
     """What is known of one function of PyTorch."""
 
-    __slots__ = ("inplace", "leaves", "listeners", "name", "quiet", "special", "writes")
+    __slots__ = ("listeners", "name", "quiet", "special", "writes")
 
     def __init__(self, func: Callable[..., Any]) -> None:
         name: str = getattr(func, "__name__", "") or str(func)
@@ -53,12 +53,12 @@ class Known:
         self.quiet = name in _QUIET
         if name.startswith("__") and name.endswith("__"):
             others = ("__int__", "__index__", "__invert__")
-            self.writes = name == "__setitem__" or (name.startswith("__i") and name not in others)
+            writes = name == "__setitem__" or (name.startswith("__i") and name not in others)
         else:
-            self.writes = name == ".data=" or name.endswith("_")
+            writes = name == ".data=" or name.endswith("_")
         code = getattr(func, "__code__", None)
-        self.inplace = bool(code and "inplace" in code.co_varnames[: code.co_argcount])
-        self.leaves = name in LEAVING
+        self.writes = writes or bool(code and "inplace" in code.co_varnames[: code.co_argcount])
+        """Whether it may write to an operand."""
         self.special: Callable[..., None] | None = None
         self.listeners: list[Callable[[Call], None]] = []
 
@@ -75,12 +75,12 @@ def tensors_in(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
 
 
 def written_by(
-    known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: Sequence[Tensor]
+    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: Sequence[Tensor]
 ) -> Sequence[Tensor]:
     """The tensors that a function may write to."""
     if "out" in kwargs:
         return tensors_in((kwargs["out"],), {})
-    if known.name.startswith("_foreach_") or known.name.startswith("_fused_"):
+    if name.startswith(("_foreach_", "_fused_")):
         return tensors_in(args[:1], {})
     return operands[:1] if args and isinstance(args[0], Tensor) else ()
 

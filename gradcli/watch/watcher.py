@@ -10,7 +10,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
 from types import FrameType
@@ -31,8 +31,8 @@ from gradcli.watch import torch_functions
 from gradcli.watch.detector import Call, Detector
 from gradcli.watch.finding import Place
 from gradcli.watch.operands import RESHAPING, Operand, described
-from gradcli.watch.record import KEY, Cut, Left, Made, Pass, Record, Write
-from gradcli.watch.torch_functions import DETACHING, FACTORIES, UNRECORDED, Known
+from gradcli.watch.record import KEY, Cut, Left, Made, Pass, Record
+from gradcli.watch.torch_functions import DETACHING, FACTORIES, LEAVING, UNRECORDED, Known
 from gradcli.watch.user_lines import Places
 
 Args: TypeAlias = tuple[Any, ...]
@@ -92,8 +92,8 @@ class Watcher(TorchFunctionMode):
             known.special(args, kwargs, place)
         operands = torch_functions.tensors_in(args, kwargs)
         written: Sequence[Tensor] = ()
-        if known.writes or known.inplace or "out" in kwargs:
-            written = torch_functions.written_by(known, args, kwargs, operands)
+        if known.writes or "out" in kwargs:
+            written = torch_functions.written_by(known.name, args, kwargs, operands)
             before = [records.version_of(tensor) for tensor in written]
         try:
             result = func(*args, **kwargs)
@@ -104,7 +104,7 @@ class Watcher(TorchFunctionMode):
             self._wrote(known.name, written, before, place)
         if isinstance(result, Tensor):
             self._made(result, known.name, operands, place, args)
-        elif known.leaves and operands:
+        elif known.name in LEAVING and operands:
             self._left(known.name, operands[0], result, place)
         elif isinstance(result, (tuple, list)):
             for item in result:
@@ -236,11 +236,8 @@ class Watcher(TorchFunctionMode):
         self, name: str, written: Sequence[Tensor], before: Sequence[int], place: Place | None
     ) -> None:
         for tensor, version in zip(written, before, strict=True):
-            after = records.version_of(tensor)
-            if after != version:
-                tick, module, storage = self.record.tick, self._module(), records.storage_of(tensor)
-                write = Write(storage, version, after, name, place, tick, module=module)
-                self.record.writes.append(write)
+            if self.record.wrote(tensor, version, name, place):
+                self.record.writes[-1].module = self._module()
             for detector in () if _transformed() else self.detectors:
                 detector.wrote(tensor, name, version, place)
 
@@ -316,7 +313,7 @@ class Watcher(TorchFunctionMode):
         leaves = [leaf for leaf in inputs if isinstance(leaf, Tensor)]
         self._tell("before_backward", tensors, leaves, place)
         try:
-            with nullcontext() if self._is_active() else self:
+            with self._watch():
                 result = run()
         except Exception as error:
             with torch._C.DisableTorchFunction():
@@ -333,20 +330,18 @@ class Watcher(TorchFunctionMode):
         return result
 
     def _is_innermost(self) -> bool:
-        """Whether they go through this mode first."""
-        count = torch._C._len_torch_function_stack()
-        return count > 0 and torch._C._get_function_stack_at(count - 1) is self
+        """Whether the functions that are called now go through this mode first."""
+        return _modes()[-1:] == [self]
 
-    def _is_active(self) -> bool:
-        """Whether the functions that are called now go through this mode."""
-        count = torch._C._len_torch_function_stack()
-        return any(torch._C._get_function_stack_at(index) is self for index in range(count))
+    def _watch(self) -> AbstractContextManager[object]:
+        """A context in which functions go through this mode: once, if they do so already."""
+        return nullcontext() if self in _modes() else self
 
     def _stepping_begins(
         self, optimizer: Optimizer, args: Args, kwargs: dict[str, Any]
     ) -> tuple[Args, dict[str, Any]]:
         self._tell("stepping", optimizer, self._now(sys._getframe(1)))
-        self._versions = [parameter._version for parameter in records.parameters_of(optimizer)]
+        self._versions = [*map(records.version_of, records.parameters_of(optimizer))]
         self._leave()
         return tuple(map(self._watched, args)), {k: self._watched(v) for k, v in kwargs.items()}
 
@@ -369,7 +364,7 @@ class Watcher(TorchFunctionMode):
 
         @wraps(argument)
         def closure(*args: Any, **kwargs: Any) -> Any:
-            with nullcontext() if self._is_active() else self:
+            with self._watch():
                 return argument(*args, **kwargs)
 
         return closure
@@ -379,11 +374,8 @@ class Watcher(TorchFunctionMode):
         self.record.steps += 1
         place, parameters = self.places.here(sys._getframe(1)), records.parameters_of(optimizer)
         for parameter, before in zip(parameters, self._versions, strict=False):
-            after = parameter._version
-            if after != before:
-                tick, storage = self.record.tick, records.storage_of(parameter)
-                write = Write(storage, before, after, "step", place, tick, stepped=True)
-                self.record.writes.append(write)
+            if self.record.wrote(parameter, before, "step", place):
+                self.record.writes[-1].stepped = True
         self._tell("stepped", optimizer, place)
 
     def _zeroing(self, zero_grad: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -515,6 +507,12 @@ def _wrapped(
         yield
     finally:
         setattr(owner, name, original)
+
+
+def _modes() -> list[Any]:
+    """The modes that the functions called now go through, the first of them last."""
+    count = torch._C._len_torch_function_stack()
+    return [torch._C._get_function_stack_at(index) for index in range(count)]
 
 
 def _ids_of_leaves(tensor: Tensor) -> set[int]:

@@ -1,13 +1,12 @@
 """Faults in what a loss is given: a shape that broadcasts, an activation too many, a flag too late."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from gradcli.watch.detector import Call, Detector, Tensors
-from gradcli.watch.finding import Also, Finding, Place, also_at
+from gradcli.watch.finding import Place, also_at
 from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Made, made_by, node_of
 
@@ -46,7 +45,6 @@ class Losses(Detector):
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
-        self._found: dict[tuple[str, Place], Finding] = {}
         self._differences: dict[int, tuple[tuple[int, ...], tuple[int, ...], Made]] = {}
 
     def called(self, call: Call) -> None:
@@ -59,7 +57,7 @@ class Losses(Detector):
         elif call.name in EACH:
             first, second = (tuple(each.shape) for each in call.operands[:2])
             if _broadcasts(first, second):
-                self._report("broadcast", place, _broadcast(call.name, first, second))
+                self.report("broadcast", place, _broadcast(call.name, first, second))
         elif "softmax" in call.name:
             self._normalised(call, place)
         else:
@@ -88,7 +86,7 @@ class Losses(Detector):
                     "the flag on the loss makes backward() run, but the loss has no graph: no "
                     "parameter gets a gradient"
                 )
-                self._report("wrong-cure", made.flag, text, also)
+                self.report("wrong-cure", made.flag, text, also)
             if self._differences and (node := node_of(root)) is not None:
                 self._follow(node)
         self._differences.clear()
@@ -100,7 +98,7 @@ class Losses(Detector):
             name, made = node.name(), made_by(node)
             if ended and made is not None and id(made) in self._differences:
                 text = _broadcast("the difference", *self._differences[id(made)][:2])
-                self._report("broadcast", made.place, text)
+                self.report("broadcast", made.place, text)
             # A sum or mean along some dimensions only is not the end.
             ended = ended or (name in _ENDS and not getattr(node, "_saved_dim", None))
             if depth < 12 and (name in _ENDS or name in _ON_THE_WAY or name == "AddBackward0"):
@@ -114,7 +112,7 @@ class Losses(Detector):
                 f"without dim, {call.name} of shape {shape_text(call.result.shape)} is taken along "
                 "dimension 0: it compares the samples of the batch"
             )
-            self._report("softmax-dim", place, text)
+            self.report("softmax-dim", place, text)
 
     def _ignored(self, call: Call, place: Place) -> None:
         """The mean over no target at all is 0 / 0."""
@@ -124,39 +122,24 @@ class Losses(Detector):
             return
         if bool(call.result.detach().isnan().all()) and bool((target == ignored).all()):
             text = f"all {target.numel()} targets are {ignored}, which is ignored: the mean is nan"
-            self._report("ignored-targets", place, text)
+            self.report("ignored-targets", place, text)
 
     def _activated(self, call: Call, place: Place) -> None:
         given = call.args[0] if call.args else call.kwargs.get("input")
         if not isinstance(given, Tensor):
             return
-        node = _computed(node_of(given))
+        node, how = _computed(node_of(given)), ""
         made, name = (made_by(node), node.name()) if node is not None else (None, "")
-        how = ""
         if name == "ExpBackward0" and (before := _computed(node.next_functions[0][0])) is not None:
             name, how = _EXPONENTIAL.get(before.name(), ""), ", computed as exp of its logarithm"
-        found = _TWICE.get((call.name, name))
-        if (
-            found is None
-            and call.name == "nll_loss"
-            and (top := float(given.detach().max())) > 1e-3
-        ):
-            text = f"log-probabilities, none above 0, but the largest is {top:.3g}"
-            found = "nll-of-probabilities", text
-        if found:
+        entry, taken = _TWICE.get((call.name, name), ("", ""))
+        if not entry and call.name == "nll_loss" and (top := float(given.detach().max())) > 1e-3:
+            entry = "nll-of-probabilities"
+            taken = f"log-probabilities, none above 0, but the largest is {top:.3g}"
+        if entry:
             other = made.place if made and made.place != place else None
-            text = f"{call.name} takes {found[1]}{how}"
-            self._report(found[0], place, text, also_at(other, "it is computed here"))
-
-    def _report(
-        self, entry: str, place: Place | None, text: str, also: tuple[Also, ...] = ()
-    ) -> None:
-        if place is not None:
-            self._found.setdefault((entry, place), Finding(entry, place, text, also))
-
-    def ended(self, error: BaseException | None) -> Iterable[Finding]:
-        """What was found, in the order in which it happened."""
-        return self._found.values()
+            also = also_at(other, "it is computed here")
+            self.report(entry, place, f"{call.name} takes {taken}{how}", also)
 
 
 def _computed(node: Any) -> Any:

@@ -81,15 +81,14 @@ class Numbers(Detector):
 
     def __init__(self, watcher: Any) -> None:
         super().__init__(watcher)
-        self._found: dict[str, Finding] = {}
         self._doubtful: list[tuple[str, Place, str]] = []
         """In this pass: numbers that are not finite, or whose derivative is not."""
-        self._wheres: list[Place] = []
+        self._wheres: deque[Place] = deque(maxlen=50)
         self._values: deque[float] = deque(maxlen=200)
         self._relus: dict[tuple[int, tuple[int, ...]], _Relu] = {}
         self._hinges: set[Place] = set()
         """Where ReLU computed a term of a loss."""
-        self._changed: list[tuple[int, Place, int, tuple[int, ...]]] = []
+        self._changed: deque[tuple[int, Place, int, tuple[int, ...]]] = deque(maxlen=200)
         """Writes through .data: the storage, where, when, and the shape."""
         self._zeros: dict[int, _Zeros] = {}
         """Matrices of zeros that have only had zero gradients."""
@@ -116,39 +115,39 @@ class Numbers(Detector):
                 self._rectified(place, result)
         elif call.name == "where":
             self._wheres.append(place)
-            del self._wheres[:-50]
-        elif not self._broken and len(self._doubtful) < 50:
-            self._doubt(call, place)
+        elif not self._broken and len(self._doubtful) < 50 and (doubt := self._doubt(call)):
+            self._doubtful.append((doubt[0], place, doubt[1]))
 
-    def _doubt(self, call: Call, place: Place) -> None:
+    def _doubt(self, call: Call) -> tuple[str, str] | None:
+        """The entry and the words for a result, or a derivative, that is not finite."""
         name, result = call.name, call.result.detach()
-        given = call.operands[0] if call.operands else None
+        given = call.operands[0].detach() if call.operands else None
         if bool(result.isfinite().all()):
             if name in _ROOTS and call.result.requires_grad and not bool(result.all()):
                 text = "the square root of exactly 0 has an infinite derivative; times 0 it is nan"
-                self._doubtful.append(("nan-sqrt", place, text))
-            elif name in _ARCS and given is not None and bool((given.detach().abs() == 1).any()):
-                text = f"{name} has an infinite derivative at 1 and -1; times 0 it is nan"
-                self._doubtful.append(("anomaly", place, text))
-            return
+                return "nan-sqrt", text
+            if name in _ARCS and given is not None and bool((given.abs() == 1).any()):
+                return (
+                    "anomaly",
+                    f"{name} has an infinite derivative at 1 and -1; times 0 it is nan",
+                )
+            return None
         if given is None or not all(bool(each.isfinite().all()) for each in call.operands):
             if name == "softmax" and bool(result.isnan().any()) and given is not None:
                 dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else -1)
-                if isinstance(dim, int) and bool((given.detach() == -float("inf")).all(dim).any()):
-                    text = "softmax of a row in which all numbers are -inf is nan"
-                    self._doubtful.append(("masked-row", place, text))
-            return
-        low = float(given.detach().min())
-        text = "the first number that is not finite"
+                if isinstance(dim, int) and bool((given == -float("inf")).all(dim).any()):
+                    return "masked-row", "softmax of a row in which all numbers are -inf is nan"
+            return None
+        low, text = float(given.min()), "the first number that is not finite"
         if name in _LOGS:
             text = f"the logarithm of {low:.3g}, which is nan" if low else _LOG_OF_0
         elif name in _ROOTS or name in _POWERS:
             text = f"{name.strip('_')} of {low:.3g}"
         elif name in _EXPS:
-            text = f"exp({float(given.detach().max()):.4g}) overflows to inf"
-        made = self.watcher.origin(given)
+            text = f"exp({float(given.max()):.4g}) overflows to inf"
+        made = self.watcher.origin(call.operands[0])
         small = text is _LOG_OF_0 and made and any(it.name == "softmax" for it in made.ancestors())
-        self._doubtful.append(("underflow" if small else "not-a-number", place, text))
+        return "underflow" if small else "not-a-number", text
 
     def _rectified(self, place: Place, result: Tensor) -> None:
         key = id(place), tuple(result.shape[1:])
@@ -174,7 +173,6 @@ class Numbers(Detector):
         if made is not None and made.name == ".data" and place is not None and name != ".data=":
             tick = self.watcher.record.tick
             self._changed.append((storage_of(tensor), place, tick, tuple(tensor.shape)))
-            del self._changed[:-200]
 
     def _needed(self, roots: Sequence[Tensor]) -> None:
         """Look for a node that saved a value which was changed through .data since."""
@@ -190,7 +188,7 @@ class Numbers(Detector):
                         f"this write through .data changes a value of shape {shape_text(shape)} that the "
                         f"backward pass of {made.name} still needs: the gradient is wrong"
                     )
-                    self._found["data-attribute"] = Finding("data-attribute", place, text, also)
+                    self.found["data-attribute"] = Finding("data-attribute", place, text, also)
                     return
 
     # --- backward passes --------------------------------------------------------------------------
@@ -201,7 +199,7 @@ class Numbers(Detector):
 
     def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Look at the loss."""
-        if self._changed and "data-attribute" not in self._found:
+        if self._changed and "data-attribute" not in self.found:
             self._needed(roots)
         if self._passes > 200 or self._broken:
             return
@@ -254,7 +252,7 @@ class Numbers(Detector):
         scaled = getattr(optimizer, "found_inf", None) is not None
         if self._spoilt and not scaled and not all(bool(it.isfinite().all()) for it in grads):
             self._broken = True
-            self._found["finite"] = self._spoilt
+            self.found["finite"] = self._spoilt
 
     def _blame(self, shown: str, place: Place | None, root: Tensor) -> None:
         """Say which operation made the first number that is not finite."""
@@ -268,7 +266,7 @@ class Numbers(Detector):
             if finite and entry != "nan-sqrt" and self._wheres:
                 entry, where = "nan-where", self._wheres[-1]
                 text = f"torch.where hides {text}, but its gradient is 0 times inf: nan"
-            self._found["finite"] = Finding(entry, where, text, also)
+            self.found["finite"] = Finding(entry, where, text, also)
             return
         if finite and place is not None:
             text = (
@@ -280,7 +278,7 @@ class Numbers(Detector):
         first, last = (self._values[0], self._values[-1]) if len(self._values) >= 2 else (0, 0)
         if self._optimizer and first > 0 and last == max(self._values) and last > 1e4 * first:
             text = f"the loss grew from {first:.3g} to {last:.3g} and beyond: {_TOO_LARGE}"
-            self._found["finite"] = Finding("learning-rate", self._optimizer, text, also)
+            self.found["finite"] = Finding("learning-rate", self._optimizer, text, also)
             self._broken = True
         elif (found := self._first(root)) is not None:
             self._spoilt = Finding("not-a-number", *found, also)
@@ -319,8 +317,8 @@ class Numbers(Detector):
             text = f"the loss grew from {first:.3g} to {self._values[-1]:.3g}: {_TOO_LARGE}"
             yield Finding("learning-rate", self._optimizer, text)
         if self._spoilt is not None and self._optimizer is None:
-            self._found.setdefault("finite", self._spoilt)
-        yield from self._found.values()
+            self.found.setdefault("finite", self._spoilt)
+        yield from self.found.values()
         if error is None and self._passes >= 3 and not self._broken:
             yield from self._dead()
             yield from sorted(self._unborn(), key=lambda finding: finding.place.line)[:1]
