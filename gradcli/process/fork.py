@@ -80,8 +80,7 @@ class SharedPage:
         return status
 
     def _set_size(self, size: int) -> None:
-        first, second, seconds, _ = _STATE.unpack_from(self._memory)
-        _STATE.pack_into(self._memory, 0, first, second, seconds, size)
+        struct.pack_into("=q", self._memory, _STATE.size - 8, size)
 
     def end(self, status: int) -> End:
         """How the child of this page ended, with its `status` as os.waitpid returns it."""

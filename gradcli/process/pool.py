@@ -380,37 +380,30 @@ def _fork_workers(workers: list[_Worker], jobs: int, load: Load, lifetime: int, 
         gc.set_threshold(GARBAGE)
         living = list(workers)
 
-        def fork(worker: _Worker) -> int:
+        def fork(worker: _Worker | None) -> int:
+            """Fork a worker; for None a process that ends when one is ordered: this one waits."""
+
             def child() -> int:
                 os.close(lifetime)
                 for other in living:
                     if other is not worker:
                         other.close_ends()
+                if worker is None:
+                    return 0 if os.read(orders, 1) else 1
                 return _answer_frames(*worker.ends, worker.page, work)
 
-            return spawn(child, worker.page)
-
-        def fork_bell() -> int:
-            """Fork a process that ends when another worker is ordered: this one waits for ends."""
-
-            def child() -> int:
-                os.close(lifetime)
-                for worker in living:
-                    worker.close_ends()
-                return 0 if os.read(orders, 1) else 1
-
-            return spawn(child, SharedPage())
+            return spawn(child, worker.page if worker else SharedPage())
 
         processes = {fork(worker): worker for worker in workers[:jobs]}
         spare = deque(workers[jobs:])
-        bell = fork_bell() if spare else 0
+        bell = fork(None) if spare else 0
         while processes:
             pid, status = wait(-1)
             if pid == bell:
                 if not status:
                     worker = spare.popleft()
                     processes[fork(worker)] = worker
-                    bell = fork_bell() if spare else 0
+                    bell = fork(None) if spare else 0
                 continue
             worker = processes.pop(pid)
             if worker.page.done and not status:  # there are no more tasks

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradcli.watch.finding import Also, Place
 from gradcli.watch.record import Made, shape_of, storage_of
-from gradcli.watch.user_lines import Places, syntax_tree
+from gradcli.watch.user_lines import Places, frames, syntax_tree
 
 _PASSING = frozenset(
     [
@@ -111,18 +111,16 @@ def _names(
     tensors: Sequence[Tensor], frame: FrameType | None, places: Places
 ) -> dict[int, tuple[str, Place | None]]:
     """The outermost variables of the user's that hold these tensors, or the tensors that they view."""
-    wanted = {id(tensor): id(tensor) for tensor in tensors}
+    wanted = set(map(id, tensors))
     views = {storage_of(tensor): id(tensor) for tensor in tensors}
     names: dict[int, tuple[str, Place | None]] = {}
     held: dict[int, tuple[str, Place | None]] = {}
-    while frame is not None:
-        if places.users(frame.f_code.co_filename):
-            for name, value in frame.f_locals.items():
-                if id(value) in wanted:
-                    names[id(value)] = name, places.here(frame)
-                elif isinstance(value, Tensor) and (key := views.get(storage_of(value))):
-                    held[key] = name, places.here(frame)
-        frame = frame.f_back
+    for each in frames(frame):
+        for name, value in each.f_locals.items() if places.users(each.f_code.co_filename) else ():
+            if id(value) in wanted:
+                names[id(value)] = name, places.here(each)
+            elif isinstance(value, Tensor) and (key := views.get(storage_of(value))):
+                held[key] = name, places.here(each)
     return held | names
 
 

@@ -4,7 +4,7 @@ numbers that left the graph. It is bounded, and keeps no tensor alive. Tensors h
 
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -247,6 +247,23 @@ def made_under(roots: Iterable[Tensor], most: int = 2_000) -> Iterator[tuple[Any
     for node, _ in walk([node_of(root) for root in roots], most):
         if (made := made_by(node)) is not None:
             yield node, made
+
+
+def places_below(roots: Iterable[Tensor], name: str, through: Collection[str]) -> set[Place]:
+    """Where the nodes called `name` come from that nodes of the kinds `through` alone lead to from
+    the graphs of some tensors, of any shape; 200 nodes are looked at.
+    """
+    places: set[Place] = set()
+    waiting = [node_of(root) for root in roots]
+    for _ in range(200):
+        node = waiting.pop() if waiting else None
+        if node is not None:
+            made = made_by(node) if node.name() == name else None
+            if made is not None and made.place is not None:
+                places.add(made.place)
+            if node.name() in through:
+                waiting += [each for each, _ in node.next_functions]
+    return places
 
 
 def shape_of(tensor: Tensor) -> tuple[int, ...]:

@@ -82,6 +82,13 @@ class Places:
         return self._known[key]
 
 
+def frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """A frame and those that it was called from, the innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
 @cache
 def syntax_tree(file: str) -> ast.AST:
     """The syntax tree of a file; an empty one if it cannot be read."""

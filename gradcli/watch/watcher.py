@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
+from itertools import islice
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -33,7 +34,7 @@ from gradcli.watch.finding import Place
 from gradcli.watch.operands import RESHAPING, Operand, described
 from gradcli.watch.record import KEY, Cut, Left, Made, Pass, Record
 from gradcli.watch.torch_functions import DETACHING, FACTORIES, LEAVING, UNRECORDED, Known
-from gradcli.watch.user_lines import Places
+from gradcli.watch.user_lines import Places, frames
 
 Args: TypeAlias = tuple[Any, ...]
 
@@ -210,12 +211,10 @@ class Watcher(TorchFunctionMode):
 
     def _unrecorded(self) -> tuple[str, Place | None]:
         """Why recording is off, and where: in a block, or in a reentrant checkpoint."""
-        frame = sys._getframe(3)
-        while frame is not None:
+        for frame in frames(sys._getframe(3)):
             module = frame.f_globals.get("__name__")
             if module == "torch.utils.checkpoint" and frame.f_code.co_name == "forward":
                 return "checkpoint-inputs", self.places.here(frame)
-            frame = frame.f_back  # type: ignore[assignment]
         return "no-grad-block", self.grad_off
 
     def _left(self, name: str, tensor: Tensor, result: Any, place: Place | None) -> None:
@@ -243,11 +242,11 @@ class Watcher(TorchFunctionMode):
 
     def _module(self) -> Place | None:
         """Where the module of PyTorch that writes in place was made."""
-        frame = sys._getframe(3) if self.modules else None
-        while frame is not None and not self.places.users(frame.f_code.co_filename):
+        for frame in frames(sys._getframe(3)) if self.modules else ():
+            if self.places.users(frame.f_code.co_filename):
+                break
             if (place := self.modules.get(id(frame.f_locals.get("self")))) is not None:
                 return place
-            frame = frame.f_back
         return None
 
     def _failed(
@@ -266,16 +265,12 @@ class Watcher(TorchFunctionMode):
 
     def _decorated(self, place: Place | None) -> Place | None:
         """The decorated function's own line, if a decorator switches recording off."""
-        frame = sys._getframe(2)
-        for _ in range(6):
-            if frame is None:
-                break
+        for frame in islice(frames(sys._getframe(2)), 6):
             if frame.f_code.co_filename == decorators.__file__:
                 function = frame.f_locals.get("func")
                 code = getattr(function, "__code__", None)
                 if code is not None and self.places.users(code.co_filename):
                     return Place(code.co_filename, code.co_firstlineno, code)
-            frame = frame.f_back  # type: ignore[assignment]
         return place
 
     def _inferring(self, enter: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:

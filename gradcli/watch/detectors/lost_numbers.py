@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.record import made_by, node_of
+from gradcli.watch.record import places_below
 
 _ADDING = frozenset(["add", "__add__", "__radd__", "__iadd__"])
 _OTHERS = frozenset(
@@ -57,7 +57,7 @@ class LostNumbers(Detector):
             for left in record.left:
                 if left.tick > self._tick and left.number and left.place and left.cut is None:
                     sums[left.place] += left.number
-            added = _summands(roots)
+            added = places_below(roots, "AddBackward0", ("AddBackward0",))
             for source, total in sums.items():
                 for (where, adds), number in self._used.items():
                     if total and (where in added or not adds) and len(self._pairs) < 10 * _MOST:
@@ -77,19 +77,6 @@ class LostNumbers(Detector):
                     "loss, but gives no gradient"
                 )
                 yield Finding("item-breaks", source, text, (Also(where, "it is added here"),))
-
-
-def _summands(roots: Sequence[Tensor]) -> set[Place]:
-    """The places where the sum that a loss is was added up."""
-    places: set[Place] = set()
-    waiting = [node_of(root) for root in roots]
-    for _ in range(_MOST):
-        node = waiting.pop() if waiting else None
-        if node is not None and node.name() == "AddBackward0":
-            if (made := made_by(node)) is not None and made.place is not None:
-                places.add(made.place)
-            waiting += [each for each, _ in node.next_functions]
-    return places
 
 
 def _is_multiple(pairs: Sequence[tuple[float, float]]) -> bool:

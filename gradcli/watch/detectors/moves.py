@@ -255,7 +255,9 @@ class Updates(Detector):
                 made = map(self.watcher.origin, parameters_of(optimizer))
                 if type(optimizer).__module__.startswith("torch.optim"):  # others need no gradient
                     given.wasted += any(it is not None and it.used > given.tick for it in made)
-                given.cut = max(self._cuts_of(given), key=lambda cut: cut.tick, default=None)
+                cuts = (cut for cut in self._cuts() if cut.leaves & given.trained)
+                cuts = (cut for cut in cuts if cut.name not in _COMPARISONS)
+                given.cut = max(cuts, key=lambda cut: cut.tick, default=None)
                 if not self._passes:
                     given.zeroed += 1
                     given.first = given.first or place
@@ -565,12 +567,6 @@ class Updates(Detector):
         record = self.watcher.record
         for key, cut in record.cuts.items():
             if cut.place and key in record.used and not cut.name.startswith(".grad"):
-                yield cut
-
-    def _cuts_of(self, given: Given) -> Iterator[Cut]:
-        """Where what an optimizer's parameters made was cut."""
-        for cut in self._cuts():
-            if cut.leaves & given.trained and cut.name not in _COMPARISONS:
                 yield cut
 
     def _restart_of(self, given: Given) -> Iterator[Finding]:

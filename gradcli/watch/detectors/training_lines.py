@@ -50,16 +50,11 @@ def rebound(places: Places) -> Place | None:
     """The line `p = p - ...` in a loop over p."""
     for file, loop in places.nodes(ast.For):
         over = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
-        node = loop.body[-1]
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(target := node.targets[0], ast.Name)
-            and target.id in over
-            and isinstance(node.value, ast.BinOp)
-            and isinstance(node.value.left, ast.Name)
-            and node.value.left.id == target.id
-        ):
-            return Place(file, node.lineno)
+        match loop.body[-1]:
+            case ast.Assign([ast.Name(name), *_], ast.BinOp(ast.Name(left))) as node if (
+                name == left and name in over
+            ):
+                return Place(file, node.lineno)
     return None
 
 
@@ -78,12 +73,12 @@ def copied(places: Places) -> Place | None:
         if isinstance(owner, ast.FunctionDef) and owner.name == "__init__":
             continue
         for node in ast.walk(owner):
-            if not isinstance(node, ast.Call) or not node.args:
-                continue
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            called = node.func.id if isinstance(node.func, ast.Name) else called
-            if called == "Parameter" and isinstance(node.args[0], (ast.Name, ast.Attribute)):
-                return Place(file, node.lineno)
+            match node:
+                case ast.Call(
+                    ast.Name("Parameter") | ast.Attribute(attr="Parameter"),
+                    [ast.Name() | ast.Attribute(), *_],
+                ):
+                    return Place(file, node.lineno)
     return None
 
 

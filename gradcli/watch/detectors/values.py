@@ -16,7 +16,7 @@ from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.detectors.loss_calls import VIEWS
 from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.operands import described, shape_text, source
-from gradcli.watch.record import leaves_of, made_by, made_under, node_of, saved_by, storage_of
+from gradcli.watch.record import leaves_of, made_under, node_of, places_below, saved_by, storage_of
 
 _LOGS = frozenset(["log", "log2", "log10", "log_"])
 _ROOTS = frozenset(["sqrt", "rsqrt", "sqrt_"])
@@ -204,7 +204,8 @@ class Numbers(Detector):
         if self._passes > 200 or self._broken:
             return
         self._spoilt = None
-        self._hinges |= _hinges(roots) if self._relus else set()
+        if self._relus:
+            self._hinges |= places_below(roots, "ReluBackward0", _SUMMING)
         for root in roots:
             if root.numel() == 1 and not root.is_complex():
                 value = float(root.detach())
@@ -354,22 +355,6 @@ class Numbers(Detector):
                 return write.place
         made = self.watcher.origin(tensor)
         return made.place if made else None
-
-
-def _hinges(roots: Tensors) -> set[Place]:
-    """Where ReLU computed a term of these losses."""
-    places: set[Place] = set()
-    waiting = [node_of(root) for root in roots]
-    for _ in range(200):
-        node = waiting.pop() if waiting else None
-        if node is None:
-            continue
-        made = made_by(node)
-        if node.name() in _SUMMING:
-            waiting += [each for each, _ in node.next_functions]
-        elif node.name() == "ReluBackward0" and made is not None and made.place is not None:
-            places.add(made.place)
-    return places
 
 
 def _numbers(grad: Tensor) -> Tensor:
