@@ -168,23 +168,22 @@ class Watcher(TorchFunctionMode):
                     parent = record.origin(operands[0])
                     made.come_from([parent] if parent else [])
             return
-        if operands:
-            parents = []
-            for operand in operands:
-                if operand is tensor:
-                    continue
-                if operand.requires_grad:
-                    if made.cut is None:
-                        made.cut = self._cut(made, operand)
-                    elif made.cut.kind in UNRECORDED and operand.is_leaf:
-                        made.cut.leaves.add(id(operand))
-                elif (parent := record.origin(operand)) is not None:
-                    parents.append(parent)
-                    if made.cut is None and not torch_functions.is_independent(name):
-                        made.cut = parent.cut
-            if same and made.cut is None:
-                return  # what was written to it, or returned unchanged, has no graph either
-            made.come_from(parents)
+        parents = []
+        for operand in operands:
+            if operand is tensor:
+                continue
+            if operand.requires_grad:
+                if made.cut is None:
+                    made.cut = self._cut(made, operand)
+                elif made.cut.kind in UNRECORDED and operand.is_leaf:
+                    made.cut.leaves.add(id(operand))
+            elif (parent := record.origin(operand)) is not None:
+                parents.append(parent)
+                if made.cut is None and not torch_functions.is_independent(name):
+                    made.cut = parent.cut
+        if same and made.cut is None:
+            return  # what was written to it, or returned unchanged, has no graph either
+        made.come_from(parents)
         record.keep(tensor, made)
 
     def _cut(self, made: Made, operand: Tensor) -> Cut | None:
@@ -196,13 +195,7 @@ class Watcher(TorchFunctionMode):
             place = self.record.passes[-1].place if self.record.passes else place
         elif torch_functions.is_independent(name):
             return None
-        kind = DETACHING.get(name, "")
-        off = None
-        if not kind and torch.is_inference_mode_enabled():
-            kind, off = "inference-mode", self.grad_off
-        elif not kind and not torch.is_grad_enabled():
-            kind, off = self._unrecorded()
-        kind = kind or "not-differentiable"
+        kind, off = (DETACHING[name], None) if name in DETACHING else self._unrecorded()
         earlier = self.record.cuts.get((id(place), name))
         leaves = earlier.leaves if earlier else _ids_of_leaves(operand)
         cut = Cut(kind, name, place, made.tick, records.shape_of(operand), off, leaves)
@@ -210,7 +203,13 @@ class Watcher(TorchFunctionMode):
         return cut
 
     def _unrecorded(self) -> tuple[str, Place | None]:
-        """Why recording is off, and where: in a block, or in a reentrant checkpoint."""
+        """Why a function recorded nothing, and where recording was switched off, if it was: in a
+        block, or in a reentrant checkpoint.
+        """
+        if torch.is_inference_mode_enabled():
+            return "inference-mode", self.grad_off
+        if torch.is_grad_enabled():
+            return "not-differentiable", None
         for frame in frames(sys._getframe(3)):
             module = frame.f_globals.get("__name__")
             if module == "torch.utils.checkpoint" and frame.f_code.co_name == "forward":
