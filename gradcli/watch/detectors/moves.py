@@ -3,7 +3,7 @@ parameters that nothing moves, and parameters that no gradient reaches.
 """
 
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,15 +129,16 @@ class Updates(Detector):
         elif is_root and made.flag and made.parents:
             return  # the flag was set on the loss itself, which another detector reports
         elif (cut := made.cut) is None:
-            exits = self._exits(self._owned) if made.name in FACTORIES else []
-            cut, place = record.source(made, self._owned) or next(reversed(exits), None), made.place
+            owned, place = self._owned.keys(), made.place
+            exits = self._exits(owned) if made.name in FACTORIES else []
+            cut = record.source(made, owned) or next(reversed(exits), None)
         if cut is not None and len(self._restarts) < _MOST:
             self._restarts.setdefault(id(cut.place), (cut, place))
 
     @property
-    def _owned(self) -> set[int]:
-        """The parameters of all optimizers."""
-        return {key for given in self._optimizers.values() for key in given.shapes}
+    def _owned(self) -> dict[int, tuple[int, ...]]:
+        """The shapes of the parameters of all optimizers, by id."""
+        return {k: shape for it in self._optimizers.values() for k, shape in it.shapes.items()}
 
     def _exits(self, leaves: Set[int]) -> list[Cut]:
         """The cuts of numbers and arrays, computed from some of these leaves, that left the graph
@@ -318,7 +319,7 @@ class Updates(Detector):
             assert place
             here = [leaf for leaf in reused if leaf.step is place]
             times = max(leaf.reused for leaf in here)
-            names = self._named({leaf.key: leaf.shape for leaf in here})
+            names = self._named(leaf.key for leaf in here)
             also = also_at(here[0].place, "each backward pass adds to the old gradient")
             text = (
                 f"{names} {'is' if len(here) == 1 else 'are'} moved by a gradient that still holds "
@@ -355,7 +356,7 @@ class Updates(Detector):
                 text = f"{said}: the learning rate was 0 in all {given.steps} steps"
                 text += ", as its scheduler set it" if given.step else ""
                 yield Finding("never-updated", given.step or given.place, text)
-            elif given.steps >= 2 and given.steps == given.empty and not keys & self._owned:
+            elif given.steps >= 2 and given.steps == given.empty and not keys & self._owned.keys():
                 text = f"{said}: none of the {passes} gradients is of this optimizer's parameters"
                 if all(leaf.parameter for leaf in trained):
                     yield from self._not_owned(trained, given)
@@ -376,7 +377,7 @@ class Updates(Detector):
                 and not any(leaf.moved for leaf in mine)
                 and training_lines.never_stepped(self.watcher.places, given.place)
             ):
-                names = self._named({leaf.key: leaf.shape for leaf in mine})
+                names = self._named(leaf.key for leaf in mine)
                 text = f"{names} got {mine[0].passes} gradients, but nothing steps their optimizer"
                 also = also_at(given.place, "it is made here")
                 yield Finding("never-updated", place, text, also)
@@ -434,52 +435,49 @@ class Updates(Detector):
 
     def _left(self, modules: Modules) -> Iterator[Finding]:
         """Parameters that get gradients, but belong to no optimizer and are not moved otherwise."""
-        owned = self._owned
         active = [
             given
             for given in self._optimizers.values()
             if given.steps > max(1, given.empty) and modules.parameters.keys() & given.shapes.keys()
         ]
         wanted = {it: ref for it, ref in modules.parameters.items() if it not in modules.evaluated}
-        trained = [leaf for leaf in self._leaves.values() if leaf.passes >= 2 and not leaf.moved]
+        owned = self._owned
+        unmoved = [leaf for leaf in self._leaves.values() if leaf.passes >= 2 and not leaf.moved]
+        unmoved = [leaf for leaf in unmoved if leaf.key not in owned]
         left = [
             leaf
-            for leaf in trained
+            for leaf in unmoved
             # What gets no gradients any more may be a copy that was made for one step.
             if 2 * leaf.last > self._passes
-            and leaf.key not in owned
             and (wanted.get(leaf.key) is leaf.ref or self._is_hidden(leaf, modules))
         ]
         if not left or not active:
-            yield from self._replaced(trained, owned)
+            yield from self._replaced(unmoved)
             return
         keys = [leaf.key for leaf in left]
-        names = self._named({leaf.key: leaf.shape for leaf in left})
         for hidden in modules.hidden_by(keys):
-            place = training_lines.assigned(self.watcher.places, hidden)
-            if place is not None:
+            if (place := training_lines.assigned(self.watcher.places, hidden)) is not None:
                 it = "it, because it is not an nn.Parameter"
                 text = (
                     f"self.{hidden.attribute} is a plain {hidden.what}: parameters() does not see "
                     f"{it if hidden.what == 'tensor' else 'what is in it'}, so the optimizer never "
-                    f"moves {names}"
+                    f"moves {self._named(keys)}"
                 )
                 yield Finding("plain-list", place, text)
                 return
         yield from self._not_owned(left, active[0])
 
-    def _replaced(self, trained: Iterable[_Leaf], owned: set[int]) -> Iterator[Finding]:
+    def _replaced(self, unmoved: Iterable[_Leaf]) -> Iterator[Finding]:
         """Parameters that get gradients in place of those of an optimizer, which is still stepped."""
         for given in self._optimizers.values():
-            new = [it for it in trained if it.parameter and it.first > given.fresh]
-            new = [leaf for leaf in new if leaf.key not in owned]
+            new = [it for it in unmoved if it.parameter and it.first > given.fresh]
             if new and given.idle >= 2:
                 yield from self._not_owned(new, given)
                 return
 
     def _not_owned(self, leaves: Sequence[_Leaf], given: Given) -> Iterator[Finding]:
         if given.place is not None:
-            names = self._named({leaf.key: leaf.shape for leaf in leaves})
+            names = self._named(leaf.key for leaf in leaves)
             them = "it" if len(leaves) == 1 else "them"
             text = f"{names} got {leaves[0].passes} gradients, but no optimizer has {them}"
             yield Finding("not-in-optimizer", given.place, text)
@@ -499,27 +497,21 @@ class Updates(Detector):
         causes: dict[int, tuple[Cut, list[int]]] = {}
         unused: list[int] = []
         where: Place | None = None
-        shapes: dict[int, tuple[int, ...]] = {}
         every = list(self._cuts())
         samples = [cut for cut in every if cut.place and ".sample(" in cut.place.text]
-        for given in self._optimizers.values():
-            if given.steps < 2:
-                continue
+        for given in [given for given in self._optimizers.values() if given.steps >= 2]:
             if not reached & given.shapes.keys():
                 if given.unused:
                     restarts = list(self._restart_of(given))
                     yield from restarts
                     exits = self._exits(given.trained) if given.wasted >= 2 else []
                     cuts = [] if restarts else [given.cut] if given.cut else exits[:1]
-                    for cut in cuts:
-                        shapes |= given.shapes
-                        causes[id(cut.place)] = cut, [*given.trained & cut.leaves]
+                    causes |= {id(cut.place): (cut, [*given.trained & cut.leaves]) for cut in cuts}
                 continue
-            shapes |= given.shapes
             # A module that is in evaluation mode while others are trained is frozen on purpose.
             frozen = modules.evaluated if reached & given.shapes.keys() - modules.evaluated else ()
             for key in [key for key in given.shapes if key in given.trained - reached]:
-                cuts = [c for c in every if key in c.leaves]
+                cuts = [cut for cut in every if key in cut.leaves]
                 if not cuts and key not in modules.listed:
                     cuts = self._exits({key})
                 if all(cut.name in _COMPARISONS for cut in cuts):
@@ -535,32 +527,33 @@ class Updates(Detector):
                     where = where or given.place
         plain = [each for each in causes.values() if each[0].name not in _COMPARISONS]
         for cut, keys in plain or causes.values():
-            names = self._named({key: shapes[key] for key in keys})
-            kind = "sampled" if cut in samples else cut.kind
-            place = cut.off if cut.off and kind != "sampled" else cut.place
-            text = f"no gradient ever reached {names}: the graph is cut here, by {cut.name.lstrip('.')}"
-            if place is not cut.place:
-                text = f"no gradient ever reached {names}: recording is switched off here"
-            if kind == "checkpoint-inputs":
-                text = f"no gradient ever reached {names}: {REENTRANT}"
-            assert place is not None
-            also = also_at(cut.place, "computed without a graph")
-            yield Finding(kind, place, text, () if place is cut.place else also)
+            yield self._cut_off(keys, cut, "sampled" if cut in samples else cut.kind)
         if unused and where and not causes:
-            names = self._named({key: shapes[key] for key in unused})
-            copies = [leaf for leaf in self._leaves.values() if leaf.parameter and leaf.passes == 1]
-            if (
-                len(copies) >= 2
-                and (place := training_lines.copied(self.watcher.places)) is not None
-            ):
-                text = (
-                    f"nn.Parameter makes a new leaf of what it is given, without its graph: no "
-                    f"gradient ever reached {names}"
-                )
-                yield Finding("parameter-copy", place, text)
-                return
-            text = f"no gradient ever reached {names}: the graph of the loss does not lead there"
-            yield Finding("grad-none", where, text)
+            yield self._unused(unused, where)
+
+    def _cut_off(self, keys: Iterable[int], cut: Cut, kind: str) -> Finding:
+        """No gradient ever reached these parameters, because of a cut of that kind."""
+        text = f"no gradient ever reached {self._named(keys)}: "
+        place = cut.off if cut.off and kind != "sampled" else cut.place
+        if kind == "checkpoint-inputs":
+            text += REENTRANT
+        elif place is not cut.place:
+            text += "recording is switched off here"
+        else:
+            text += f"the graph is cut here, by {cut.name.lstrip('.')}"
+        assert place is not None
+        also = also_at(cut.place, "computed without a graph")
+        return Finding(kind, place, text, () if place is cut.place else also)
+
+    def _unused(self, keys: Iterable[int], made: Place) -> Finding:
+        """No gradient ever reached these parameters of an optimizer, and no cut explains it."""
+        text = f"no gradient ever reached {self._named(keys)}"
+        copies = [leaf for leaf in self._leaves.values() if leaf.parameter and leaf.passes == 1]
+        place = training_lines.copied(self.watcher.places) if len(copies) >= 2 else None
+        if place is not None:
+            text = f"nn.Parameter makes a new leaf of what it is given, without its graph: {text}"
+            return Finding("parameter-copy", place, text)
+        return Finding("grad-none", made, f"{text}: the graph of the loss does not lead there")
 
     def _cuts(self) -> Iterator[Cut]:
         """Where the graph was cut on the way to a value that has one, but not those of a grad."""
@@ -574,7 +567,7 @@ class Updates(Detector):
         for cut, made in self._restarts.values():
             place = cut.off or cut.place
             if (mine := given.trained & cut.leaves) and place is not None:
-                names = self._named({key: given.shapes[key] for key in mine})
+                names = self._named(mine)
                 text = (
                     f"no gradient ever reached {names}: the graph is cut here, by "
                     f"{cut.name.lstrip('.')}, and backward() ends there"
@@ -584,12 +577,13 @@ class Updates(Detector):
                 yield Finding(cut.kind, place, text, () if same else also)
                 return
 
-    def _named(self, shapes: Mapping[int, tuple[int, ...]]) -> str:
-        """Names of parameters, of these ids and shapes, in a sentence."""
+    def _named(self, keys: Iterable[int]) -> str:
+        """Names of the parameters of these ids, in a sentence."""
         if self._modules is None:
             self._modules = Modules()
         known, unnamed = self._modules.names, "the tensor of shape "
-        names = [known.get(key) or unnamed + shape_text(shape) for key, shape in shapes.items()]
+        shapes = self._owned | {key: leaf.shape for key, leaf in self._leaves.items()}
+        names = [known.get(key) or unnamed + shape_text(shapes[key]) for key in keys]
         names = list(dict.fromkeys(names))
         shown = names[:3] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
         return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
