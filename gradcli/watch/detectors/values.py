@@ -358,7 +358,8 @@ class Numbers(Detector):
 
 
 def _numbers(grad: Tensor) -> Tensor:
-    """The numbers of a gradient, which may be sparse."""
+    """The numbers of a gradient, which may be sparse, and have a graph of its own."""
+    grad = grad.detach()
     return grad._values() if grad.is_sparse else grad.values() if grad.is_sparse_csr else grad
 
 
