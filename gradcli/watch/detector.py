@@ -22,7 +22,7 @@ class Call:
 
     `name` is the function's own name (`add`, `cross_entropy`, `__setitem__`); an attribute that is
     read is `.data`, one that is written is `.data=`. `operands` are the tensors among the arguments,
-    also those in a list. `place` is None if no line of the user's files led to the call.
+    also those in a list. `place` is the line of the user's files that led to the call.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Call:
     kwargs: Mapping[str, Any]
     operands: Sequence[Tensor]
     result: Any
-    place: Place | None
+    place: Place
 
 
 class Detector:
@@ -42,7 +42,7 @@ class Detector:
     """
 
     functions: ClassVar[frozenset[str]] = frozenset()
-    """The names of the functions for which `called` is called; `*` means all of them."""
+    """The names of the functions for which `called` is called."""
 
     def __init__(self, watcher: "Watcher") -> None:
         self.watcher = watcher
@@ -57,7 +57,9 @@ class Detector:
             self.found.setdefault((entry, place), Finding(entry, place, text, also))
 
     def called(self, call: Call) -> None:
-        """A function of `functions` returned, outside an optimizer's step or in its closure."""
+        """A function of `functions`, called from the user's files, returned, outside an optimizer's
+        step or in its closure.
+        """
 
     def wrote(self, tensor: Tensor, name: str, before: int, place: Place | None) -> None:
         """`tensor` was changed in place by the function `name`; its version was `before`."""

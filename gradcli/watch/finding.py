@@ -7,22 +7,20 @@ from types import CodeType
 from gradcli.catalogue.mistakes import MISTAKES
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Place:
     """A line of the user's program. There is one object for each instruction that was watched, so
     places are compared with `is`.
     """
 
-    __slots__ = ("code", "file", "first", "last", "line")
-
-    def __init__(self, file: str, line: int, code: CodeType | None = None) -> None:
-        self.file = file
-        self.line = line
-        self.code = code
-        """The code object of the line; kept, so that its id is not used again."""
-        self.first = 0
-        """When the line first ran, as `last`."""
-        self.last = 0
-        """When the line last ran, in watched operations since the program began."""
+    file: str
+    line: int
+    code: CodeType | None = None
+    """The code object of the line; kept, so that its id is not used again."""
+    first: int = 0
+    """When the line first ran, as `last`."""
+    last: int = 0
+    """When the line last ran, in watched operations since the program began."""
 
     @property
     def text(self) -> str:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from gradcli.watch.case import Case
 from gradcli.watch.finding import Also, Finding, Place, also_at
-from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, Left, Made
 from gradcli.watch.torch_functions import FACTORIES, REENTRANT, UNRECORDED
 from gradcli.watch.user_lines import syntax_tree
@@ -77,7 +76,7 @@ def _cut(case: Case, cut: Cut) -> Finding:
             )
             return case.finding("reassigned-leaf", place, text)
     name = cut.name.strip("_.")
-    text = _CUT[kind].format(name=name, shape=shape_text(cut.shape))
+    text = _CUT[kind].format(name=name, shape=list(cut.shape))
     if kind in UNRECORDED:
         place = cut.off or place
     also = also_at(cut.place, f"{name} runs here, while recording is off")
@@ -103,7 +102,7 @@ def _numbers(case: Case, root: Made) -> Finding | None:
 def _left(case: Case, left: Left, *also: Also) -> Finding:
     if left.number is None:
         entry = "detached" if left.cut and left.cut.kind == "detached" else "numpy-on-grad"
-        text = f"an array of shape {shape_text(left.shape)} leaves the graph here: NumPy records nothing"
+        text = f"an array of shape {list(left.shape)} leaves the graph here: NumPy records nothing"
     else:
         entry = "item-breaks"
         text = f"{left.function}() gives {left.number:g}, a Python number, which has no graph"
@@ -118,7 +117,7 @@ def _nothing_required(case: Case, root: Made) -> Finding:
     if not wanted:
         return case.finding("no-grad", root.place, "no tensor in this loss requires a gradient")
     first, *rest = wanted
-    text = f"this tensor of shape {shape_text(first.shape)} does not require a gradient, and neither does any other in the loss"
+    text = f"this tensor of shape {list(first.shape)} does not require a gradient, and neither does any other in the loss"
     also = (Also(each.place, "nor this one") for each in rest if each.place)
     return case.finding("no-grad", first.place, text, *also)
 
@@ -273,7 +272,7 @@ def second_time(case: Case) -> Finding | None:
     later = user is not None and user.place is not None and user.place.first > first.tick
     if edges and user and (again or (later and repeated)):
         text = (
-            f"the state of shape {shape_text(old.shape)} that is made here carries its graph on into "
+            f"the state of shape {list(old.shape)} that is made here carries its graph on into "
             "the next step, but the last backward pass has freed it"
         )
         used_again = also_at(user.place, "it is used again here")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gradcli.watch.case import Case
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import odd_dtype, odd_shape, shape_text, source
+from gradcli.watch.operands import odd_dtype, odd_shape, source
 from gradcli.watch.torch_functions import LEAVING
 
 _SHAPES = (
@@ -49,11 +49,11 @@ def out_of_range(case: Case) -> Finding | None:
         return case.finding(entry, None, case.short) if entry else None
     others = [each.made for each in case.operands if each.dtype.is_floating_point and each.made]
     also = (
-        Also(each.place, f"{each.owner or each.name.strip('_')} of shape {shape_text(each.shape)}")
+        Also(each.place, f"{each.owner or each.name.strip('_')} of shape {list(each.shape)}")
         for each in others
         if each.place
     )
-    text = f"the indices of shape {shape_text(indices[0].shape)} are made here: {case.short}"
+    text = f"the indices of shape {list(indices[0].shape)} are made here: {case.short}"
     return case.finding(entry, source(indices[0]), text, *also)
 
 
@@ -63,7 +63,7 @@ def not_probabilities(case: Case) -> Finding | None:
     given = case.operands[what == "target" :][:1]
     if not given:
         return None
-    text = f"the {what} of shape {shape_text(given[0].shape)} is made here; binary_cross_entropy takes probabilities"
+    text = f"the {what} of shape {list(given[0].shape)} is made here; binary_cross_entropy takes probabilities"
     return case.finding("bce-range", source(given[0]) or given[0].place, text)
 
 
@@ -151,7 +151,7 @@ def inference_tensor(case: Case) -> Finding | None:
 
 def not_one_number(case: Case) -> Finding | None:
     """A loss of several elements: the line that made it."""
-    shape = shape_text(case.operands[0].shape) if case.operands else "several"
+    shape = list(case.operands[0].shape) if case.operands else "several"
     text = f"a loss of shape {shape} is made here; backward needs one number"
     return case.finding("non-scalar", case.made.place if case.made else None, text)
 
@@ -161,10 +161,8 @@ def not_one_number_of_function(case: Case) -> Finding | None:
     computed = [each for each in case.operands if each.shape and each.made and each.made.name]
     if not computed:
         return None
-    result = computed[0]
-    shape = shape_text(result.shape)
-    text = f"the result of shape {shape} is made here; torch.func.grad needs one number"
-    return case.finding("func-grad-scalar", result.place, text)
+    text = f"the result of shape {list(computed[0].shape)} is made here; torch.func.grad needs one number"
+    return case.finding("func-grad-scalar", computed[0].place, text)
 
 
 def number_under_vmap(case: Case) -> Finding | None:

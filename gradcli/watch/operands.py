@@ -170,10 +170,12 @@ def odd_shape(
             here = made.place is not None and made.place.address == raised.address
             if here or made.name not in RESHAPING:  # it was made in a function called there
                 place = odd.assigned or place
-    shapes = ", ".join(f"{each.name} {shape_text(each.shape)}" for each in operands[:3])
-    text = f"{odd.name} of shape {shape_text(odd.shape)} is made here; {name.strip('_')} was given {shapes}"
+    shapes = ", ".join(f"{each.name} {list(each.shape)}" for each in operands[:3])
+    text = (
+        f"{odd.name} of shape {list(odd.shape)} is made here; {name.strip('_')} was given {shapes}"
+    )
     others = [(each.place, each) for each in operands if each is not odd]
-    also = [Also(at, f"{it.name} of shape {shape_text(it.shape)}") for at, it in others if at]
+    also = [Also(at, f"{it.name} of shape {list(it.shape)}") for at, it in others if at]
     return place, text, also
 
 
@@ -190,8 +192,3 @@ def _odd(operands: Sequence[Operand], entry: str) -> Operand:
         no_matrix = entry == "shape-mismatch" and len(value.shape) != 2
         return value if channels_last or no_matrix else weight
     return (reshaped or given[::-1] or operands)[0]
-
-
-def shape_text(shape: Sequence[object]) -> str:
-    """A shape as [2, 3], or [N, 3] where N is any size."""
-    return f"[{', '.join(map(str, shape))}]"

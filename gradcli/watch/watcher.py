@@ -112,7 +112,7 @@ class Watcher(TorchFunctionMode):
                 for each in item if isinstance(item, (tuple, list)) else (item,):
                     if isinstance(each, Tensor):  # the states of an LSTM are a pair in a pair
                         self._made(each, known.name, operands, place, args)
-        if known.listeners and not _transformed():
+        if known.listeners and place is not None and not _transformed():
             call = Call(known.name, args, kwargs, operands, result, place)
             for listener in known.listeners:
                 listener(call)
@@ -136,7 +136,7 @@ class Watcher(TorchFunctionMode):
     def _learn(self, func: Callable[..., Any]) -> Known:
         known = Known(func)
         known.listeners = [
-            detector.called for detector in self.detectors if {known.name, "*"} & detector.functions
+            detector.called for detector in self.detectors if known.name in detector.functions
         ]
         special: dict[str, Callable[..., None]] = {
             "_set_grad_enabled": self._grad_switched, ".grad": self._grad_read,

@@ -10,7 +10,6 @@ from torch.optim import Optimizer
 
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Also, Finding, Place
-from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Made, leaves_of, made_under, parameters_of, saved_by
 from gradcli.watch.torch_functions import DETACHING
 
@@ -130,7 +129,7 @@ class Flags(Detector):
             made = late.made
             if late.used is not None and not late.reached and made.flag is not None:
                 text = (
-                    f"requires_grad of the tensor of shape {shape_text(made.shape)} is set here, "
+                    f"requires_grad of the tensor of shape {list(made.shape)} is set here, "
                     "after it was used: its grad stays None"
                 )
                 if made.flagged:

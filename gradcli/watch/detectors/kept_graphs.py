@@ -33,10 +33,9 @@ class KeptGraphs(Detector):
 
     def called(self, call: Call) -> None:
         """Something was added: count it if it is a finished loss, and the other the total so far."""
-        place, result = call.place, call.result
-        if place is None or not self._passed or not isinstance(result, Tensor):
+        if not self._passed or not isinstance(call.result, Tensor):
             return
-        node = node_of(result)
+        node, place = node_of(call.result), call.place
         terms = [term for term, _ in node.next_functions if term] if node is not None else []
         if len(terms) == 2:
             for total, loss in (terms, terms[::-1]):

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.finding import Place, also_at
-from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Made, leaves_under, made_by, node_of
 
 VIEWS = frozenset(
@@ -58,20 +57,19 @@ class Losses(Detector):
 
     def called(self, call: Call) -> None:
         """A loss, or a difference of two tensors, was computed."""
-        place = call.place
-        if place is None or not isinstance(call.result, Tensor) or not call.result.requires_grad:
+        if not isinstance(call.result, Tensor) or not call.result.requires_grad:
             return
         if "sub" in call.name:
             self._subtracted(call)
         elif call.name in EACH:
             first, second = (tuple(each.shape) for each in call.operands[:2])
             if _broadcasts(first, second):
-                self.report("broadcast", place, _broadcast(call.name, first, second))
+                self.report("broadcast", call.place, _broadcast(call.name, first, second))
         elif "softmax" in call.name:
-            self._normalised(call, place)
+            self._normalised(call)
         else:
-            self._activated(call, place)
-            self._ignored(call, place)
+            self._activated(call)
+            self._ignored(call)
 
     def _subtracted(self, call: Call) -> None:
         """Remember a difference that broadcast, until it is known whether all of it is averaged."""
@@ -113,17 +111,17 @@ class Losses(Detector):
             if depth < 12 and (name in _ENDS or name in _ON_THE_WAY or name == "AddBackward0"):
                 waiting += [(each, ended, depth + 1) for each, _ in node.next_functions if each]
 
-    def _normalised(self, call: Call, place: Place) -> None:
+    def _normalised(self, call: Call) -> None:
         """Without dim, the old default of softmax is the first dimension of three: the batch."""
         dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
         if dim is None and call.result.dim() == 3:
             text = (
-                f"without dim, {call.name} of shape {shape_text(call.result.shape)} is taken along "
+                f"without dim, {call.name} of shape {list(call.result.shape)} is taken along "
                 "dimension 0: it compares the samples of the batch"
             )
-            self.report("softmax-dim", place, text)
+            self.report("softmax-dim", call.place, text)
 
-    def _ignored(self, call: Call, place: Place) -> None:
+    def _ignored(self, call: Call) -> None:
         """The mean over no target at all is 0 / 0."""
         ignored = call.kwargs.get("ignore_index", -100)
         target = call.operands[1] if len(call.operands) > 1 else None
@@ -131,9 +129,9 @@ class Losses(Detector):
             return
         if bool(call.result.detach().isnan().all()) and bool((target == ignored).all()):
             text = f"all {target.numel()} targets are {ignored}, which is ignored: the mean is nan"
-            self.report("ignored-targets", place, text)
+            self.report("ignored-targets", call.place, text)
 
-    def _activated(self, call: Call, place: Place) -> None:
+    def _activated(self, call: Call) -> None:
         given = call.args[0] if call.args else call.kwargs.get("input")
         if not isinstance(given, Tensor):
             return
@@ -146,9 +144,9 @@ class Losses(Detector):
             entry = "nll-of-probabilities"
             taken = f"log-probabilities, none above 0, but the largest is {top:.3g}"
         if entry:
-            other = made.place if made and made.place != place else None
+            other = made.place if made and made.place != call.place else None
             also = also_at(other, "it is computed here")
-            self.report(entry, place, f"{call.name} takes {taken}{how}", also)
+            self.report(entry, call.place, f"{call.name} takes {taken}{how}", also)
 
 
 def _computed(node: Any) -> Any:
@@ -167,9 +165,9 @@ def _broadcasts(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
 
 
 def _broadcast(what: str, first: tuple[int, ...], second: tuple[int, ...]) -> str:
-    both = shape_text(np.broadcast_shapes(first, second))
+    both = list(np.broadcast_shapes(first, second))
     return (
-        f"{what} of shapes {shape_text(first)} and {shape_text(second)} broadcasts to {both}: each prediction is "
+        f"{what} of shapes {list(first)} and {list(second)} broadcasts to {both}: each prediction is "
         "compared with every target"
     )
 
@@ -181,8 +179,7 @@ class MovingTargets(Detector):
 
     def called(self, call: Call) -> None:
         """A loss of a prediction and a target was computed."""
-        place = call.place
-        if place is None or ("moving-target", place) in self.found or len(call.operands) < 2:
+        if ("moving-target", call.place) in self.found or len(call.operands) < 2:
             return
         prediction, target = call.operands[:2]
         if not (prediction.requires_grad and target.requires_grad):
@@ -196,7 +193,7 @@ class MovingTargets(Detector):
                 "the target has a graph that leads to the weights of the prediction, so the "
                 "step moves the target too: compute it under torch.no_grad()"
             )
-            self.report("moving-target", place, text, also)
+            self.report("moving-target", call.place, text, also)
 
 
 def _same_network(chosen: Any, largest: Any) -> bool:

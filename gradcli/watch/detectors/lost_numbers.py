@@ -40,13 +40,12 @@ class LostNumbers(Detector):
 
     def called(self, call: Call) -> None:
         """A number met a tensor of the graph."""
-        place, result = call.place, call.result
-        if place is None or not isinstance(result, Tensor) or not result.requires_grad:
+        if not isinstance(call.result, Tensor) or not call.result.requires_grad:
             return
         if len(self._used) < _MOST and self._looks < _LOOKS:
             number = next((each for each in call.args[:2] if type(each) is float), None)
             if number:
-                self._used[place, call.name in _ADDING] = number
+                self._used[call.place, call.name in _ADDING] = number
 
     def before_backward(self, roots: Tensors, inputs: Tensors, place: Place | None) -> None:
         """Pair what left with what was used; of what was added, only what the loss is a sum of."""

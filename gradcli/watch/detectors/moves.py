@@ -15,7 +15,6 @@ from gradcli.watch.detectors import training_lines
 from gradcli.watch.detectors.followed import Given, State, state_of
 from gradcli.watch.finding import Finding, Place, also_at
 from gradcli.watch.live_modules import Modules
-from gradcli.watch.operands import shape_text
 from gradcli.watch.record import Cut, leaves_of, parameters_of, storage_of
 from gradcli.watch.torch_functions import FACTORIES, REENTRANT, UNRECORDED
 
@@ -581,9 +580,9 @@ class Updates(Detector):
         """Names of the parameters of these ids, in a sentence."""
         if self._modules is None:
             self._modules = Modules()
-        known, unnamed = self._modules.names, "the tensor of shape "
+        known = self._modules.names
         shapes = self._owned | {key: leaf.shape for key, leaf in self._leaves.items()}
-        names = [known.get(key) or unnamed + shape_text(shapes[key]) for key in keys]
+        names = [known.get(key) or f"the tensor of shape {list(shapes[key])}" for key in keys]
         names = list(dict.fromkeys(names))
         shown = names[:3] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
         return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))

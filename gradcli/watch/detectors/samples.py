@@ -75,8 +75,6 @@ class Samples(Detector):
     def called(self, call: Call) -> None:
         """A sample was drawn, or met a layer, or something that has a gradient."""
         place = call.place
-        if place is None:
-            return
         if not torch.is_grad_enabled() and ".sample(" in place.text:
             made = [self.watcher.origin(each) for each in call.operands if each.requires_grad]
             self._parameters.setdefault(place, []).extend(each for each in made if each)

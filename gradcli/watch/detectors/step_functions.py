@@ -43,7 +43,7 @@ class StepFunctions(Detector):
     def called(self, call: Call) -> None:
         """Remember what is before a step function."""
         place = call.place
-        if place is None or place in self._steps or place in self._harmless:
+        if place in self._steps or place in self._harmless:
             return
         if isinstance(call.result, Tensor) and call.result.requires_grad and call.operands:
             before = [weakref.ref(leaf) for leaf in leaves_of(call.operands[0])]

@@ -15,7 +15,7 @@ from gradcli.core import walk
 from gradcli.watch.detector import Call, Detector, Tensors
 from gradcli.watch.detectors.loss_calls import VIEWS
 from gradcli.watch.finding import Finding, Place, also_at
-from gradcli.watch.operands import described, shape_text, source
+from gradcli.watch.operands import described, source
 from gradcli.watch.record import leaves_of, made_under, node_of, places_below, saved_by, storage_of
 
 _LOGS = frozenset(["log", "log2", "log10", "log_"])
@@ -103,12 +103,12 @@ class Numbers(Detector):
     def called(self, call: Call) -> None:
         """A function was called whose result or derivative may not be finite."""
         place, result = call.place, call.result
-        if place is not None and call.name in _SPECTRA:
+        if call.name in _SPECTRA:
             values = result[_SPECTRA[call.name]].detach()
             if not bool(values.diff().all()):
                 text = "two eigenvalues or singular values are equal here, so their vectors have no derivative"
                 self._doubtful.append(("eigenvector-nan", place, text))
-        if place is None or not isinstance(result, Tensor) or not result.is_floating_point():
+        if not isinstance(result, Tensor) or not result.is_floating_point():
             return
         if call.name in _RELUS:
             if result.requires_grad:
@@ -185,7 +185,7 @@ class Numbers(Detector):
                     place, _, shape = write
                     also = also_at(made.place, f"{made.name} saved it")
                     text = (
-                        f"this write through .data changes a value of shape {shape_text(shape)} that the "
+                        f"this write through .data changes a value of shape {list(shape)} that the "
                         f"backward pass of {made.name} still needs: the gradient is wrong"
                     )
                     self.found["data-attribute"] = Finding("data-attribute", place, text, also)
@@ -294,13 +294,14 @@ class Numbers(Detector):
             for tensor in saved_by(node)
             if tensor.is_floating_point() and not bool(tensor.isfinite().all())
         ]
-        for tensor in (*[each[2] for each in sorted(saved, key=lambda each: each[:2])[:1]], root):
+        earliest = min(saved, key=lambda each: each[:2], default=(True, 0, root))[2]
+        for tensor in (earliest, root):
             operand = described([tensor], self.watcher.origin, None, self.watcher.places)[0]
             place = operand.place if tensor.requires_grad else source(operand)
             if place is not None:
                 what = "nan" if bool(tensor.isnan().any()) else "inf"
                 data = "the data" if not tensor.requires_grad else operand.name
-                text = f"{data} of shape {shape_text(tensor.shape)} from this line hold {what}"
+                text = f"{data} of shape {list(tensor.shape)} from this line hold {what}"
                 return place, f"{text}, which spreads to the loss"
         return None
 
@@ -332,9 +333,10 @@ class Numbers(Detector):
                 and relu.rows >= 8
                 and 2 * relu.dead >= relu.calls
             ):
+                shape = ", ".join(["N", *map(str, relu.shape)])
                 text = (
-                    f"this ReLU of shape {shape_text(('N', *relu.shape))} gave only zeros for all data in the "
-                    f"last {relu.dead} of {relu.calls} calls: no gradient passes"
+                    f"this ReLU of shape [{shape}] gave only zeros for all data in the last "
+                    f"{relu.dead} of {relu.calls} calls: no gradient passes"
                 )
                 yield Finding("dead-relu", relu.place, text)
 
@@ -342,7 +344,7 @@ class Numbers(Detector):
         for zeros in self._zeros.values():  # in the order in which the first pass met them
             if zeros.count == self._passes and zeros.place is not None:
                 text = (
-                    f"the weights of shape {shape_text(zeros.shape)} start at 0, and their gradient was exactly "
+                    f"the weights of shape {list(zeros.shape)} start at 0, and their gradient was exactly "
                     f"0 in all {self._passes} backward passes: they can never change"
                 )
                 yield Finding("zero-init", zeros.place, text)
