@@ -14,9 +14,10 @@ import socket
 import sys
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 from gradcli.errors import FileError, GradcliError
 from gradcli.process import wire
@@ -91,13 +92,8 @@ class OwnServer:
         self._life, theirs = socket.socketpair()
         self._pid = os.fork()
         if not self._pid:
-            try:
-                _detach(base, os.O_APPEND, theirs.fileno())
+            with _detached(base, os.O_APPEND, theirs.fileno()):
                 import_module(module).main(self.path, _ENDLESS, files, theirs.fileno())
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(1)
         theirs.close()
 
     def wait(self) -> None:
@@ -194,7 +190,15 @@ def _launch(base: str, module: str, idle: float, files: Files, *, behind: bool =
         ours, theirs = socket.socketpair()
         if not os.fork():
             ours.close()
-            _be_server(base, lock, theirs, module, idle, files)
+            with _detached(base, os.O_TRUNC, lock, theirs.fileno()):
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, str(os.getpid()).encode(), 0)
+                theirs.send(b"!")
+                theirs.settimeout(BEHIND)
+                with suppress(TimeoutError):
+                    theirs.recv(1)  # nothing more is sent: this returns when the parent has ended
+                theirs.close()
+                import_module(module).main(f"{base}.socket", idle, files)
     finally:
         os.close(lock)
     theirs.close()
@@ -206,38 +210,25 @@ def _launch(base: str, module: str, idle: float, files: Files, *, behind: bool =
     return True
 
 
-def _be_server(
-    base: str, lock: int, parent: socket.socket, module: str, idle: float, files: Files
-) -> NoReturn:
-    """Run the server in a fork that keeps nothing of its parent's but the lock."""
+@contextmanager
+def _detached(base: str, mode: int, *kept: int) -> Iterator[None]:
+    """Leave the terminal, the folder and the descriptors of the parent but `kept`, with a log in the
+    place of stderr; end this process with this context.
+    """
     try:
-        _detach(base, os.O_TRUNC, lock, parent.fileno())
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        parent.send(b"!")
-        parent.settimeout(BEHIND)
-        with suppress(TimeoutError):
-            parent.recv(1)  # nothing more is sent: this returns when the parent has ended
-        parent.close()
-        import_module(module).main(f"{base}.socket", idle, files)
+        os.setsid()
+        os.chdir("/")
+        null = os.open(os.devnull, os.O_RDWR)
+        log = os.open(f"{base}.log", os.O_WRONLY | os.O_CREAT | mode, 0o600)
+        for stream, fd in enumerate((null, null, log)):
+            os.dup2(fd, stream)
+        wire.close_all_but(*kept)
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+        yield
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(1)
-
-
-def _detach(base: str, mode: int, *kept: int) -> None:
-    """Leave the terminal, the folder and the descriptors of the parent but `kept`, with a log in the
-    place of stderr.
-    """
-    os.setsid()
-    os.chdir("/")
-    null = os.open(os.devnull, os.O_RDWR)
-    log = os.open(f"{base}.log", os.O_WRONLY | os.O_CREAT | mode, 0o600)
-    for stream, fd in enumerate((null, null, log)):
-        os.dup2(fd, stream)
-    wire.close_all_but(*kept)
-    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _last_message(base: str) -> str:

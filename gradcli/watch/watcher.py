@@ -80,7 +80,7 @@ class Watcher(TorchFunctionMode):
     # --- the functions of PyTorch ---------------------------------------------------------------
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        self, func: Callable[..., Any], types: Any, args: Args = (), kwargs: Any = None
     ) -> Any:
         known = self._functions.get(func)
         if known is None:
@@ -258,7 +258,7 @@ class Watcher(TorchFunctionMode):
 
     # --- what some functions mean ---------------------------------------------------------------
 
-    def _grad_switched(self, args: tuple[Any, ...], kwargs: Any, place: Place | None) -> None:
+    def _grad_switched(self, args: Args, kwargs: Any, place: Place | None) -> None:
         if args and not args[0] and torch.is_grad_enabled():
             self.grad_off = self._decorated(place)
 
@@ -272,12 +272,12 @@ class Watcher(TorchFunctionMode):
                     return Place(code.co_filename, code.co_firstlineno, code)
         return place
 
-    def _inferring(self, enter: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+    def _inferring(self, enter: Callable[..., Any], args: Args, kwargs: Any) -> Any:
         """Enter torch.inference_mode, which no function shows."""
         self.grad_off = self._decorated(self.places.here(sys._getframe(2)))
         return enter(*args, **kwargs)
 
-    def _grad_read(self, args: tuple[Any, ...], kwargs: Any, place: Place | None) -> None:
+    def _grad_read(self, args: Args, kwargs: Any, place: Place | None) -> None:
         tensor = args[0]
         if (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None:
             return
@@ -372,20 +372,20 @@ class Watcher(TorchFunctionMode):
                 self.record.writes[-1].stepped = True
         self._tell("stepped", optimizer, place)
 
-    def _zeroing(self, zero_grad: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+    def _zeroing(self, zero_grad: Callable[..., Any], args: Args, kwargs: Any) -> Any:
         """Call zero_grad; what it does to each parameter is not watched."""
         result = self._unwatched(zero_grad)(*args, **kwargs)
         self.last_zeroed = self._now(sys._getframe(2))
         self._tell("zeroed", args[0], self.last_zeroed)
         return result
 
-    def _scheduling(self, step: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+    def _scheduling(self, step: Callable[..., Any], args: Args, kwargs: Any) -> Any:
         """Step a scheduler. Its constructor does that too, and has counted no step before."""
         if args[0]._step_count:
             self._tell("scheduled", args[0], self.places.here(sys._getframe(2)))
         return step(*args, **kwargs)
 
-    def _giving(self, add: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+    def _giving(self, add: Callable[..., Any], args: Args, kwargs: Any) -> Any:
         """Give an optimizer a group of parameters, as happens when it is made."""
         result = add(*args, **kwargs)
         self._tell("given", args[0], self.places.here(sys._getframe(2)))
@@ -431,7 +431,7 @@ class Watcher(TorchFunctionMode):
             stack.callback(self._come_back)  # from a step that failed
             yield
 
-    def _compiling(self, compile: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+    def _compiling(self, compile: Callable[..., Any], args: Args, kwargs: Any) -> Any:
         return self._compiled(compile(*args, **kwargs))
 
     def _compiled(self, compiled: Any) -> Any:
@@ -485,7 +485,7 @@ class Watcher(TorchFunctionMode):
 
 @contextmanager
 def _wrapped(
-    owner: Any, name: str, around: Callable[[Callable[..., Any], tuple[Any, ...], Any], Any]
+    owner: Any, name: str, around: Callable[[Callable[..., Any], Args, Any], Any]
 ) -> Iterator[None]:
     """Let each call of `owner.name` in this context be made by `around`, which gets the function and
     its arguments.
