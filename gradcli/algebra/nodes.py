@@ -15,6 +15,7 @@ a tuple of one, `(2,)`, is a fixed place instead of an index, and `()` that of a
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
 from itertools import count
 from typing import Any, TypeAlias
@@ -53,6 +54,7 @@ class UnequalError(NoFormulaError):
         self.sides = (left, right)
 
 
+@dataclass(eq=False, repr=False)
 class Dim:
     """The size of one side of a tensor. Sides that must agree are merged.
 
@@ -61,13 +63,13 @@ class Dim:
     much longer it is. `parts` are the sides that it joins, as those of x.flatten() are.
     """
 
-    def __init__(self, size: int, *, fixed: bool = False, parts: Sequence["Dim"] = ()) -> None:
-        self.size = size
-        self.fixed = fixed
-        self.parts = parts
-        self.places: list[tuple[str, int, int]] = []
-        self.cut: tuple[Dim, int] | None = None
-        self._to: Dim | None = None
+    size: int
+    _: KW_ONLY
+    fixed: bool = False
+    parts: Sequence["Dim"] = ()
+    places: list[tuple[str, int, int]] = field(default_factory=list)
+    cut: "tuple[Dim, int] | None" = None
+    _to: "Dim | None" = field(default=None, init=False)
 
     @property
     def root(self) -> "Dim":
@@ -121,6 +123,7 @@ def count_of(bound: "int | tuple[Dim, ...] | None", whole: Dim) -> int:
     return size if bound is None else bound + size if bound < 0 else bound
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     """One interned node: `kind` says what `data` holds.
 
@@ -137,17 +140,12 @@ class Node:
     indices inside it are at least `-depth`.
     """
 
-    __slots__ = ("data", "depth", "free", "kind", "number", "weight")
-
-    def __init__(
-        self, kind: str, data: Any, free: frozenset[int], depth: int, weight: int, number: int
-    ) -> None:
-        self.kind = kind
-        self.data = data
-        self.free = free
-        self.depth = depth
-        self.weight = weight
-        self.number = number
+    kind: str
+    data: Any
+    free: frozenset[int]
+    depth: int
+    weight: int
+    number: int
 
     def is_fn(self, *names: str) -> bool:
         """Whether it is one of these elementwise functions."""

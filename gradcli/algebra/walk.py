@@ -373,15 +373,11 @@ def formula(text: str, names: Mapping[str, Any]) -> Value:
 
 def input_value(name: str, shape: Sequence[int], single: Collection[int] = ()) -> Value:
     """An input of this shape; its sides in `single` are of size 1, and broadcast."""
-    sides: list[Dim | None] = []
-    for axis, length in enumerate(shape):
-        if axis in single:
-            sides.append(None)
-            continue
-        dim = Dim(length)
-        dim.places.append((name, axis, len(shape)))
-        sides.append(dim)
-    value = Value(ZERO, tuple(sides))
+    sides = tuple(
+        None if axis in single else Dim(length, places=[(name, axis, len(shape))])
+        for axis, length in enumerate(shape)
+    )
+    value = Value(ZERO, sides)
     return value.but(node=value.element(name))
 
 

@@ -1,8 +1,7 @@
 """The catalogue: every activation and loss of gradcli, by its name or one of its aliases."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeVar
 
 from gradcli.catalogue import activations, losses
 from gradcli.catalogue.entries import Activation, Loss, Parameter, Target, Value
@@ -12,25 +11,18 @@ __all__ = [
     "ACTIVATIONS", "CATALOGUE", "LOSSES", "TARGETS", "Activation", "Loss", "Parameter", "Target", "Value",
 ]  # fmt: skip
 
-_Entry = TypeVar("_Entry", Activation, Loss)
-
-
-def _by_name(entries: Iterable[_Entry]) -> Mapping[str, _Entry]:
-    return MappingProxyType({entry.name: entry for entry in entries})
-
-
-def _by_any_name(entries: Mapping[str, _Entry]) -> Mapping[str, _Entry]:
-    aliases = {alias: entry for entry in entries.values() for alias in entry.aliases}
-    return MappingProxyType({**entries, **aliases})
-
-
-ACTIVATIONS = _by_name(activations.ACTIVATIONS)
+ACTIVATIONS = MappingProxyType({entry.name: entry for entry in activations.ACTIVATIONS})
 """The activations by their canonical names, in the order in which they are shown."""
 
-LOSSES = _by_name(losses.LOSSES)
+LOSSES = MappingProxyType({entry.name: entry for entry in losses.LOSSES})
 """The losses by their canonical names, in the order in which they are shown."""
 
+
+def _aliases(entries: Mapping[str, Activation | Loss]) -> dict[str, Activation | Loss]:
+    return {alias: entry for entry in entries.values() for alias in entry.aliases}
+
+
 CATALOGUE: Mapping[str, Activation | Loss] = MappingProxyType(
-    {**_by_any_name(ACTIVATIONS), **_by_any_name(LOSSES)}
+    {**ACTIVATIONS, **_aliases(ACTIVATIONS), **LOSSES, **_aliases(LOSSES)}
 )
 """Every entry under each of its names, aliases included."""

@@ -1,20 +1,18 @@
 """Products of tensors, and functions of square matrices."""
 
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Mapping
+from functools import partial, reduce
 from typing import Any
 
 from gradcli.algebra.indices import call, rename, sigma
 from gradcli.algebra.nodes import Dim, Node, NoRuleError, delta, fresh
 from gradcli.algebra.products import mul
 from gradcli.algebra.rules.reducing import Rule
-from gradcli.algebra.rules.sides import side_of, swapped
-from gradcli.algebra.terms import add
+from gradcli.algebra.rules.sides import side_of
 from gradcli.algebra.walk import (
     Axis,
     Value,
     broadcast,
-    elementwise,
     formula,
     packed,
     plain,
@@ -41,11 +39,6 @@ def matmul(left: Value, right: Value) -> Value:
         names[beside] = index
         batch[-place] = (index, broadcast((side,), (theirs,))[0])
     return packed(sigma(over, mul(a, rename(b, names))), [*batch, *row, *last])
-
-
-def _linear(x: Value, weight: Value, bias: Any = None) -> Value:
-    z = matmul(x, swapped(weight, -1, -2) if len(weight.sides) > 1 else weight)
-    return z if bias is None else elementwise(add, z, bias)
 
 
 def _einsum(equation: str, *operands: Any) -> Value:
@@ -100,14 +93,10 @@ def _diagonal(value: Value, offset: Any = 0) -> Value:
     return packed(rename(node, {column[0]: row[0]}), [row])
 
 
-def _of_matrix(name: str) -> Callable[[Value], Value]:
+def _of_matrix(name: str, value: Value) -> Value:
     """A function from a square matrix to one number."""
-
-    def rule(value: Value) -> Value:
-        node, batch, axes = _square(value)
-        return packed(call(name, [(axes, node)]), batch)
-
-    return rule
+    node, batch, axes = _square(value)
+    return packed(call(name, [(axes, node)]), batch)
 
 
 def _slogdet(value: Value) -> tuple[Value, Value]:
@@ -152,23 +141,19 @@ def _eye(n: Any, m: Any = None) -> Value:
     return Value(delta(0, 1, side), (side, side))
 
 
-def _triangle(name: str) -> Callable[..., Value]:
-
-    def rule(value: Value, diagonal: Any = 0) -> Value:
-        node, axes = unpacked(value)
-        own = [(index, side) for index, side in axes[-2:] if side is not None]
-        if len(own) != 2:
-            raise NoRuleError(f"no rule for {name} of one row")
-        outs = [(fresh(), side) for _, side in own]
-        return packed(call(name, [(own, node)], outs, (diagonal,)), [*axes[:-2], *outs])
-
-    return rule
+def _triangle(name: str, value: Value, diagonal: Any = 0) -> Value:
+    node, axes = unpacked(value)
+    own = [(index, side) for index, side in axes[-2:] if side is not None]
+    if len(own) != 2:
+        raise NoRuleError(f"no rule for {name} of one row")
+    outs = [(fresh(), side) for _, side in own]
+    return packed(call(name, [(own, node)], outs, (diagonal,)), [*axes[:-2], *outs])
 
 
 RULES: Mapping[str, Rule] = {
-    "matmul": matmul, "linear": _linear, "einsum": _einsum, "diagonal": _diagonal, "inv": _inverse, "eye": _eye,
-    "matrix_power": _matrix_power, "det": _of_matrix("det"), "logdet": _of_matrix("logdet"),
-    "slogdet": _slogdet, "logabsdet": lambda pair: pair[1], "tensordot": _tensordot,
+    "matmul": matmul, "einsum": _einsum, "diagonal": _diagonal, "inv": _inverse, "eye": _eye,
+    "matrix_power": _matrix_power, "slogdet": _slogdet, "logabsdet": lambda pair: pair[1], "tensordot": _tensordot,
     "multi_dot": lambda values: reduce(matmul, values),
-    "tril": _triangle("tril"), "triu": _triangle("triu"),
+    **{name: partial(_of_matrix, name) for name in ("det", "logdet")},
+    **{name: partial(_triangle, name) for name in ("tril", "triu")},
 }  # fmt: skip

@@ -13,7 +13,6 @@ from gradcli.algebra.elementwise import fn, is_condition
 from gradcli.algebra.nodes import ONE, ZERO, Node, NoRuleError
 from gradcli.algebra.products import root
 from gradcli.algebra.rules import layers, matrices, places, reducing, sides
-from gradcli.algebra.rules.catalogued import catalogued
 from gradcli.algebra.rules.reducing import Rule
 from gradcli.algebra.walk import Value, elementwise, formula, plain, tensor
 from gradcli.catalogue import derivative_rules
@@ -43,7 +42,7 @@ def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> A
     if entry is not None:
         name = entry.name
         if name not in _OWN:
-            return catalogued(entry, arguments, keywords)
+            return layers.catalogued(entry, arguments, keywords)
     name = _ALIASES.get(name, name)
     if name in ("max", "min") and len(arguments) > 1 and isinstance(arguments[1], Value):
         name += "imum"
@@ -52,7 +51,7 @@ def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> A
             rule = _RULES.get(key) or partial(_defined, *_DEFINITIONS[key])
             return _called(name, rule, arguments, keywords)
     if name in derivative_rules.FORMULAS and name.isidentifier() and not keywords:
-        return elementwise(partial(fn, name), *map(tensor, arguments))
+        return _elementwise(name, *arguments)
     raise NoRuleError(f"no rule for {name}")
 
 
@@ -95,6 +94,9 @@ _DEFINITIONS: Mapping[str, tuple[str, str]] = {
     "dist": ("input other p=2", "norm(flatten(input - other), p)"),
     "kron": ("input other",
              "(input[:, None, :, None]*other[:, None]).reshape(len(input)*len(other), -1)"),
+    "linear": ("x weight bias=None",
+               "z = x @ (weight.mT if weight.ndim > 1 else weight); z if bias == None else z + bias"),
+    "logsumexp": ("value dim=None keepdim=False", "log(sum(exp(value), dim, keepdim))"),
     "logcumsumexp": ("input dim", "log(cumsum(exp(input), dim))"),
     "trace": ("input", "sum(diagonal(input))"), "solve": ("A B", "inv(A) @ B"),
     "bilinear": ("input1 input2 weight", "einsum('bi,oij,bj->bo', input1, weight, input2)"),
@@ -127,28 +129,12 @@ _DEFINITIONS: Mapping[str, tuple[str, str]] = {
 """Parameters, some with defaults, and the definition of functions that others make up."""
 
 
-def _of(name: str) -> Rule:
-    """An elementwise function."""
-    return lambda *values: elementwise(partial(fn, name), *map(tensor, values))
-
-
-_UNDERIVED = (
-    "i0e",
-    "i1e",
-    "erfcx",
-    "ndtri",
-    "multigammaln",
-    "zeta",
-    "bessel_j0",
-    "bessel_j1",
-    "airy_ai",
-)
-"""Elementwise functions without a rule here: their value may be in the gradient by another input."""
+def _elementwise(name: str, *values: Any) -> Value:
+    return elementwise(partial(fn, name), *map(tensor, values))
 
 
 def _where(condition: Any, *branches: Any) -> Value:
-    true = elementwise(lambda node: fn("!=", node, ZERO), tensor(condition))
-    return elementwise(partial(fn, "where"), true, *map(tensor, branches))
+    return _elementwise("where", _elementwise("!=", condition, 0), *branches)
 
 
 def _attention(query: Any, key: Any, value: Any, attn_mask: Any = None, **more: Any) -> Value:
@@ -167,8 +153,11 @@ def _full(number: Node, *shape: Any) -> Value:
 _RULES: Mapping[str, Rule] = {
     **reducing.RULES, **matrices.RULES, **sides.RULES, **places.RULES, **layers.RULES,
     "where": _where, "scaled_dot_product_attention": _attention,
-    **{name: _of(name) for name in ("maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu", "polygamma",
-                                 *_UNDERIVED)},
+    **{name: partial(_elementwise, name) for name in (
+        "maximum", "minimum", "exp", "detach", "sigmoid", "tanh", "relu", "polygamma",
+        # Without a derivative here; their value may be in the gradient by another input.
+        "i0e", "i1e", "erfcx", "ndtri", "multigammaln", "zeta", "bessel_j0", "bessel_j1", "airy_ai",
+    )},
     "sqrt": lambda v: elementwise(root, tensor(v)),
     "zeros": partial(_full, ZERO), "ones": partial(_full, ONE),
     "zeros_like": lambda v: Value(ZERO, v.sides), "ones_like": lambda v: Value(ONE, v.sides),

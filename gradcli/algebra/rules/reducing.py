@@ -14,7 +14,6 @@ from gradcli.algebra.walk import (
     Axis,
     Value,
     elementwise,
-    formula,
     length,
     packed,
     plain,
@@ -105,8 +104,7 @@ def _norm(value: Any, p: Any = 2, dim: Any = None, keepdim: Any = False) -> Valu
     order = 2 if p in (None, "fro") else p
     if order == math.inf:
         sizes = elementwise(lambda node: fn("abs", node), value)
-        found: Value = _over_one("max")(sizes, dim, keepdim)
-        return found
+        return _over_one("max", sizes, dim, keepdim)
     if not isinstance(order, int | float):
         raise NoRuleError("no rule for this norm")
     by = num(order)
@@ -125,57 +123,46 @@ def _of_matrix(value: Any, p: Any = None, dim: Any = None, keepdim: Any = False)
     return _norm(value, p, dim, keepdim)
 
 
-def _extreme(name: str) -> Rule:
+def _extreme(name: str, value: Any, dim: Any = None, keepdim: Any = False) -> Any:
     """The largest or smallest; along a dimension the pair of its values and an unknown index."""
-
-    def rule(value: Any, dim: Any = None, keepdim: Any = False) -> Any:
-        found = _over_one(name)(value, dim, keepdim)
-        return found if dim is None else (found, None)
-
-    return rule
+    found = _over_one(name, value, dim, keepdim)
+    return found if dim is None else (found, None)
 
 
-def _over_one(name: str) -> Rule:
-    def rule(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
-        def compute(over: dict[int, Dim], node: Node) -> Node:
-            if len(over) > 1:
-                raise NoRuleError(f"no rule for {name} of a matrix")
-            return next((along(name, node, *axis) for axis in over.items()), node)
-
-        return reduced(tensor(value), dim, keepdim, compute)
-
-    return rule
-
-
-def _logsumexp(value: Any, dim: Any = None, keepdim: Any = False) -> Value:
-    names = {"value": value, "dim": dim, "keepdim": keepdim}
-    return formula("log(sum(exp(value), dim, keepdim))", names)
-
-
-def keeping(name: str) -> Rule:
-    """A function along one dimension that keeps it, as softmax does."""
-
-    def rule(value: Any, dim: Any = None) -> Value:
-        value = tensor(value)
-        if dim is None and len(value.sides) != 1:
+def _over_one(name: str, value: Any, dim: Any = None, keepdim: Any = False) -> Value:
+    def compute(over: dict[int, Dim], node: Node) -> Node:
+        if len(over) > 1:
             raise NoRuleError(f"no rule for {name} of a matrix")
-        node, axes = unpacked(value)
-        for at in dims(value, 0 if dim is None else dim):
-            index, side = axes[at]
-            if side is not None:
-                node = along(name, node, index, side, index)
-            elif name == "softmax":
-                node = ONE
-        return packed(node, axes)
+        return next((along(name, node, *axis) for axis in over.items()), node)
 
-    return rule
+    return reduced(tensor(value), dim, keepdim, compute)
+
+
+def keeping(name: str, value: Value, dim: Any) -> Value:
+    """A function along one or several dimensions that keeps them, as softmax does."""
+    node, axes = unpacked(value)
+    for at in dims(value, dim):
+        index, side = axes[at]
+        if side is not None:
+            node = along(name, node, index, side, index)
+        elif name == "softmax":
+            node = ONE
+    return packed(node, axes)
+
+
+def _along_one(name: str, value: Any, dim: Any = None) -> Value:
+    value = tensor(value)
+    if dim is None and len(value.sides) != 1:
+        raise NoRuleError(f"no rule for {name} of a matrix")
+    return keeping(name, value, 0 if dim is None else dim)
 
 
 RULES: Mapping[str, Rule] = {
     "sum": total, "mean": mean, "var": var, "std": lambda *all, **more: elementwise(root, var(*all, **more)),
-    "var_mean": _var_mean, "norm": _norm, "prod": _over_one("prod"),
+    "var_mean": _var_mean, "norm": _norm,
     "linalg.norm": _of_matrix, "matrix_norm": partial(_of_matrix, dim=(-2, -1)),
-    "max": _extreme("max"), "min": _extreme("min"), "amax": _over_one("max"), "amin": _over_one("min"),
-    "values": lambda pair: pair[0], "logsumexp": _logsumexp, "softmax": keeping("softmax"), "cumsum": keeping("cumsum"),
+    "max": partial(_extreme, "max"), "min": partial(_extreme, "min"), "values": lambda pair: pair[0],
+    "amax": partial(_over_one, "max"), "amin": partial(_over_one, "min"), "prod": partial(_over_one, "prod"),
+    "softmax": partial(_along_one, "softmax"), "cumsum": partial(_along_one, "cumsum"),
     "numel": lambda value: count(value.sides),
 }  # fmt: skip

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gradcli.algebra.indices import along, call
+from gradcli.algebra.indices import call
 from gradcli.algebra.nodes import Dim, NoRuleError, UnequalError, fresh, state
-from gradcli.algebra.rules.reducing import Rule, dims
+from gradcli.algebra.rules.reducing import Rule, dims, keeping
 from gradcli.algebra.walk import Axis, Value, broadcast, length, packed, plain, size_of, unpacked
 
 
@@ -172,12 +172,7 @@ def _expand(value: Value, *shape: Any) -> Value:
 
 
 def _flip(value: Value, *axes: Any, dim: Any = ()) -> Value:
-    node, own = unpacked(value)
-    for at in dims(value, listed(axes) or dim):
-        index, side = own[at]
-        if side is not None:
-            node = along("flip", node, index, side, index)
-    return packed(node, own)
+    return keeping("flip", value, listed(axes) or dim)
 
 
 def _roll(value: Value, shifts: Any, dim: Any = None) -> Value:
