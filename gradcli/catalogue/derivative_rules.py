@@ -273,10 +273,7 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "pad": {"input": "upstream without the padding"},
     "pad with copies": {"input": _COPIED},
     "glu": {"input": "upstream*sigmoid(b) for the first half a, upstream*a*sigmoid(b)*(1 - sigmoid(b)) for the second half b"},
-    "prelu": {
-        "input": "1 where input > 0, else weight",
-        "weight": "input where input < 0, else 0",
-    },
+    "prelu": {"input": "1 where input > 0, else weight", "weight": "input where input < 0, else 0"},
     "lerp": {"input": "1 - weight", "end": "weight", "weight": "end - input"},
     "addcmul": {"input": "1", "tensor1": "value*tensor2", "tensor2": "value*tensor1"},
     "addcdiv": {"input": "1", "tensor1": "value/tensor2", "tensor2": "-value*tensor1/tensor2**2"},
@@ -347,8 +344,8 @@ RULES: Mapping[str, Mapping[str, str]] = {
         "positive": f"u(positive - anchor), {_UNIT}", "negative": f"u(anchor - negative), {_UNIT}",
     },
     "gaussian_nll_loss": {
-        "input": f"(input - target)/var{AVERAGED}", "var": f"(1/var - (input - target)**2/var**2)/2{AVERAGED}",
-        "target": f"(target - input)/var{AVERAGED}",
+        "input": f"(input - target)/var{AVERAGED}", "target": f"(target - input)/var{AVERAGED}",
+        "var": f"(1/var - (input - target)**2/var**2)/2{AVERAGED}",
     },
 }  # fmt: skip
 """All other operations, by the role of the operand: the name of PyTorch's parameter, "" for any."""
@@ -375,35 +372,24 @@ NORMS: Mapping[str, Mapping[object, str]] = {
 """Those that depend on the order, and "p" for every other order."""
 
 ROLES: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("linear", "prelu"), ("input", "weight", "bias")),
-    **dict.fromkeys((f"conv{n}d" for n in (1, 2, 3)), ("input", "weight", "bias")),
-    **dict.fromkeys((f"conv_transpose{n}d" for n in (1, 2, 3)), ("input", "weight", "bias")),
-    "bilinear": ("input1", "input2", "weight", "bias"), "layer_norm": ("input", "normalized_shape", "weight", "bias"),
-    "rms_norm": ("input", "normalized_shape", "weight"), "group_norm": ("input", "num_groups", "weight", "bias"),
+    **{name: tuple(rules) for name, rules in RULES.items() if "" not in rules},
+    "layer_norm": ("input", "normalized_shape", "weight", "bias"), "rms_norm": ("input", "normalized_shape", "weight"),
+    "group_norm": ("input", "num_groups", "weight", "bias"),
     **dict.fromkeys(("batch_norm", "instance_norm"), ("input", "running_mean", "running_var", "weight", "bias")),
     **dict.fromkeys(("torch.batch_norm", "torch.instance_norm"), ("input", "weight", "bias")),
-    "index_fill": ("input", "dim", "index", "value"), "grid_sample": ("input", "grid"),
-    "embedding": ("input", "weight"), "embedding_bag": ("input", "weight"),
-    "scaled_dot_product_attention": ("query", "key", "value", "attn_mask"),
+    **dict.fromkeys(("embedding", "embedding_bag"), ("input", "weight")), "kl_div": ("input", "target"),
     "multi_head_attention_forward": (
         "query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k", "bias_v",
         "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias", "training", "key_padding_mask", "need_weights",
         "attn_mask", "use_separate_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "static_k", "static_v",
     ),
-    **dict.fromkeys(("cosine_similarity", "pairwise_distance", "cdist"), ("x1", "x2")), "outer": ("input", "vec2"),
-    "lerp": ("input", "end", "weight"), **dict.fromkeys(("addcmul", "addcdiv"), ("input", "tensor1", "tensor2")),
-    "kl_div": ("input", "target"), "addmm": ("input", "mat1", "mat2"), "addmv": ("input", "mat", "vec"),
-    **dict.fromkeys(("baddbmm", "addbmm"), ("input", "batch1", "batch2")),
-    "addr": ("input", "vec1", "vec2"), "tensordot": ("a", "b"), "solve": ("A", "B"),
     **dict.fromkeys(("scatter", "scatter_add"), ("input", "dim", "index", "src")),
     **dict.fromkeys(("index_add", "index_copy"), ("input", "dim", "index", "source")),
-    "index_put": ("input", "indices", "values"), "masked_scatter": ("input", "mask", "source"),
-    **dict.fromkeys(("select_scatter", "slice_scatter", "diagonal_scatter"), ("input", "src")),
-    "masked_fill": ("input", "mask", "value"),
-    **dict.fromkeys(("margin_ranking_loss", "cosine_embedding_loss"), ("input1", "input2", "target")),
-    "triplet_margin_loss": ("anchor", "positive", "negative"), "gaussian_nll_loss": ("input", "target", "var"),
+    "index_put": ("input", "indices", "values"), "index_fill": ("input", "dim", "index", "value"),
+    "masked_scatter": ("input", "mask", "source"), "masked_fill": ("input", "mask", "value"),
 }  # fmt: skip
-"""The parameters of these operations by position; of all others `input` and `other`."""
+"""The parameters of an operation by position: those of its rules in their order, unless others lie
+between. Operations without an entry have `input` and `other`."""
 
 SETTINGS: Mapping[str, tuple[str, int, object, Mapping[object, str]]] = {
     "batch_norm": ("training", 5, False, {False: " in eval mode"}),
