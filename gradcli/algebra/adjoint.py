@@ -35,7 +35,7 @@ Uses = dict[str, list[tuple[tuple[Index, ...], Node]]]
 
 
 def gradients(
-    root: Node, upstream: Node, axes: Mapping[int, Dim], known: Node | None = None
+    root: Node, upstream: Node, axes: Mapping[int, Dim], known: Node | None
 ) -> tuple[Uses, dict[str, str]]:
     """The adjoints of all uses of tensors in a node, whose own adjoint is `upstream`, and the tensors
     on whose way there is no rule, with the reason.

@@ -94,8 +94,7 @@ def _computed(node: Node) -> Node:
     if node.kind != "sym" or node.data[0] not in state().steps:
         return node
     own, value = state().steps[node.data[0]]
-    places = zip(own, node.data[1], strict=True)
-    return indices.rename(value, {mine: it for mine, it in places if isinstance(mine, int)})
+    return indices.with_indices(value, own, node.data[1])
 
 
 def _simpler(name: str, u: Node) -> Node | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gradcli.algebra.adjoint import gradients
 from gradcli.algebra.choice import Simplifier
-from gradcli.algebra.indices import rename, substituted
+from gradcli.algebra.indices import rename, substituted, with_indices
 from gradcli.algebra.nodes import ZERO, Dim, Index, Node, delta, names_of, sym
 from gradcli.algebra.products import mul
 from gradcli.algebra.terms import add
@@ -81,13 +81,7 @@ def _at(value: Value, indices: Sequence[Index], part: Node) -> Node:
 
 def inlined(node: Node, steps: Mapping[str, tuple[Value, Value]]) -> Node:
     """A formula with some steps, which are given, replaced by what they are computed as."""
-    values = {name: partial(_element, *step) for name, step in steps.items()}
+    values = {n: partial(with_indices, value.node, own.axes) for n, (own, value) in steps.items()}
     while names_of(node) & values.keys():
         node = substituted(node, values)
     return node
-
-
-def _element(own: Value, value: Value, indices: Sequence[Index]) -> Node:
-    """An element of a step, from what it is computed as."""
-    places = zip(own.axes, indices, strict=True)
-    return rename(value.node, {mine: it for mine, it in places if mine is not None})

@@ -4,7 +4,7 @@ A finished sum or an argument of a function binds indices. They have negative nu
 that equal sums are one node, and no free index equals a bound one. `opened` gives them other names.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import permutations
 from operator import is_
 from typing import Any, TypeAlias
@@ -14,6 +14,9 @@ from gradcli.algebra.nodes import ONE, Bounds, Dim, Index, Node, Power
 
 Argument: TypeAlias = tuple[Bounds, Node]
 """A tensor as an argument: its axes, and its elements."""
+Outs: TypeAlias = Sequence[tuple[Index, Dim]]
+"""The axes of what a call returns, some of them at fixed places."""
+Settings: TypeAlias = tuple[Any, ...]
 
 
 def opened(node: Node) -> tuple[dict[int, Dim], Node]:
@@ -142,7 +145,7 @@ def _one_sum(over: dict[int, Dim], body: Node) -> Node:
     names = _closed_names(body, len(over))
     orders = permutations(over) if len(over) < 4 else [_by_occurrence(over, body)]
     # Of the bodies that differ by the order of names, the one that was made first stands for all.
-    made = [(rename(body, dict(zip(order, names, strict=True))), order) for order in orders]
+    made = [(with_indices(body, order, names), order) for order in orders]
     inner, order = min(made, key=lambda it: it[0].number)
     bounds = tuple((name, over[index].root) for name, index in zip(names, order, strict=True))
     crossed = any(map(_is_crossed, [base for base, _ in products.powers(inner)[1]]))
@@ -170,20 +173,19 @@ def _by_occurrence(over: Mapping[int, Dim], body: Node) -> list[int]:
 
 
 def call(
-    name: str, arguments: Sequence[Argument], outs: Sequence[tuple[Index, Dim]] = (),
-    settings: tuple[Any, ...] = ()
-) -> Node:  # fmt: skip
+    name: str, arguments: Sequence[Argument], outs: Outs = (), settings: Settings = ()
+) -> Node:
     """An element of what a function of whole tensors returns, at the indices `outs`."""
     if name == "softmax" and (rest := _varying(*arguments[0])) is not None:
         return call(name, [(arguments[0][0], rest)], outs)
-    indices = tuple(index for index, _ in outs)
-    taken = _taken(name, arguments, indices, settings, [dim.root for _, dim in outs])
+    taken = _taken(name, arguments, outs, settings)
     if taken is not None:
         return taken
+    indices = tuple(index for index, _ in outs)
     closed = []
     for axes, body in arguments:
         names = _closed_names(body, len(axes))
-        inner = rename(body, dict(zip((index for index, _ in axes), names, strict=True)))
+        inner = with_indices(body, [index for index, _ in axes], names)
         bounds = tuple((new, dim.root) for new, (_, dim) in zip(names, axes, strict=True))
         closed.append((bounds, inner))
     if name == "inv":
@@ -215,10 +217,7 @@ def along(name: str, body: Node, index: int, dim: Dim, out: Index | None = None)
     return call(name, [([(index, dim)], body)], () if out is None else [(out, dim)])
 
 
-def _taken(
-    name: str, arguments: Sequence[Argument], outs: tuple[Index, ...], settings: tuple[Any, ...],
-    sides: Sequence[Dim]
-) -> Node | None:  # fmt: skip
+def _taken(name: str, arguments: Sequence[Argument], outs: Outs, settings: Settings) -> Node | None:
     """The element at a fixed place of a function that only moves elements, what a second move makes
     of the first, zeros with zeros around them, and the determinant of a power of a matrix; otherwise
     None.
@@ -228,11 +227,11 @@ def _taken(
     if name == "pad" and arguments[0][1] is nodes.ZERO:
         return nodes.ZERO
     moves = name in ("reshape", "slice")
-    if moves and (undone := _undone(name, *arguments[0], outs, settings, sides)):
+    if moves and (undone := _undone(name, *arguments[0], outs, settings)):
         return undone
-    if not outs or not isinstance(outs[0], tuple):
+    if not outs or not isinstance(outs[0][0], tuple):
         return None
-    (place,) = outs[0]  # type: ignore[misc]
+    (place,) = outs[0][0]  # type: ignore[misc]
     if name == "slice" and place >= 0:
         (((index, dim),), body), *_ = arguments
         start = settings[0] if isinstance(settings[0], int) else nodes.count_of(settings[0], dim)
@@ -247,15 +246,13 @@ def _taken(
     return None
 
 
-def _undone(
-    name: str, axes: Bounds, body: Node, outs: tuple[Index, ...], settings: tuple[Any, ...],
-    sides: Sequence[Dim]
-) -> Node | None:  # fmt: skip
+def _undone(name: str, axes: Bounds, body: Node, outs: Outs, settings: Settings) -> Node | None:
     """f(x.reshape(2, 3)).reshape(6) and f(cat([x, h]))[:len(x)] as f(x) for an elementwise function f;
     None for anything else.
     """
     names = tuple(index for index, _ in axes)
     undoes = "cat" if name == "slice" else name
+    indices, sides = [index for index, _ in outs], [dim.root for _, dim in outs]
     first = nodes.count_of(settings[0], axes[0][1]) if settings else 0
 
     def change(node: Node) -> Node:
@@ -264,7 +261,7 @@ def _undone(
         at = 0
         for own, inner in node.data[1] if node.is_call(undoes) else ():
             if node.data[2] == names and at == first and [dim.root for _, dim in own] == sides:
-                return rename(inner, dict(zip((index for index, _ in own), outs, strict=True)))
+                return with_indices(inner, [index for index, _ in own], indices)
             at += own[0][1].size
         return node
 
@@ -301,6 +298,11 @@ def rename(node: Node, names: Mapping[int, Index]) -> Node:
     """A node with other names of its free indices, all at once."""
     own = {old: new for old, new in names.items() if old in node.free and old != new}
     return _renamed(node, own, {}) if own else node
+
+
+def with_indices(node: Node, before: Sequence[Any], after: Iterable[Index]) -> Node:
+    """A node with the indices `after` in place of its indices `before`, one for one."""
+    return rename(node, dict(zip(before, after, strict=True)))
 
 
 def _renamed(node: Node, names: Mapping[int, Index], done: dict[Node, Node]) -> Node:

@@ -4,18 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradcli.algebra import elementwise, indices, products, terms
-from gradcli.algebra.nodes import (
-    ONE,
-    ZERO,
-    Dim,
-    Node,
-    Number,
-    Power,
-    count_of,
-    is_num,
-    num,
-    whole,
-)
+from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, Number, Power, count_of, is_num, num, whole
 from gradcli.algebra.signs import is_negative
 
 _QUOTIENTS = {("sin", "cos"): "tan", ("sinh", "cosh"): "tanh"}

@@ -245,7 +245,7 @@ def _computed(step: Step, operands: list[Any]) -> Any:
             symbols = step.value
             if not isinstance(symbols, Sequence) or len(symbols) != 1:
                 raise NoRuleError("no rule for a chain of comparisons")
-            return _compared(symbols[0], operands)
+            return _operator(symbols[0], operands)
         case "attribute":
             return apply(step.name, operands, {})
         case "index":
@@ -289,6 +289,12 @@ def _operator(symbol: str, operands: list[Any]) -> Any:
         if None in numbers:
             raise NoRuleError(f"no rule for {symbol} of these")
         return _of_sizes(logic(symbol, operands, numbers), tensors)
+    if symbol in COMPARISONS:
+        if None not in numbers:
+            return _of_sizes(_PLAIN[symbol](*numbers), tensors)
+        if any(isinstance(operand, str) or operand is None for operand in operands):
+            return _PLAIN[symbol](*operands)
+        return elementwise(_BINARY[symbol], *map(tensor, operands))
     if len(operands) == 1:
         (value,) = operands
         if symbol == "~" and tensors:
@@ -316,16 +322,6 @@ def _operator(symbol: str, operands: list[Any]) -> Any:
 def _of_sizes(result: Any, tensors: bool) -> Any:
     """A plain number as it is computed with; `tensors`: it was computed from sizes."""
     return Value(nodes.num(+result), (), result) if type(result) is bool and tensors else result
-
-
-def _compared(symbol: str, operands: list[Any]) -> Any:
-    numbers = [plain(operand) for operand in operands]
-    if None not in numbers:
-        tensors = any(isinstance(operand, Value) for operand in operands)
-        return _of_sizes(_PLAIN[symbol](*numbers), tensors)
-    if any(isinstance(operand, str) or operand is None for operand in operands):
-        return _PLAIN[symbol](*operands)
-    return elementwise(_BINARY[symbol], *map(tensor, operands))
 
 
 def elementwise(compute: Callable[..., Node], *values: Value) -> Value:

@@ -9,15 +9,7 @@ from gradcli.algebra.nodes import Dim, Node, NoRuleError, delta, fresh
 from gradcli.algebra.products import mul
 from gradcli.algebra.rules.reducing import Rule
 from gradcli.algebra.rules.sides import side_of
-from gradcli.algebra.walk import (
-    Axis,
-    Value,
-    broadcast,
-    formula,
-    packed,
-    plain,
-    unpacked,
-)
+from gradcli.algebra.walk import Axis, Value, broadcast, formula, packed, plain, unpacked
 
 
 def matmul(left: Value, right: Value) -> Value:

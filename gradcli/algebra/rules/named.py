@@ -41,29 +41,25 @@ def apply(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> A
     entry = CATALOGUE.get(name) or CATALOGUE.get(_BY_MODULE.get(name.lower(), ""))
     if entry is not None:
         name = entry.name
-        if name not in _OWN:
+        if name not in _RULES:
             return layers.catalogued(entry, arguments, keywords)
     name = _ALIASES.get(name, name)
     if name in ("max", "min") and len(arguments) > 1 and isinstance(arguments[1], Value):
         name += "imum"
     for key in (name, name.lower()):
-        if key in _RULES or key in _DEFINITIONS:
-            rule = _RULES.get(key) or partial(_defined, *_DEFINITIONS[key])
-            return _called(name, rule, arguments, keywords)
+        if key in _RULES:
+            named = {_KEYS.get(k, k): value for k, value in keywords.items() if k not in _IGNORED}
+            try:
+                return _RULES[key](*arguments, **named)
+            except (TypeError, AttributeError, IndexError, KeyError, ValueError) as error:
+                raise NoRuleError(f"no rule for {name} with these arguments") from error
     if name in derivative_rules.FORMULAS and name.isidentifier() and not keywords:
         return _elementwise(name, *arguments)
     raise NoRuleError(f"no rule for {name}")
 
 
-def _called(name: str, rule: Rule, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-    named = {_KEYS.get(k, k): value for k, value in keywords.items() if k not in _IGNORED}
-    try:
-        return rule(*arguments, **named)
-    except (TypeError, AttributeError, IndexError, KeyError, ValueError) as error:
-        raise NoRuleError(f"no rule for {name} with these arguments") from error
-
-
-def _defined(parameters: str, text: str, *arguments: Any, **keywords: Any) -> Value:
+def _defined(name: str, /, *arguments: Any, **keywords: Any) -> Value:
+    parameters, text = _DEFINITIONS[name]
     names: dict[str, Any] = {}
     for parameter in parameters.split():
         key, _, default = parameter.partition("=")
@@ -141,8 +137,7 @@ def _attention(query: Any, key: Any, value: Any, attn_mask: Any = None, **more: 
     """Attention, whose mask says which scores count or is added to them."""
     if isinstance(attn_mask, Value) and is_condition(attn_mask.node):
         attn_mask = _where(attn_mask, 0, -math.inf)
-    parameters, text = _DEFINITIONS["scaled_dot_product_attention"]
-    return _defined(parameters, text, query, key, value, attn_mask, **more)
+    return _defined("scaled_dot_product_attention", query, key, value, attn_mask, **more)
 
 
 def _full(number: Node, *shape: Any) -> Value:
@@ -151,6 +146,7 @@ def _full(number: Node, *shape: Any) -> Value:
 
 
 _RULES: Mapping[str, Rule] = {
+    **{name: partial(_defined, name) for name in _DEFINITIONS},
     **reducing.RULES, **matrices.RULES, **sides.RULES, **places.RULES, **layers.RULES,
     "where": _where, "scaled_dot_product_attention": _attention,
     **{name: partial(_elementwise, name) for name in (
@@ -167,7 +163,5 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("clone", "contiguous", "double", "to", "type_as", "positive", "identity"),
                     lambda value, *_, **more: value),
 }  # fmt: skip
-_OWN = frozenset({
-    "softmax", "log_softmax", "softmin", "cross_entropy", "nll", "sigmoid", "tanh", "relu", "logsigmoid",
-})  # fmt: skip
-"""Entries of the catalogue whose definition here is better known to the algebra."""
+"""An activation or a loss among them is better known to the algebra by this definition than by that
+of the catalogue."""

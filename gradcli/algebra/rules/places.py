@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from gradcli.algebra.elementwise import is_condition
-from gradcli.algebra.indices import call, rename, sigma
+from gradcli.algebra.indices import call, rename, sigma, with_indices
 from gradcli.algebra.nodes import Dim, Index, Node, NoRuleError, fresh, num
 from gradcli.algebra.products import mul
 from gradcli.algebra.rules.reducing import Rule, dims
@@ -13,6 +13,8 @@ from gradcli.algebra.rules.sides import side_of
 from gradcli.algebra.walk import Axis, Value, broadcast, packed, plain, size_of, tensor, unpacked
 
 _EVERYTHING = slice(None)
+_Axes = list[tuple[int, Dim | None]]
+"""The axes of a tensor, an index of its own for each side."""
 
 
 def _index(value: Any, places: Any) -> Any:
@@ -140,12 +142,8 @@ def _gather(value: Value, dim: Any, index: Value) -> Value:
     if side is None:
         raise NoRuleError("no rule for gather")
     picked, own = unpacked(index)
-    outs: list[Axis] = []
-    for i, ((mine, one), (theirs, two)) in enumerate(zip(axes, own, strict=True)):
-        if i != at:
-            picked = rename(picked, {theirs: mine})
-        outs.append((theirs, two) if i == at else (mine, broadcast((one,), (two,))[0]))
-    hot = call("one_hot", [([], picked)], [(name, side)])
+    names, outs = _beside(axes, own, at)
+    hot = call("one_hot", [([], rename(picked, names))], [(name, side)])
     return packed(sigma({name: side}, mul(node, hot)), outs)
 
 
@@ -172,22 +170,30 @@ def _pieces(value: Value, at: int, starts: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(_select(value, at, slice(*bounds)) for bounds in pairwise(starts))
 
 
+def _beside(first: _Axes, second: _Axes, apart: int) -> tuple[dict[int, Index], _Axes]:
+    """New names of the indices of a second tensor, but for the axis at the place `apart`: those of the
+    first one; and its axes with these.
+    """
+    names: dict[int, Index] = {}
+    axes = list(second)
+    for place, ((index, one), (other, two)) in enumerate(zip(first, second, strict=True)):
+        if place != apart:
+            names[other] = index
+            axes[place] = (index, broadcast((one,), (two,))[0])
+    return names, axes
+
+
 def _cat(values: Sequence[Any], dim: Any = 0) -> Value:
     """cat. Raises NoRuleError along a side of size 1."""
     (at,) = dims(values[0], dim)
-    axes: list[tuple[int, Dim | None]] = []
+    axes: _Axes = []
     arguments = []
     for value in values:
         node, own = unpacked(value)
         name, side = own[at]
         if side is None:
             raise NoRuleError("no rule for cat along a side of size 1")
-        axes = axes or own
-        names: dict[int, Index] = {}
-        for i, ((index, one), (mine, two)) in enumerate(zip(axes, own, strict=True)):
-            if i != at:
-                names[mine] = index
-                axes[i] = (index, broadcast((one,), (two,))[0])
+        names, axes = _beside(axes or own, own, at)
         arguments.append(([(name, side)], rename(node, names)))
     out = (fresh(), Dim(sum(side.root.size for ((_, side),), _ in arguments)))
     return packed(call("cat", arguments, [out]), [*axes[:at], out, *axes[at + 1 :]])
@@ -200,8 +206,7 @@ def _stack(values: Sequence[Any], dim: Any = 0) -> Value:
     arguments: list[tuple[list[tuple[int, Dim]], Node]] = []
     for value in tensors:
         node, own = unpacked(value)
-        names = {mine: index for (mine, _), (index, _) in zip(own, axes, strict=True)}
-        arguments.append(([], rename(node, names)))
+        arguments.append(([], with_indices(node, [i for i, _ in own], [i for i, _ in axes])))
     out = (fresh(), Dim(len(tensors), fixed=True))
     return packed(call("stack", arguments, [out]), [*axes[:at], out, *axes[at:]])
 

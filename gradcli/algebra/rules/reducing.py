@@ -10,16 +10,7 @@ from gradcli.algebra.indices import along, sigma
 from gradcli.algebra.nodes import ONE, Dim, Node, NoRuleError, num
 from gradcli.algebra.products import divide, mul, power, root
 from gradcli.algebra.terms import add, sub
-from gradcli.algebra.walk import (
-    Axis,
-    Value,
-    elementwise,
-    length,
-    packed,
-    plain,
-    tensor,
-    unpacked,
-)
+from gradcli.algebra.walk import Axis, Value, elementwise, length, packed, plain, tensor, unpacked
 
 Rule = Callable[..., Any]
 """A function, method, property or module: a value from its arguments."""

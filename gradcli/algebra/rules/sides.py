@@ -19,10 +19,7 @@ def listed(arguments: Sequence[Any]) -> tuple[Any, ...]:
 
 def named_side(given: Any) -> Dim | None:
     """The side whose size was given as one, such as len(x)."""
-    if isinstance(given, Value) and given.node.kind == "size":
-        found: Dim = given.node.data
-        return found
-    return None
+    return given.node.data if isinstance(given, Value) and given.node.kind == "size" else None
 
 
 def side_of(given: Any) -> Dim:

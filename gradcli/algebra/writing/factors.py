@@ -116,11 +116,8 @@ def _quotient(
     w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes, instead: Instead
 ) -> Text:
     """Factors as a product over a product: numbers and one-number factors before a chain."""
-    above: list[tuple[int, Text]] = []
-    below: list[tuple[int, Text]] = []
     items, counted = _counted(w, items)
-    for inverse, text in counted:
-        (below if inverse else above).append((1, text))
+    ranked = [(inverse, 1, text) for inverse, text in counted]
     sigmoids = {base for base, _ in items if base.is_fn("sigmoid")}
     for base, by in items:
         if base.kind == "size" and base.data.is_number:
@@ -139,39 +136,36 @@ def _quotient(
             text = additive.total(w, terms(base), axes)  # s*(1 - s)
         else:
             text = power(w, base, scale(-1, by) if inverse else by, axes)
-        (below if inverse else above).append((_rank(base, text), text))
-    top = [text for _, text in sorted(above, key=lambda it: it[0])]
-    bottom = [text for _, text in sorted(below, key=lambda it: it[0])]
+        ranked.append((inverse, _rank(base, text), text))
+    ranked.sort(key=lambda it: it[1])
+    chains = [text for inverse, _, text in ranked if text.chain and not inverse]
+    others = [text for inverse, _, text in ranked if not text.chain and not inverse]
+    bottom = [text for inverse, _, text in ranked if inverse]
     over, _, under = decimal(magnitude(coefficient)).partition("/")
-    chains = [text.text for text in top if text.chain]
-    factors = [text.within(POWER) for text in top if not text.chain]
     lead = [] if over == "1" else [over]
     divisors = [*([under] if under else []), *(text.within(POWER) for text in bottom)]
-    layout = broadcast([text.layout for text in (*top, *bottom)])
+    top = [*others, *chains]
     if not lead and top:
         # PyTorch neither negates truth values nor gives a product of them as a float.
-        first = next((text for text in top if not text.chain), top[0])
         all_truths = all(text.is_truth for text in top) and not divisors
-        if all_truths or (first.is_truth and coefficient < 0):
+        if all_truths or (top[0].is_truth and coefficient < 0):
             lead = ["1.0"]
         elif len(top) == 1 and coefficient > 0 and not divisors:
             return top[0]
     divided = "*".join(divisors)
     divided = f"/({divided})" if len(divisors) > 1 else f"/{divided}" if divisors else ""
-    front = [*lead, *factors]
-    beside = [*(text for text in top if not text.chain), *bottom]
-    chain = len(chains) == 1 and not any(text.layout for text in beside)
-    if not chain:
-        bare = len(chains) == 1 and not front
-        written = "*".join([*front, *(chains if bare else (f"({each})" for each in chains))])
-        found = f"{written or '1'}{divided}"
-    elif divisors and front:
-        found = f"{'*'.join(front)}{divided}*{chains[0]}"
+    front = [*lead, *(text.within(POWER) for text in others)]
+    alone = len(chains) == 1
+    chain = alone and not any(text.layout for text in (*others, *bottom))
+    if chain and divisors and front:
+        found = f"{'*'.join(front)}{divided}*{chains[0].text}"
     else:
-        found = f"{'*'.join([*front, chains[0]])}{divided}"
-    if coefficient < 0:
-        return Text(f"-{found}", PRODUCT if chain else SIGN, layout, chain)
-    return Text(found, PRODUCT, layout, chain)
+        bare = chain or (alone and not front)
+        behind = [text.text if bare else f"({text.text})" for text in chains]
+        found = f"{'*'.join([*front, *behind]) or '1'}{divided}"
+    layout = broadcast([text.layout for _, _, text in ranked])
+    binds = SIGN if coefficient < 0 and not chain else PRODUCT
+    return Text(f"-{found}" if coefficient < 0 else found, binds, layout, chain)
 
 
 def _counted(
