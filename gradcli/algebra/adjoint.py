@@ -5,23 +5,13 @@ of its node. Here it may lack some, and broadcasts along these.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 
+from gradcli.algebra import nodes
 from gradcli.algebra.elementwise import chosen, fn
 from gradcli.algebra.indices import along, arguments_of, call, opened, rename, sigma, transformed
-from gradcli.algebra.nodes import (
-    ONE,
-    ZERO,
-    Bounds,
-    Dim,
-    Index,
-    Node,
-    NoRuleError,
-    delta,
-    fresh,
-    names_of,
-    within,
-)
+from gradcli.algebra.nodes import ONE, ZERO, Bounds, Dim, Index, Node, NoRuleError
 from gradcli.algebra.products import divide, mul, neg, power, product, scale, without
 from gradcli.algebra.terms import add, sub
 from gradcli.algebra.walk import Value, formula
@@ -73,7 +63,7 @@ def gradients(
                         if argument.kind != "num":
                             tasks.append((argument, _through(node, place, upstream), live))
                     except NoRuleError as error:
-                        lost |= dict.fromkeys(names_of(argument), str(error))
+                        lost |= dict.fromkeys(nodes.names_of(argument), str(error))
             case "sigma":
                 over, body = opened(node)
                 tasks = [(body, upstream, live | over)]
@@ -81,7 +71,7 @@ def gradients(
                 try:
                     tasks = _by_arguments(*_everywhere(node, upstream, live))
                 except NoRuleError as error:
-                    lost |= dict.fromkeys(names_of(node), str(error))
+                    lost |= dict.fromkeys(nodes.names_of(node), str(error))
         if known is not None and node is root and node.kind in ("fn", "call"):
             tasks = [(each, _in_terms_of(known, root, adj), axes) for each, adj, axes in tasks]
         agenda += tasks
@@ -157,8 +147,8 @@ def _everywhere(node: Node, upstream: Node, live: dict[int, Dim]) -> Task:
     for out, dim in zip(outs, sides, strict=True):
         index = out
         if isinstance(out, tuple):
-            index = fresh()
-            upstream, live = mul(upstream, delta(index, out, dim)), live | {index: dim}
+            index = nodes.fresh()
+            upstream, live = mul(upstream, nodes.delta(index, out, dim)), live | {index: dim}
         indices.append((index, dim))
     return call(name, arguments, indices, settings), upstream, live
 
@@ -235,7 +225,7 @@ def _extremum(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
     clamp(r, 0.8, 1.2)*A are, and share the adjoint there.
     """
     largest = chosen(fn("==", body, node))
-    joined = (each.children for each in within(body) if each.is_call("cat", "stack"))
+    joined = (each.children for each in nodes.within(body) if each.is_call("cat", "stack"))
     computed = any(each.kind != "sym" for each in chain.from_iterable(joined))
     return mul(upstream, divide(largest, sigma(dict(axes), largest)) if computed else largest)
 
@@ -244,16 +234,12 @@ _VARIED = frozenset({"pad", "slice", "rcumsum", "cumsum", "tril", "triu"})
 """Those that change a tensor whose elements are all equal."""
 
 
-def _linear(back: str) -> "Rule":
+def _linear(back: str, node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
     """The rule of a linear function of a tensor, whose transpose is `back`."""
-
-    def rule(node: Node, upstream: Node, axes: Bounds, body: Node) -> Node:
-        if back not in _VARIED and upstream.free.isdisjoint(node.data[2]):
-            return upstream
-        settings = (-node.data[3][0],) if back == "roll" else node.data[3]
-        return call(back, [(_result(node), upstream)], axes, settings)
-
-    return rule
+    if back not in _VARIED and upstream.free.isdisjoint(node.data[2]):
+        return upstream
+    settings = (-node.data[3][0],) if back == "roll" else node.data[3]
+    return call(back, [(_result(node), upstream)], axes, settings)
 
 
 Rule = Callable[[Node, Node, Bounds, Node], Node]
@@ -262,8 +248,9 @@ _RULES: Mapping[str, Rule] = {
     "max": _extremum, "min": _extremum,
     "prod": lambda node, upstream, axes, body: divide(mul(upstream, node), body),
     "inv": _inv, "det": _det, "logdet": _det,
-    "cumsum": _linear("rcumsum"), "rcumsum": _linear("cumsum"), "slice": _linear("pad"), "pad": _linear("slice"),
-    **{name: _linear(name) for name in ("flip", "roll", "tril", "triu", "reshape")},
+    **{name: partial(_linear, name) for name in ("flip", "roll", "tril", "triu", "reshape")},
+    "cumsum": partial(_linear, "rcumsum"), "rcumsum": partial(_linear, "cumsum"),
+    "slice": partial(_linear, "pad"), "pad": partial(_linear, "slice"),
 }  # fmt: skip
 """The adjoint of the argument of a function: from a node, its adjoint, and the axes and elements of
 the argument."""

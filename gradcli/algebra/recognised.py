@@ -107,7 +107,7 @@ def factors(found: dict[Node, Node]) -> list[Power] | None:
     exp = next((base for base in found if base.is_fn("exp")), None)
     for base, by in found.items():
         if exp is not None:
-            if is_negative(by) and (taken := _softmax(base, exp) or _sigmoid(base, exp)):
+            if is_negative(by) and (taken := _over_sum(base, exp)):
                 return _instead(found, {exp: 1, base: -1}, taken)
             if by.kind == "num" and by.data >= 1 and (taken := _complement(base, exp)):
                 return _instead(found, {exp: 1, base: 1}, taken)
@@ -169,15 +169,10 @@ def _complement(base: Node, exp: Node) -> Node | None:
     return None
 
 
-def _sigmoid(total: Node, exp: Node) -> Node | None:
-    """sigmoid(u), from exp(u) and 1 + exp(u)."""
+def _over_sum(total: Node, exp: Node) -> Node | None:
+    """sigmoid(u), from exp(u) and 1 + exp(u); softmax(u), from exp(u) and its sum along one index."""
     if total.kind == "add" and total.data == (1, {exp: 1}):
         return elementwise.fn("sigmoid", exp.argument)
-    return None
-
-
-def _softmax(total: Node, exp: Node) -> Node | None:
-    """softmax(u), from exp(u) and the sum of exp(u) along one index."""
     if total.kind != "sigma" or len(total.data[0]) != 1 or not total.data[1].is_fn("exp"):
         return None
     (bound,), body = total.data

@@ -13,12 +13,8 @@ from gradcli.algebra.products import mul as multiplied
 from gradcli.algebra.terms import Term, combine, parts, terms
 from gradcli.algebra.writing import summing
 from gradcli.algebra.writing.layouts import (
-    ATOM,
-    COMPARE,
-    PRODUCT,
-    SIGN,
-    SUM,
     Axes,
+    Binds,
     Text,
     broadcast,
     by_matrices,
@@ -29,7 +25,11 @@ from gradcli.algebra.writing.layouts import (
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
 
-_INFIX = {**dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), COMPARE), "&": SUM, "|": SUM}
+_INFIX = {
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), Binds.COMPARE),
+    "&": Binds.SUM,
+    "|": Binds.SUM,
+}
 _TURNED = (".T", ".mT", ".transpose(", ".permute(")
 _CONSTANTS = ("pi", "inf", "-inf", "nan")
 
@@ -66,10 +66,10 @@ def total(w: "Writer", items: list[Term], axes: Axes) -> Text:
     written = [w.write(scale(magnitude(each), term), axes).as_float for each, term in items]
     text = ""
     for (each, _), term in zip(items, written, strict=True):
-        operand = term.within(SUM if each > 0 else PRODUCT)
+        operand = term.within(Binds.SUM if each > 0 else Binds.PRODUCT)
         sign = (" + " if each > 0 else " - ") if text else ("" if each > 0 else "-")
         text += f"{sign}{operand}"
-    return Text(text, SUM, broadcast([term.layout for term in written]))
+    return Text(text, Binds.SUM, broadcast([term.layout for term in written]))
 
 
 def as_one_sum(node: Node) -> tuple[dict[int, Dim], Node] | None:
@@ -110,7 +110,7 @@ def fn(w: "Writer", node: Node, axes: Axes) -> Text:
     """An elementwise function."""
     name, arguments, settings = node.data
     if name in _CONSTANTS:
-        return Text(name, SIGN if name[0] == "-" else ATOM)
+        return Text(name, Binds.SIGN if name[0] == "-" else Binds.ATOM)
     if name == "exp" and arguments == (ONE,) and "e" not in w.tensors:
         return Text("e")  # an input of that name would hide it
     if name == "where" and arguments[1:] in ((ONE, ZERO), (ZERO, ONE)):
@@ -128,7 +128,7 @@ def fn(w: "Writer", node: Node, axes: Axes) -> Text:
     layout = broadcast([text.layout for text in texts])
     if name in _INFIX:
         left, right = (text.within(_INFIX[name] + 1) for text in texts)
-        return Text(f"{left} {name} {right}", COMPARE, layout)
+        return Text(f"{left} {name} {right}", Binds.COMPARE, layout)
     if name == "detach":
         return texts[0]
     listed = [*(text.text for text in texts), *(f"{key}={value!r}" for key, value in settings)]

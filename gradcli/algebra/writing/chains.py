@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gradcli.algebra.indices import rename, sigma
 from gradcli.algebra.nodes import ONE, Dim, Node, NoRuleError, fresh, is_num
 from gradcli.algebra.products import mul, power, powers
-from gradcli.algebra.writing.layouts import ATOM, POWER, PRODUCT, Axes, Text, as_floats, length
+from gradcli.algebra.writing.layouts import Axes, Binds, Text, as_floats, length
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -26,8 +26,8 @@ def chains(w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes) -> Iter
         ((base, by),) = factors
         if is_num(by, 2) and len(over) == 1:
             text = w.write(base, tuple(over))
-            if text.binds == ATOM:
-                yield Text(f"{text.text} @ {text.text}", PRODUCT, (), chain=True)
+            if text.binds == Binds.ATOM:
+                yield Text(f"{text.text} @ {text.text}", Binds.PRODUCT, (), chain=True)
         return
     items = [power(base, by) for base, by in factors]
     if len(axes) == 2 and None in axes:  # X.T @ w, a column
@@ -80,11 +80,11 @@ def _matrices(
         if x.layout != one or y.layout != other:
             continue
         x, y = as_floats(a, x), as_floats(b, y)
-        before = x.text if x.chain and "/" not in x.text else x.within(POWER)
+        before = x.text if x.chain and "/" not in x.text else x.within(Binds.POWER)
         layout = tuple(index for index in (*batch, left, right) if keep or index is not None)
-        text = f"{before} @ {y.within(POWER)}"
+        text = f"{before} @ {y.within(Binds.POWER)}"
         late = 4 if before.startswith("(") and not y.text.startswith("(") else 0
-        product = Text(text, PRODUCT, layout, chain=True)
+        product = Text(text, Binds.PRODUCT, layout, chain=True)
         found.append((length(product) + late, product))
     return [text for _, text in sorted(found, key=lambda it: it[0])[:1]]
 

@@ -4,35 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from gradcli.algebra.nodes import (
-    ONE,
-    Dim,
-    Node,
-    Number,
-    Power,
-    is_num,
-    magnitude,
-    num,
-    number,
-    ratio,
-    whole,
-)
+from gradcli.algebra import nodes
+from gradcli.algebra.nodes import ONE, Dim, Node, Number, Power, num, number, ratio
 from gradcli.algebra.products import powers, product, scale, without
 from gradcli.algebra.signs import is_negative
 from gradcli.algebra.terms import terms
 from gradcli.algebra.writing import additive, summing
-from gradcli.algebra.writing.layouts import (
-    ATOM,
-    POWER,
-    PRODUCT,
-    SIGN,
-    Axes,
-    Text,
-    broadcast,
-    decimal,
-    shortest,
-    spelled,
-)
+from gradcli.algebra.writing.layouts import Axes, Binds, Text, broadcast, decimal, shortest, spelled
 from gradcli.language.assignment import in_expression
 
 if TYPE_CHECKING:
@@ -54,7 +32,8 @@ def mul(w: "Writer", node: Node, axes: Axes) -> Text:
         if by is not ONE:
             continue
         if base.kind == "sigma" and not w.write(base, axes).chain:
-            for sides, mean in summing.means(w, base, axes):
+            over, body = w.open(base)
+            for sides, mean in summing.wholes(w, over, body, axes, "mean"):
                 rest = _divided(items, sides)
                 # A sum over Y.numel() is plainer than the mean of some sides over the others' sizes.
                 whole = len(sides) == len(base.data[0])
@@ -80,18 +59,18 @@ def _rescaled(
     (10*x - 1)/5, and x/2 + y/3 for (3*x + 2*y)/6.
     """
     for base, by in items:
-        times = whole(by)
+        times = nodes.whole(by)
         if base.kind != "add" or not times:
             continue
         found = terms(base)
-        units = [magnitude(found[0][0]), *([ratio(1, coefficient)] if times == 1 else [])]
+        units = [nodes.magnitude(found[0][0]), *([ratio(1, coefficient)] if times == 1 else [])]
         for unit in units:
             rest = ratio(coefficient * Fraction(unit) ** times, 1)
             if unit == 1 or len(decimal(rest)) > len(decimal(coefficient)):
                 continue
             text = additive.total(w, [(ratio(each, unit), term) for each, term in found], axes)
             if abs(times) != 1:
-                text = Text(f"({text.text})**{abs(times)}", POWER, text.layout)
+                text = Text(f"({text.text})**{abs(times)}", Binds.POWER, text.layout)
             yield _quotient(w, rest, items, axes, {base: text})
             if rest.denominator == 1:
                 break
@@ -108,7 +87,7 @@ def _divided(items: Sequence[Power], sides: Iterable[Dim]) -> list[Power] | None
         if place is None:
             return None
         base, by = rest[place]
-        rest[place : place + 1] = [] if is_num(by, -1) else [(base, num(by.data + 1))]
+        rest[place : place + 1] = [] if nodes.is_num(by, -1) else [(base, num(by.data + 1))]
     return rest
 
 
@@ -141,9 +120,9 @@ def _quotient(
     chains = [text for inverse, _, text in ranked if text.chain and not inverse]
     others = [text for inverse, _, text in ranked if not text.chain and not inverse]
     bottom = [text for inverse, _, text in ranked if inverse]
-    over, _, under = decimal(magnitude(coefficient)).partition("/")
+    over, _, under = decimal(nodes.magnitude(coefficient)).partition("/")
     lead = [] if over == "1" else [over]
-    divisors = [*([under] if under else []), *(text.within(POWER) for text in bottom)]
+    divisors = [*([under] if under else []), *(text.within(Binds.POWER) for text in bottom)]
     top = [*others, *chains]
     if not lead and top:
         # PyTorch neither negates truth values nor gives a product of them as a float.
@@ -154,7 +133,7 @@ def _quotient(
             return top[0]
     divided = "*".join(divisors)
     divided = f"/({divided})" if len(divisors) > 1 else f"/{divided}" if divisors else ""
-    front = [*lead, *(text.within(POWER) for text in others)]
+    front = [*lead, *(text.within(Binds.POWER) for text in others)]
     alone = len(chains) == 1
     chain = alone and not any(text.layout for text in (*others, *bottom))
     if chain and divisors and front:
@@ -164,7 +143,7 @@ def _quotient(
         behind = [text.text if bare else f"({text.text})" for text in chains]
         found = f"{'*'.join([*front, *behind]) or '1'}{divided}"
     layout = broadcast([text.layout for _, _, text in ranked])
-    binds = SIGN if coefficient < 0 and not chain else PRODUCT
+    binds = Binds.SIGN if coefficient < 0 and not chain else Binds.PRODUCT
     return Text(f"-{found}" if coefficient < 0 else found, binds, layout, chain)
 
 
@@ -174,7 +153,7 @@ def _counted(
     """The sizes of all sides of an input as Y.numel(): the other factors, and the texts."""
     found = []
     for exponent in (1, -1):
-        sizes = {b.data: b for b, e in items if b.kind == "size" and is_num(e, exponent)}
+        sizes = {b.data: b for b, e in items if b.kind == "size" and nodes.is_num(e, exponent)}
         for name, sides in w.tensors.items() if len(sizes) > 1 else ():
             roots = [dim.root for dim in sides if dim is not None]
             if 1 < len(roots) == len(set(roots)) and sizes.keys() >= set(roots):
@@ -210,22 +189,20 @@ def _outer(w: "Writer", coefficient: Number, items: Sequence[Power], axes: Axes)
     first, second = product(1, rows), product(1, columns)
     left, right = w.write(first, (i,)), w.write(second, (j,))
     text = f"outer({left.text}, {right.text})"
-    above, below = _halves(product(magnitude(coefficient), none))
+    above, below = _halves(product(nodes.magnitude(coefficient), none))
     before = w.write(above, ()).as_float if coefficient < 0 else w.write(above, ())
-    front = "" if above is ONE else f"{before.within(PRODUCT)}*"
-    under = "" if below is ONE else f"/{w.write(below, ()).within(POWER)}"
+    front = "" if above is ONE else f"{before.within(Binds.PRODUCT)}*"
+    under = "" if below is ONE else f"/{w.write(below, ()).within(Binds.POWER)}"
     sign = "-" if coefficient < 0 else ""
-    plain = ATOM if not front and not under else PRODUCT
-    yield Text(f"{sign}{front}{text}{under}", SIGN if sign else plain, axes)
-    for a, b in (
-        ((i, None), (j, None)),
-        ((None, i), (None, j)),
-    ):  # x @ y.T of columns, x.T @ y of rows
+    plain = Binds.ATOM if not front and not under else Binds.PRODUCT
+    yield Text(f"{sign}{front}{text}{under}", Binds.SIGN if sign else plain, axes)
+    # x @ y.T of columns, x.T @ y of rows
+    for a, b in (((i, None), (j, None)), ((None, i), (None, j))):
         left, right = w.write(first, a), w.write(second, b)
         if (left.layout, right.layout) == (a, b):
-            column, row = left.within(POWER), right.within(POWER)
+            column, row = left.within(Binds.POWER), right.within(Binds.POWER)
             text = f"{column} @ {right.atom}.T" if b[1] is None else f"{left.atom}.T @ {row}"
-            yield Text(f"{sign}{front}{text}{under}", PRODUCT, axes, chain=True)
+            yield Text(f"{sign}{front}{text}{under}", Binds.PRODUCT, axes, chain=True)
 
 
 def power(w: "Writer", base: Node, by: Node, axes: Axes) -> Text:
@@ -237,19 +214,19 @@ def power(w: "Writer", base: Node, by: Node, axes: Axes) -> Text:
     norm = summing.norm(w, base, axes) if half else None
     if value is not None and value < 0:
         below = power(w, base, num(-value), axes)
-        return Text(f"1/{below.within(POWER)}", PRODUCT, below.layout)
+        return Text(f"1/{below.within(Binds.POWER)}", Binds.PRODUCT, below.layout)
     if norm is not None and value is not None:
         if value.numerator == 1:
             return norm
-        return Text(f"{norm.atom}**{value.numerator}", POWER, norm.layout)
+        return Text(f"{norm.atom}**{value.numerator}", Binds.POWER, norm.layout)
     inner = w.write(base, axes)
     if half and value == Fraction(1, 2):
         return Text(f"sqrt({inner.text})", layout=inner.layout)
     if half and value is not None:
-        return Text(f"{inner.atom}**{float(value)}", POWER, inner.layout)
+        return Text(f"{inner.atom}**{float(value)}", Binds.POWER, inner.layout)
     exponent = w.write(by, axes) if value is None else spelled(value)
-    up = exponent.within(SIGN if value is None or value.denominator == 1 else ATOM)
-    return Text(f"{inner.atom}**{up}", POWER, broadcast([inner.layout, exponent.layout]))
+    up = exponent.within(Binds.SIGN if value is None or value.denominator == 1 else Binds.ATOM)
+    return Text(f"{inner.atom}**{up}", Binds.POWER, broadcast([inner.layout, exponent.layout]))
 
 
 def _halves(node: Node) -> tuple[Node, Node]:
@@ -271,4 +248,4 @@ def _rank(base: Node, text: Text) -> int:
         return 1
     if base.kind == "sym":
         return 3 if text.layout else 2
-    return 5 if text.binds < PRODUCT else 4
+    return 5 if text.binds < Binds.PRODUCT else 4

@@ -1,6 +1,7 @@
 """Texts with their layouts: how tightly they bind, how they broadcast, how numbers are spelled."""
 
 from collections.abc import Sequence
+from enum import IntEnum
 from fractions import Fraction
 from itertools import zip_longest
 from typing import NamedTuple
@@ -17,15 +18,18 @@ DIAGONAL = ".diagonal()"
 _BY_MATRICES = 1.2
 """How much longer a sum of products with `@` may be than a sum of elementwise products, as a factor."""
 
-COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM, TRUTH = range(1, 8)
-"""How tightly a text binds. COMPARE and TRUTH are of truth values; TRUTH binds as ATOM does."""
+
+class Binds(IntEnum):
+    """How tightly a text binds. COMPARE and TRUTH are of truth values; TRUTH binds as ATOM does."""
+
+    COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM, TRUTH = range(1, 8)
 
 
 class Text(NamedTuple):
     """A text, how tightly it binds, its layout, and whether it is a chain of `@`."""
 
     text: str
-    binds: int = ATOM
+    binds: Binds = Binds.ATOM
     layout: Axes = ()
     chain: bool = False
 
@@ -36,25 +40,25 @@ class Text(NamedTuple):
     @property
     def atom(self) -> str:
         """The text before a dot or a bracket."""
-        return self.within(ATOM)
+        return self.within(Binds.ATOM)
 
     @property
     def is_truth(self) -> bool:
         """Whether it is of truth values."""
-        return self.binds in (COMPARE, TRUTH)
+        return self.binds in (Binds.COMPARE, Binds.TRUTH)
 
     @property
     def as_float(self) -> "Text":
         """The same as an operand of `@`, `+` or `-`, which take no truth values."""
         if not self.is_truth:
             return self
-        return Text(f"1.0*{self.within(POWER)}", PRODUCT, self.layout)
+        return Text(f"1.0*{self.within(Binds.POWER)}", Binds.PRODUCT, self.layout)
 
 
 def as_floats(node: Node, text: Text) -> Text:
     """The text of a node as an operand of `@`, which does not mix types."""
     if _is_integer(node):
-        return Text(f"1.0*{text.within(POWER)}", PRODUCT, text.layout)
+        return Text(f"1.0*{text.within(Binds.POWER)}", Binds.PRODUCT, text.layout)
     return text.as_float
 
 
@@ -115,4 +119,4 @@ def decimal(value: Number) -> str:
 def spelled(value: Number) -> Text:
     """A number as a text."""
     text = decimal(value)
-    return Text(text, PRODUCT if "/" in text else ATOM if value >= 0 else SIGN)
+    return Text(text, Binds.PRODUCT if "/" in text else Binds.ATOM if value >= 0 else Binds.SIGN)

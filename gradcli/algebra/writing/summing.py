@@ -1,6 +1,7 @@
 """Sums over indices as text: sums and means of elements, norms, look-ups."""
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,10 @@ from gradcli.algebra.signs import is_even
 from gradcli.algebra.terms import combine, terms
 from gradcli.algebra.writing import chains
 from gradcli.algebra.writing.layouts import (
-    ATOM,
     DIAGONAL,
     KEPT,
     Axes,
+    Binds,
     Text,
     as_floats,
     by_matrices,
@@ -32,35 +33,25 @@ def sigma(w: "Writer", node: Node, axes: Axes) -> Text:
         inner = _innermost(w, over, body)
         if inner is not None:
             return w.write(summed(*inner), axes)
-    texts = [text for _, text in _wholes(w, over, body, axes, "sum")]
+    texts = [text for _, text in wholes(w, over, body, axes, "sum")]
     texts += _by_places(w, over, body, axes)
     texts += chains.chains(w, over, body, axes)
-    apart = _term_by_term(w, over, body, axes) if body.kind == "add" else None
-    if apart is not None:
-        texts.append(apart)
+    apart = None
+    if body.kind == "add":
+        with suppress(NoRuleError):  # of one of the terms
+            apart = w.write(combine((each, summed(over, it)) for each, it in terms(body)), axes)
+            texts.append(apart)
     if not texts:
         raise NoRuleError("no short text for a sum")
     return by_matrices(apart, len(terms(body)), min(texts, key=_length))
 
 
-def _term_by_term(w: "Writer", over: Mapping[int, Dim], total: Node, axes: Axes) -> Text | None:
-    """A sum over indices of several terms, each summed by itself; None if one has no text."""
-    try:
-        return w.write(combine([(each, summed(over, it)) for each, it in terms(total)]), axes)
-    except NoRuleError:
-        return None
-
-
-def means(w: "Writer", node: Node, axes: Axes) -> Iterator[tuple[Collection[Dim], Text]]:
-    """A sum with the mean in its place: along these sides, perhaps not all, and the text."""
-    over, body = w.open(node)
-    yield from _wholes(w, over, body, axes, "mean")
-
-
-def _wholes(
+def wholes(
     w: "Writer", over: Mapping[int, Dim], body: Node, axes: Axes, reduction: str
 ) -> Iterator[tuple[Collection[Dim], Text]]:
-    """The elements reduced along all sides, then along all but one, which is summed inside."""
+    """The elements reduced along all sides, then along some while the others are summed inside: the
+    sides, and the text.
+    """
     for elements, left in ((body, over), *_nested(w, over, body).items()):
         for text in reduced(w, left, elements, axes, reduction):
             yield left.values(), text
@@ -98,9 +89,9 @@ def reduced(
             found = f"{reduction}({text.text}, {listed})"
             if not own and not kept:
                 found = f"{reduction}({text.text})"
-                if reduction == "sum" and text.text.endswith(DIAGONAL) and text.binds == ATOM:
+                if reduction == "sum" and text.text.endswith(DIAGONAL) and text.binds == Binds.ATOM:
                     found = f"trace({text.text.removesuffix(DIAGONAL)})"
-            elif text.binds == ATOM and len(text.text) < 16:
+            elif text.binds == Binds.ATOM and len(text.text) < 16:
                 found = f"{text.text}.{reduction}({listed})"
             yield w.laid(Text(found), axes if kept else left, axes)
 

@@ -7,17 +7,7 @@ from typing import Any
 from gradcli.algebra.indices import arguments_of, opened, rename
 from gradcli.algebra.nodes import Dim, Node, NoRuleError, names_of, number, state, sym
 from gradcli.algebra.writing import additive, factors, summing, tensorwise
-from gradcli.algebra.writing.layouts import (
-    ATOM,
-    DIAGONAL,
-    PRODUCT,
-    SUM,
-    TRUTH,
-    Axes,
-    Text,
-    decimal,
-    spelled,
-)
+from gradcli.algebra.writing.layouts import DIAGONAL, Axes, Binds, Text, decimal, spelled
 from gradcli.language.assignment import in_expression
 
 _OWN = 500
@@ -61,7 +51,7 @@ class Writer:
             text = Text(f"{text.atom}[{nones}]", layout=axes)
         if text.layout == axes or not like:
             return text.text
-        if not text.layout and text.binds >= PRODUCT and not text.chain:
+        if not text.layout and text.binds >= Binds.PRODUCT and not text.chain:
             return f"{text.text}*ones_like({like})"
         if not names_of(node):
             return f"full_like({like}, {text.text})"
@@ -92,7 +82,7 @@ class Writer:
                 return spelled(node.data)
             case "size":
                 size = self.size(node.data)
-                return Text(size, SUM if " - " in size else ATOM)
+                return Text(size, Binds.SUM if " - " in size else Binds.ATOM)
             case "sym":
                 return self._sym(node, axes)
             case "delta":
@@ -148,7 +138,7 @@ class Writer:
 
     def _sym(self, node: Node, axes: Axes) -> Text:
         name, indices = node.data
-        kind = TRUTH if name in state().conditions else ATOM
+        kind = Binds.TRUTH if name in state().conditions else Binds.ATOM
         if name in self._inner:
             own, inner = self._inner[name]
             return self.write(rename(inner, dict(zip(own, indices, strict=True))), axes)
@@ -190,7 +180,7 @@ class Writer:
             turned += _permuted([own.index(index) for index in order])
         if None in layout:
             turned += f"[{', '.join('None' if i is None else ':' for i in layout)}]"
-        return Text(turned, TRUTH if text.is_truth else ATOM, layout)
+        return Text(turned, Binds.TRUTH if text.is_truth else Binds.ATOM, layout)
 
     def _delta(self, node: Node, axes: Axes) -> Text:
         left, right, dim = node.data
