@@ -168,15 +168,15 @@ def in_steps(node: Node, done: Walk) -> Node:
     """A node with the steps before it in place of what they were computed as."""
     steps = ((own.node, value.node) for own, value in done.steps.values())
     # A step that only picks or views elements of another tensor replaces nothing.
-    known = {v: own for own, v in steps if v.kind != "sym" and (v.free or v.weight > 3)}
-    products = [(*powers(value), own) for value, own in known.items() if value.kind == "mul"]
+    replaced = {v: own for own, v in steps if v.kind != "sym" and (v.free or v.weight > 3)}
+    products = [(*powers(value), own) for value, own in replaced.items() if value.kind == "mul"]
     # Of a mean, the sum is known too: then sum(x) - len(x)*m is 0.
     for coefficient, factors, own in products:
         sums = [base for base, by in factors if base.kind == "sigma" and by is ONE]
         if len(sums) == 1 and all(base.kind in ("sigma", "size") for base, _ in factors):
-            known[sums[0]] = mul(sums[0], own, power(product(coefficient, factors), nodes.num(-1)))
-
-    replaced: dict[Node, Node] = dict(known)
+            replaced[sums[0]] = mul(
+                sums[0], own, power(product(coefficient, factors), nodes.num(-1))
+            )
 
     def change(node: Node) -> Node:
         if node not in replaced:
@@ -192,7 +192,7 @@ def in_steps(node: Node, done: Walk) -> Node:
                     return change(product(times, [*rest, (own, nodes.num(by))]))
         return transformed(node, change)
 
-    return change(node) if known else node
+    return change(node) if replaced else node
 
 
 def _repeats(found: Mapping[Node, Node], factors: Sequence[nodes.Power]) -> int:

@@ -82,8 +82,7 @@ is included: arange gives the same whole numbers, as an index or a tensor."""
 TWINS = frozenset({"abs", "max", "min", "pow", "round", "sum"})
 """Functions of PyTorch with the name of one of Python's, which computes plain numbers and lists."""
 
-_WHOLE = ("comb", "factorial", "isclose", "isqrt", "perm")
-WHOLE = {name: Operator(f"math.{name}") for name in _WHOLE}
+WHOLE = {n: Operator(f"math.{n}") for n in ("comb", "factorial", "isclose", "isqrt", "perm")}
 """Functions of math for plain numbers alone: PyTorch has no such function of tensors."""
 
 

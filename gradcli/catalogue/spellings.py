@@ -131,8 +131,7 @@ argwhere trace atleast_1d atleast_2d atleast_3d(a): torch.{}(a)
 broadcast_to(array, shape): torch.broadcast_to(array, shape)
 broadcast_shapes(*args): torch.broadcast_shapes(*args)
 meshgrid(*xi, indexing='xy'): torch.meshgrid(*xi, indexing=indexing)
-shape(a): a.shape
-ndim(a): a.ndim
+shape ndim(a): a.{}
 size(a): a.numel()
 
 array(object): object

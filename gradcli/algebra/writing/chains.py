@@ -135,11 +135,9 @@ def _splits(
             left = frozenset[int]().union(*(item.free for item in first))
             right = frozenset[int]().union(*(item.free for item in second))
             shared = [index for index in over if index in left and index in right]
-            if len(shared) == 1:
+            fit = left <= over.keys() | rows and right <= over.keys() | columns
+            if len(shared) == 1 and fit:
                 rest = {i: d for i, d in over.items() if i not in shared}
-                known = {*rest, *shared}
-                if not (left <= known | rows and right <= known | columns):
-                    continue
                 a = sigma({i: d for i, d in rest.items() if i in left}, mul(*first))
                 b = sigma({i: d for i, d in rest.items() if i in right}, mul(*second))
                 yield shared[0], a, b

@@ -210,20 +210,17 @@ def power(w: "Writer", base: Node, by: Node, axes: Axes) -> Text:
     if by is ONE:
         return w.write(base, axes)
     value = number(by)
-    half = value is not None and value.denominator == 2 and value > 0
-    norm = summing.norm(w, base, axes) if half else None
     if value is not None and value < 0:
         below = power(w, base, num(-value), axes)
         return Text(f"1/{below.within(Binds.POWER)}", Binds.PRODUCT, below.layout)
-    if norm is not None and value is not None:
+    if value is not None and value.denominator == 2:
+        norm = summing.norm(w, base, axes)
+        inner = norm or w.write(base, axes)
         if value.numerator == 1:
-            return norm
-        return Text(f"{norm.atom}**{value.numerator}", Binds.POWER, norm.layout)
+            return norm or Text(f"sqrt({inner.text})", layout=inner.layout)
+        raised = value.numerator if norm else float(value)
+        return Text(f"{inner.atom}**{raised}", Binds.POWER, inner.layout)
     inner = w.write(base, axes)
-    if half and value == Fraction(1, 2):
-        return Text(f"sqrt({inner.text})", layout=inner.layout)
-    if half and value is not None:
-        return Text(f"{inner.atom}**{float(value)}", Binds.POWER, inner.layout)
     exponent = w.write(by, axes) if value is None else spelled(value)
     up = exponent.within(Binds.SIGN if value is None or value.denominator == 1 else Binds.ATOM)
     return Text(f"{inner.atom}**{up}", Binds.POWER, broadcast([inner.layout, exponent.layout]))
