@@ -49,7 +49,7 @@ _GRADIENT = (_MAXIMIZE, _DECAY)
 _M = Line("m", "beta1*m + (1 - beta1)*g", "exp_avg")
 _V = Line("v", "beta2*v + (1 - beta2)*g**2", "exp_avg_sq")
 _M_HAT = Line("m_hat", "m/(1 - beta1**t)")
-_V_HAT = Line("v_hat", "v/(1 - beta2**t)", when="not amsgrad")
+_V_HAT = Line("v_hat", "v/(1 - beta2**t)")
 
 
 def _update(formula: str, decoupled: str) -> tuple[Line, Line]:
@@ -63,8 +63,8 @@ def _update(formula: str, decoupled: str) -> tuple[Line, Line]:
 _DECOUPLED = "weight_decay and decoupled_weight_decay"
 _ADAPTIVE = "lr*m_hat/(sqrt(v_hat) + eps)"
 _ADAM = (
-    _M, _V, Line("v_max", "maximum(v_max, v)", "max_exp_avg_sq", "amsgrad"), _M_HAT, _V_HAT,
-    Line("v_hat", "v_max/(1 - beta2**t)", when="amsgrad"),
+    _M, _V, Line("v_max", "maximum(v_max, v)", "max_exp_avg_sq", "amsgrad"), _M_HAT,
+    _V_HAT._replace(when="not amsgrad"), Line("v_hat", "v_max/(1 - beta2**t)", when="amsgrad"),
 )  # fmt: skip
 
 LINES: Mapping[str, tuple[Line, ...]] = {
@@ -165,8 +165,7 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("mu_next", "beta1*(1 - 0.5*0.96**((t + 1)*momentum_decay))"),
         Line("mu_product", "mu_product*mu", "mu_product", start="1"),
         _M, _V,
-        Line("m_hat", "mu_next*m/(1 - mu_product*mu_next) + (1 - mu)*g/(1 - mu_product)"),
-        Line("v_hat", "v/(1 - beta2**t)"),
+        Line("m_hat", "mu_next*m/(1 - mu_product*mu_next) + (1 - mu)*g/(1 - mu_product)"), _V_HAT,
         *_update(_ADAPTIVE, _DECOUPLED),
     ),
     "radam": (
@@ -190,8 +189,7 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         _MAXIMIZE,
         Line("m", "where(touched, beta1*m + (1 - beta1)*g, m)", "exp_avg"),
         Line("v", "where(touched, beta2*v + (1 - beta2)*g**2, v)", "exp_avg_sq"),
-        _M_HAT,
-        Line("v_hat", "v/(1 - beta2**t)"),
+        _M_HAT, _V_HAT,
         Line("update", "where(touched, -lr*m_hat/(sqrt(v_hat) + eps), 0)"),
     ),
 }  # fmt: skip

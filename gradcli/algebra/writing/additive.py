@@ -11,16 +11,8 @@ from gradcli.algebra.nodes import ONE, ZERO, Dim, Node, fresh, magnitude
 from gradcli.algebra.products import divide, neg, powers, scale
 from gradcli.algebra.products import mul as multiplied
 from gradcli.algebra.terms import Term, combine, parts, terms
-from gradcli.algebra.writing import summing
-from gradcli.algebra.writing.layouts import (
-    Axes,
-    Binds,
-    Text,
-    broadcast,
-    by_matrices,
-    shortest,
-    spelled,
-)
+from gradcli.algebra.writing import layouts, summing
+from gradcli.algebra.writing.layouts import Axes, Binds, Text, broadcast, shortest, spelled
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -53,7 +45,7 @@ def add(w: "Writer", node: Node, axes: Axes) -> Text:
     one = as_one_sum(node)
     if one is not None:
         texts += summing.reduced(w, *one, axes, "sum")
-    return by_matrices(plain, len(terms(node)), shortest(texts))
+    return layouts.by_matrices(plain, len(terms(node)), shortest(texts))
 
 
 def total(w: "Writer", items: list[Term], axes: Axes) -> Text:

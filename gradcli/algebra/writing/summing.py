@@ -10,17 +10,8 @@ from gradcli.algebra.nodes import ONE, Dim, Node, NoRuleError, num, ratio
 from gradcli.algebra.products import powers, product, without
 from gradcli.algebra.signs import is_even
 from gradcli.algebra.terms import combine, terms
-from gradcli.algebra.writing import chains
-from gradcli.algebra.writing.layouts import (
-    DIAGONAL,
-    KEPT,
-    Axes,
-    Binds,
-    Text,
-    as_floats,
-    by_matrices,
-    length,
-)
+from gradcli.algebra.writing import chains, layouts
+from gradcli.algebra.writing.layouts import DIAGONAL, KEPT, Axes, Binds, Text, as_floats, length
 
 if TYPE_CHECKING:
     from gradcli.algebra.writing.writer import Writer
@@ -43,7 +34,7 @@ def sigma(w: "Writer", node: Node, axes: Axes) -> Text:
             texts.append(apart)
     if not texts:
         raise NoRuleError("no short text for a sum")
-    return by_matrices(apart, len(terms(body)), min(texts, key=_length))
+    return layouts.by_matrices(apart, len(terms(body)), min(texts, key=_length))
 
 
 def wholes(

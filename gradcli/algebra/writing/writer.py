@@ -42,8 +42,7 @@ class Writer:
             if value in (0, 1):
                 return f"{'ones' if value else 'zeros'}_like({like})"
             return f"full_like({like}, {decimal(value)})"
-        text = self.write(node, axes)
-        text = text.as_float
+        text = self.write(node, axes).as_float
         # A formula may read a step as mu[0], so its first sides are written even where they are 1.
         missing = axes[: len(axes) - len(text.layout)]
         if {*missing} == {None} and (text.layout or not like):
