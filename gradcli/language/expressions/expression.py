@@ -14,12 +14,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from gradcli.errors import ExpressionError, GradcliError, SizeError
 from gradcli.language.expressions.corrections import GREEK, SYNONYMS, correction, parses
-from gradcli.language.expressions.precedence import canonical_text
+from gradcli.language.expressions.precedence import Extent, canonical_text
 from gradcli.language.expressions.program import Expression, Label, Step
 from gradcli.language.expressions.reader import Reader, with_paths
 from gradcli.language.expressions.refused import NODES
@@ -57,13 +57,8 @@ def parse(source: Source, inputs: Collection[str], *, free: bool = False) -> Exp
 
 def places(expression: Expression) -> Callable[[Any], Span]:
     """Maps a node of an expression's tree to its place; a node that replaced a call has the call's."""
-    source, position = expression.source, _positions(_text(expression.source))
-
-    def place(node: Any) -> Span:
-        start = position(node.lineno, node.col_offset)
-        return source.span(start, position(node.end_lineno, node.end_col_offset))
-
-    return place
+    extent = _extents(_text(expression.source))
+    return lambda node: expression.source.span(*extent(node))
 
 
 def statements(source: Source) -> list[Source]:
@@ -85,11 +80,10 @@ def statements(source: Source) -> list[Source]:
         except (RecursionError, MemoryError, ValueError, OverflowError):
             _syntax_tree(source, text, parses)
             raise
-    position = _positions(code or text)
+    extent = _extents(code or text)
     found = []
     for node in tree.body:
-        start = position(node.lineno, node.col_offset)
-        stop = position(node.end_lineno or 0, node.end_col_offset or 0)
+        start, stop = extent(node)
         number = text.count("\n", 0, start) + 1
         found.append(_placed(source, number, text[start:stop], code[start:stop]))
         if hasattr(node, "body"):  # a block, whose indentation means something
@@ -100,14 +94,10 @@ def statements(source: Source) -> list[Source]:
 
 
 def _text(source: Source) -> str:
-    """The text that Python's parser gets, with every character at its place in the source."""
-    return _unindented((source.code or source.text).replace("\r", "\n"))
-
-
-def _unindented(text: str) -> str:
-    """The text without indentation, which means nothing in an expression; a line break for each
-    blank keeps every character's place.
+    """The text that Python's parser gets, without indentation, which means nothing in an expression;
+    a line break for each blank keeps every character at its place in the source.
     """
+    text = (source.code or source.text).replace("\r", "\n")
     return _INDENT.sub(lambda found: "\n" * len(found[0]), text)
 
 
@@ -150,17 +140,17 @@ def _read(
     if not tree.body:
         hint = "for example 'mse(w*x, y)'"
         raise ExpressionError("the expression is empty", span=source.span(0), hint=hint)
-    reader = Reader(source, inputs, _positions(text), reads, free=free)
+    reader = Reader(source, inputs, _extents(text), reads, free=free)
     parts = [part for node in tree.body for part in read(reader, node, last=node is tree.body[-1])]
     typed = [node for node in reader.origins if node not in reader.made]
-    title = canonical_text(text, tree, typed, reader.position)
+    title = canonical_text(text, tree, typed, reader.extent)
     if reader.expanded:
         _expand(tree, reader.held, reader.expanded)
     return Expression(
         source=source, tree=tree, steps=_link(parts), canonical_text=title, names=tuple(reader.used),
         assigned=tuple(reader.assigned), bound_modules=frozenset(n for n in reader.assigned if reader.scope[n]),
         calls=reader.calls, origins=tuple(reader.origins), made=frozenset(reader.made),
-        held=reader.held, notes=tuple(reader.notes), modules=reader.module_names() if reader.layered else {},
+        held=reader.held, notes=tuple(reader.notes), modules=reader.module_names(),
     )  # fmt: skip
 
 
@@ -281,15 +271,21 @@ def _line_starts(text: str) -> list[int]:
     return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
-def _positions(text: str) -> Callable[[int, int], int]:
-    """Maps ast's line, counted from 1, and column in UTF-8 bytes to the place in the text."""
-    starts = _line_starts(text)
-    if text.isascii():
-        return lambda line, column: starts[line - 1] + column
-    widths = [0]  # bytes before each character
-    for char in text:
-        widths.append(widths[-1] + len(char.encode()))
-    return lambda line, column: bisect_right(widths, widths[starts[line - 1]] + column) - 1
+def _extents(text: str) -> Extent:
+    """Maps a node of the tree of `text`, whose columns are counted in UTF-8 bytes, to its extent."""
+    starts, plain = _line_starts(text), text.isascii()
+    before = (
+        [] if plain else [0, *accumulate(len(char.encode()) for char in text)]
+    )  # each character
+
+    def place(line: int, column: int) -> int:
+        start = starts[line - 1]
+        return start + column if plain else bisect_right(before, before[start] + column) - 1
+
+    def extent(node: Any) -> tuple[int, int]:
+        return place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset)
+
+    return extent
 
 
 def _link(parts: list[Step | Label]) -> tuple[Step, ...]:

@@ -3,9 +3,10 @@
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
-Position = Callable[[int, int], int]
-"""Maps a line, counted from 1, and a column in UTF-8 bytes to the place in the text."""
+Extent = Callable[[Any], tuple[int, int]]
+"""Maps a node of a syntax tree to its first character in the text, and to the one after its last."""
 
 _PRODUCTS = ast.Mult | ast.Div | ast.FloorDiv | ast.Mod | ast.MatMult
 _BITS = ast.BitAnd | ast.BitOr | ast.BitXor
@@ -15,25 +16,18 @@ _MAY_SURPRISE = re.compile(r"\*\*|[/%@&|^~<>=!]|\bif\b")
 """Without these a text has only sums and products, which nobody misreads."""
 
 
-def canonical_text(
-    text: str, tree: ast.Module, nodes: Iterable[ast.AST], position: Position
-) -> str:
+def canonical_text(text: str, tree: ast.Module, nodes: Iterable[ast.AST], extent: Extent) -> str:
     """The statements of `tree`, parsed from `text`; `nodes` are at least those with operands."""
-    marks = _marks(text, nodes, position) if _MAY_SURPRISE.search(text) else []
-    return "; ".join(_statement(text, statement, marks, position) for statement in tree.body)
+    marks = _marks(text, nodes, extent) if _MAY_SURPRISE.search(text) else []
+    return "; ".join(_statement(text, extent(statement), marks) for statement in tree.body)
 
 
-def _span(node: ast.expr | ast.stmt, position: Position) -> tuple[int, int]:
-    stop = position(node.end_lineno or 0, node.end_col_offset or 0)
-    return position(node.lineno, node.col_offset), stop
-
-
-def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tuple[int, str]]:
+def _marks(text: str, nodes: Iterable[ast.AST], extent: Extent) -> list[tuple[int, str]]:
     """The parentheses that are missing, and their places, in the order of the text."""
 
-    def bracketed(parent: ast.expr, child: ast.expr, side: str) -> bool:
+    def bracketed(parent: ast.AST, child: ast.expr, side: str) -> bool:
         """Whether `child` is in brackets: a node does not include its own, but its operands'."""
-        (start, stop), (first, last) = _span(child, position), _span(parent, position)
+        (start, stop), (first, last) = extent(child), extent(parent)
         before = side == "middle" or (side == "left" and first < start)
         after = side == "middle" or (side == "right" and last > stop)
         opened = before and text[:start].rstrip().endswith("(")
@@ -42,15 +36,13 @@ def _marks(text: str, nodes: Iterable[ast.AST], position: Position) -> list[tupl
     marks: list[tuple[int, str]] = []
     for parent in dict.fromkeys(nodes):  # a node may have become several steps
         for child, side in _operands(parent):
-            if _surprises(parent, child, side) and not bracketed(parent, child, side):  # type: ignore[arg-type]
-                marks += zip(_span(child, position), "()", strict=True)
+            if _surprises(parent, child, side) and not bracketed(parent, child, side):
+                marks += zip(extent(child), "()", strict=True)
     return sorted(marks)
 
 
-def _statement(
-    text: str, statement: ast.stmt, marks: Sequence[tuple[int, str]], position: Position
-) -> str:
-    pieces, (done, end) = [], _span(statement, position)
+def _statement(text: str, extent: tuple[int, int], marks: Sequence[tuple[int, str]]) -> str:
+    pieces, (done, end) = [], extent
     for place, mark in marks:
         if done <= place <= end:
             pieces += [text[done:place], mark]

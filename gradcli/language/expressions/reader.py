@@ -12,6 +12,7 @@ from gradcli.catalogue.operators import find_function
 from gradcli.errors import ExpressionError, quoted
 from gradcli.installed import torch_version
 from gradcli.language.expressions.corrections import SYNONYMS, correction
+from gradcli.language.expressions.precedence import Extent
 from gradcli.language.expressions.program import Step, StepKind
 from gradcli.language.expressions.refused import IN_PLACE, KEYWORDS, NODES, Refusal, refusal
 from gradcli.language.limits import MODULE_DEPTH
@@ -60,24 +61,23 @@ class Reader:
     """One expression being read.
 
     `inputs` may hold paths of parameters, `net.0.weight`, and the beginning of such paths, `net.`;
-    with `net()`, the input `net` is a module.
+    with `net()`, the input `net` is a module. `free` says whether a name that has no meaning becomes
+    an input, `reads` whether a text is an expression over the same names.
+
     `scope` has the names bound so far, and whether each is a module of torch.nn or a sequence of such
-    modules; `made_modules` the
-    steps that make one, other than as a part of another, `titles` the names that these are given, and
-    `layered` whether one of them may have parameters. `free` says whether
-    a name that has no meaning becomes an input; `used` are the inputs that were read; `expanded` the
-    calls of NumPy's and Python's names and the trees of their meaning; `made` the nodes of those
-    trees that the user did not type, and the place that errors show for each; `held` the arguments
-    that such a tree reads by a name; `pythons` the calls that Python's own function of that name
-    computes for plain numbers; `reads` says whether a text is an expression over the same names.
+    modules; `made_modules` the steps that make one, other than as a part of another, and `titles` the
+    names that these are given. `used` are the inputs that were read; `expanded` the calls of NumPy's
+    and Python's names and the trees of their meaning; `made` the nodes of those trees that the user
+    did not type, and the place that errors show for each; `held` the arguments that such a tree reads
+    by a name; `pythons` the calls that Python's own function of that name computes for plain numbers.
     """
 
     def __init__(
-        self, source: Source, inputs: tuple[str, ...], position: Callable[[int, int], int],
+        self, source: Source, inputs: tuple[str, ...], extent: Extent,
         reads: Callable[[str], bool], *, free: bool
     ) -> None:  # fmt: skip
         self.source = source
-        self.position = position
+        self.extent = extent
         self.reads = reads
         self.scope = {name: f"{name}()" in inputs for name in inputs}
         self.has_paths = any("." in name for name in inputs)
@@ -89,7 +89,6 @@ class Reader:
         self.made_modules: dict[ast.AST, Step] = {}
         self.inner_modules: set[ast.AST] = set()
         self.titles: dict[ast.AST, str] = {}
-        self.layered = False
         self.notes: dict[tuple[str, str], None] = {}
         self.calls: dict[ast.AST, Step] = {}
         self.origins: list[ast.AST] = []
@@ -103,13 +102,11 @@ class Reader:
         """The place of a node of the tree."""
         if (made := self.made.get(node)) is not None:
             return made
-        start = self.position(node.lineno, node.col_offset)
-        return self.source.span(start, self.position(node.end_lineno, node.end_col_offset))
+        return self.source.span(*self.extent(node))
 
     def between(self, left: ast.expr, right: ast.expr, symbol: str) -> Span:
         """The place of the operator between two operands."""
-        first = self.position(left.end_lineno or 0, left.end_col_offset or 0)
-        start = self.source.text.find(symbol, first, self.position(right.lineno, right.col_offset))
+        start = self.source.text.find(symbol, self.extent(left)[1], self.extent(right)[0])
         return self.source.span(start, start + len(symbol)) if start >= 0 else self.span(right)
 
     def step(self, kind: StepKind, place: Span | ast.AST, **parts: Any) -> Step:
@@ -219,8 +216,13 @@ class Reader:
         return ""
 
     def module_names(self) -> dict[str, Step]:
-        """The modules that the expression makes, by name: as assigned, or else after their class."""
+        """The modules that the expression makes, by name: as assigned, or else after their class;
+        none if no part of them may have parameters.
+        """
         named: dict[str, Step] = {}
+        layers = operators.sections()["layers"] if self.made_modules else {}
+        if not any(step.name.removeprefix("nn.") in layers for step in self.calls.values()):
+            return named
         for node, step in self.made_modules.items():
             title = self.titles.get(node, "")
             name = base = title or step.name.rpartition(".")[2].lower()

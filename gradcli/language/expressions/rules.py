@@ -309,7 +309,6 @@ def _before_modes(node: ast.expr) -> ast.expr:
 
 def _make_module(reader: Reader, node: ast.Call, step: Step) -> None:
     """Note a step that makes a module, unless it is a part of another module."""
-    reader.layered |= operators.in_space("layers", step.name.partition(".")[2]) is not None
     if node not in reader.inner_modules:
         reader.made_modules[node] = step
         reader.inner_modules.update(part for part in ast.walk(node) if isinstance(part, ast.Call))
