@@ -71,16 +71,15 @@ def _answers(lines: Iterator[bytes], process: "subprocess.Popen[bytes]") -> Iter
     assert process.stdout
     given, answers = process.stdin.fileno(), process.stdout.fileno()
     os.set_blocking(given, False)
-    splitter, rest, at_end = Splitter(), b"", False
+    splitter, rest = Splitter(), b""
     while True:
-        readable, writable, _ = select.select([answers], [] if at_end else [given], [])
+        waiting = [] if process.stdin.closed else [given]
+        readable, writable, _ = select.select([answers], waiting, [])
         if writable:
-            rest = rest or _piece(lines)
-            if rest:
+            if rest := rest or _piece(lines):
                 rest = _rest(given, rest)
             else:
                 process.stdin.close()
-                at_end = True
         if readable:
             piece = os.read(answers, PIECE)
             if not piece:

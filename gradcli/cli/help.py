@@ -52,10 +52,7 @@ def first(world: World) -> str:
     page = HelpPage(world)
     page.line("gradcli: gradients from the command line, computed by PyTorch")
     page.rows("Try", FIRST)
-    names = {
-        panel: [name for name in COMMANDS if COMMANDS[name].panel == panel] for panel in PANELS
-    }
-    page.rows("Commands", [(panel, " ".join(listed)) for panel, listed in names.items()])
+    page.rows("Commands", [(panel, " ".join(_members(panel))) for panel in PANELS])
     page.rows("More", MORE)
     return page.text
 
@@ -68,8 +65,7 @@ def root(world: World) -> str:
     page.line(INTRODUCTION)
     page.examples([command.examples[0] for command in COMMANDS.values()][:3])
     for panel in PANELS:
-        members = [command for command in COMMANDS.values() if command.panel == panel]
-        page.rows(panel, [(command.name, command.summary) for command in members])
+        page.rows(panel, [(name, COMMANDS[name].summary) for name in _members(panel)])
     page.rows("Help", [(f"{HELP_COMMAND} [COMMAND]", ROOT_OPTIONS["--help"])])
     rows = [(word.replace("--help", "-h, --help"), text) for word, text in ROOT_OPTIONS.items()]
     page.rows("Options", rows)
@@ -97,6 +93,11 @@ def of(command: Command, world: World) -> str:
     page.rows("Output", [*output, ("-h, --help", "this help")])
     _ending(page, f"docs/commands/{command.name}.md")
     return page.text
+
+
+def _members(panel: str) -> list[str]:
+    """The names of the commands of a panel."""
+    return [name for name, command in COMMANDS.items() if command.panel == panel]
 
 
 def _word(option: Option) -> str:

@@ -4,13 +4,14 @@ import gc
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from gradcli.cli import report
 from gradcli.cli.progress import Loading, Steps
+from gradcli.cli.report import report
 from gradcli.cli.successor import Successor
 from gradcli.commands import COMMANDS, HELP_COMMAND, Command
-from gradcli.errors import ExitStatus, GradcliError, UsageError, printable, quoted
+from gradcli.errors import ExitStatus, UsageError, printable, quoted
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.fill import from_words
 from gradcli.options.shared import OutputOptions
@@ -65,14 +66,7 @@ def _reported(arguments: Sequence[str], world: World, action: Callable[[], int])
     except EndedBySignal as ended:
         return die(ended.signum)
     except Exception as error:
-        return draw_error(error, world, command)
-
-
-def draw_error(error: BaseException, world: World, command: str) -> ExitStatus:
-    """Draw an error on stderr, and return its exit status."""
-    shown = error if isinstance(error, GradcliError) else report.shortage(error)
-    world.tell(report.draw(shown, world, command) if shown else report.fault(error, world))
-    return shown.status if shown else ExitStatus.FAULT
+        return report(error, world, command)
 
 
 def _run(arguments: Sequence[str], world: World, here: Progress | None) -> int:
@@ -135,7 +129,7 @@ def _read(command: Command, arguments: Sequence[str], world: World) -> Invocatio
     request = from_words(command.request, bare, given)
     shown = from_words(OutputOptions, [], given)
     shown.check_with(request)
-    return Invocation(command, request, shown, _once(world.read_stdin))
+    return Invocation(command, request, shown, cache(world.read_stdin))
 
 
 def _command(words: Sequence[str]) -> Command:
@@ -187,7 +181,7 @@ def _work(call: Invocation, world: World, progress: Progress, temporary: str) ->
         content, status = _answer(call, world, progress, temporary, successor)
         status = world.put(content) or status
     except (Exception, SystemExit) as error:  # a library may raise SystemExit
-        status = draw_error(error, world, call.command.name)
+        status = report(error, world, call.command.name)
     successor.tell()
     return status
 
@@ -242,15 +236,3 @@ def _load_pytorch(*, whole: bool) -> tuple[Callable[..., Any], Callable[..., tup
         from gradcli.commands.forms import show
     gc.enable()
     return compute, show
-
-
-def _once(read: Callable[[], str]) -> Callable[[], str]:
-    """`read`, called at most once however often its text is needed."""
-    texts: list[str] = []
-
-    def read_once() -> str:
-        if not texts:
-            texts.append(read())
-        return texts[0]
-
-    return read_once

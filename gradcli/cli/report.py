@@ -3,7 +3,7 @@
 import errno
 
 from gradcli import errors
-from gradcli.errors import GradcliError, SizeError, UsageError
+from gradcli.errors import ExitStatus, GradcliError, SizeError, UsageError
 from gradcli.world import World
 
 _SCARCE = {errno.EMFILE: "-n", errno.ENFILE: "-n", errno.EAGAIN: "-u", errno.ENOMEM: "-v"}
@@ -17,7 +17,18 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
     return f"{first} {error.told(usage if isinstance(error, UsageError) else '')}\n"
 
 
-def shortage(error: BaseException) -> GradcliError | None:
+def report(error: BaseException, world: World, command: str) -> ExitStatus:
+    """Draw any exception on stderr, and return its exit status. One that is no GradcliError is a fault
+    of gradcli's own; with GRADCLI_DEBUG=1 its traceback follows.
+    """
+    if shown := error if isinstance(error, GradcliError) else _shortage(error):
+        world.tell(draw(shown, world, command))
+        return shown.status
+    world.tell(f"error: {errors.fault(error)}\n{errors.traceback_of(error, world.environ)}")
+    return ExitStatus.FAULT
+
+
+def _shortage(error: BaseException) -> GradcliError | None:
     """The error to show if the system refused a process, a descriptor or memory, else None."""
     if isinstance(error, MemoryError):
         hint = "see ulimit -v, or use smaller inputs"
@@ -26,8 +37,3 @@ def shortage(error: BaseException) -> GradcliError | None:
         hint = f"ulimit {_SCARCE[error.errno]} shows the limit"
         return SizeError(f"the system refused: {(error.strerror or '').lower()}", hint=hint)
     return None
-
-
-def fault(error: BaseException, world: World) -> str:
-    """The line for a fault of gradcli's own; with GRADCLI_DEBUG=1 the traceback follows."""
-    return f"error: {errors.fault(error)}\n{errors.traceback_of(error, world.environ)}"

@@ -21,6 +21,7 @@ from gradcli.process.worker import Progress
 from gradcli.world import World
 
 _FORMS = (
+    "grad --fn mse --x 1 --w 2",  # the one that a worker answers before it waits for a caller
     "",
     "grad --help",
     "grad --nonsense",
@@ -38,14 +39,13 @@ _FORMS = (
     "why",
 )
 """Calls of each form. None of them may make PyTorch warn: it warns of some things only once."""
-_FIRST = "gradcli grad --fn mse --x 1 --w 2"
 
 
 def _calls() -> tuple[str, ...]:
-    """`_FIRST`, `_FORMS` as calls, and the first example of each command that computes numbers."""
+    """`_FORMS` as calls, and the first example of each command that computes numbers."""
     computing = [item for item in COMMANDS.values() if issubclass(item.request, ComputeOptions)]
     examples = [command.examples[0][0] for command in computing]
-    return (_FIRST, *(f"gradcli {words}" for words in _FORMS), *examples)
+    return (*(f"gradcli {words}" for words in _FORMS), *examples)
 
 
 _NOT_LOADED = (

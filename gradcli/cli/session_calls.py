@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from gradcli.cli import main as program
 from gradcli.cli.progress import Loading
+from gradcli.cli.report import report
 from gradcli.errors import ExitStatus, FileError, GradcliError
 from gradcli.process import client, control
 from gradcli.process.fork import end_with_parent, wait
@@ -84,7 +85,7 @@ class Caller:
 
     def report(self, error: GradcliError) -> int:
         """Draw an error on stderr, and return its exit status."""
-        return program.draw_error(error, self._world, "session")
+        return report(error, self._world, "session")
 
     def _be_call(self, words: list[str], lifeline: tuple[int, int], errors: int | None) -> NoReturn:
         """Make a call in this process, and end it."""

@@ -139,12 +139,15 @@ def _guarded(words: Sequence[str], known: dict[str, Option], command: Command) -
             yield word
             yield from rest
         elif not is_option(word):
-            yield _GUARD + word if word[:1] == "-" else word
+            yield _as_value(word)
         else:
             _check_option(name, words, known, command, seen)
             yield word
             if not equals and known[name].kind is not FLAG:
-                yield _value(name, next(rest, None))
+                value = next(rest, "--")
+                if is_option(value) or value == "--":
+                    raise UsageError(f"{name} needs a value", hint=f"{name}=VALUE")
+                yield _as_value(value)
 
 
 def _check_option(
@@ -172,9 +175,7 @@ def _is_input(name: str, words: Sequence[str], command: Command) -> bool:
     return likely and hasattr(command.request, "inputs")
 
 
-def _value(name: str, word: str | None) -> str:
-    if word is None or is_option(word) or word == "--":
-        raise UsageError(f"{name} needs a value", hint=f"{name}=VALUE")
+def _as_value(word: str) -> str:
     return _GUARD + word if word[:1] == "-" else word
 
 

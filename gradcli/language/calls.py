@@ -7,6 +7,7 @@ prints them. `gradcli.language.binding` binds both to parameters.
 
 import ast
 import math
+import re
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -31,9 +32,6 @@ _Node: TypeAlias = ast.expr | ast.keyword
 """One argument, by position or with its keyword."""
 
 _CONSTANTS = {"pi": math.pi, "inf": math.inf}
-
-_NUMBERS_BY: dict[Family, str] = {Activation: "--x", Loss: "--pred", None: "--x"}
-"""The option that takes the numbers, by the family of the name."""
 
 TENSOR_PARAMETERS = frozenset({"weight", "pos_weight"})
 """Parameters that PyTorch takes as tensors."""
@@ -147,7 +145,7 @@ def _unknown(name: str, family: Family, place: Span) -> ExpressionError:
     hint = did_you_mean(name.rpartition(".")[2], known) or hint
     with suppress(ValueError):
         if all(math.isfinite(float(number)) for number in name.split(",")):
-            hint = f"give numbers with their option: {_NUMBERS_BY[family]} {name}"
+            hint = f"give numbers with their option: {'--pred' if family is Loss else '--x'} {name}"
     kind = family.__name__.lower() if family else "function"
     return ExpressionError(f"unknown {kind} {name[:80]!a}", span=place, hint=hint)
 
@@ -178,10 +176,9 @@ class _Reader:
 
     def parse(self) -> ast.Call:
         """The syntax tree of `NAME(...)`."""
-        foreign = next((at for at, char in enumerate(self._line) if not char.isascii()), None)
-        if foreign is not None:
-            message = f"invalid character U+{ord(self._line[foreign]):04X}"
-            raise ExpressionError(message, span=self._source.span(foreign), hint="use ASCII")
+        if foreign := re.search(r"[^\0-\x7f]", self._line):
+            message, place = f"invalid character U+{ord(foreign[0]):04X}", foreign.start()
+            raise ExpressionError(message, span=self._source.span(place), hint="use ASCII")
         unreadable = "cannot parse these arguments"
         try:
             with warnings.catch_warnings(action="ignore"):

@@ -268,21 +268,19 @@ _POWERS = re.compile(r"\^\s*-?\d|\be\s*\^|\A[^<>&|~=!]*\Z")
 """Where every `^` means a power: at numbers, and where nothing is compared."""
 
 
-def applied(text: str) -> str:
-    """`text` with functions applied to what books write after them: sin^2(x), log|x|."""
-    text = re.sub(_FUNCTION_POWER, _function_power, text)
-    known = function_names()
-    return re.sub(_BARS, lambda bars: _absolute(bars) if bars[1] in known else bars[0], text)
-
-
 def transposed(text: str) -> str:
     """`text` with `A^T` as A.T."""
     return re.sub(_TRANSPOSED, _transpose, text)
 
 
 def powers(text: str) -> str:
-    """`text` with every `^` as the power that was meant."""
-    text = re.sub(r"\^\s*\{([^{}]*)\}", r"^(\1)", re.sub(_INVERSE, _inverse, applied(text)))
+    """`text` with every `^` as the power that was meant, and with functions applied to what books
+    write after them: sin^2(x), log|x|.
+    """
+    known = function_names()
+    text = re.sub(_FUNCTION_POWER, _function_power, text)
+    text = re.sub(_BARS, lambda bars: _absolute(bars) if bars[1] in known else bars[0], text)
+    text = re.sub(r"\^\s*\{([^{}]*)\}", r"^(\1)", re.sub(_INVERSE, _inverse, text))
     exponent = r"(?:\(([^()]*)\)|(-?[\w.]+(?:\([^()]*\))?|-\([^()]*\)))(?![\w.(]|\s*(?:\*\*|\^))"
     return re.sub(r"\be(?:xp)?\s*\^\s*" + exponent, r"exp(\1\2)", text).replace("^", "**")
 

@@ -39,7 +39,7 @@ _LETTERS = "\u13a0\u13a1\u13a2\u13a3\u13a4\u13a5\u13a6\u13a7\u13a8\u13a9"
 """Letters in the place of digits, one for each, so that Python parses `net.0.weight` and every place
 in the text stays where it is.
 """
-_DIGITS = str.maketrans(_LETTERS, digits)
+_AS_LETTERS, _AS_DIGITS = str.maketrans(digits, _LETTERS), str.maketrans(_LETTERS, digits)
 
 
 def with_paths(source: Source, inputs: Iterable[str]) -> Source:
@@ -47,13 +47,11 @@ def with_paths(source: Source, inputs: Iterable[str]) -> Source:
     if not (modules := "|".join(re.escape(name[:-1]) for name in inputs if name.endswith("."))):
         return source
 
-    def letters(path: re.Match[str]) -> str:
-        number = r"(?<=\.)\d+(?=\.)"
-        return re.sub(
-            number, lambda found: found[0].translate(str.maketrans(digits, _LETTERS)), path[0]
-        )
+    path, number = rf"(?<![\w.])(?:{modules})(?:\.\w+)+", r"(?<=\.)\d+(?=\.)"
 
-    path = rf"(?<![\w.])(?:{modules})(?:\.\w+)+"
+    def letters(found: re.Match[str]) -> str:
+        return re.sub(number, lambda place: place[0].translate(_AS_LETTERS), found[0])
+
     return replace(source, code=re.sub(path, letters, source.code or source.text, flags=re.ASCII))
 
 
@@ -203,7 +201,7 @@ class Reader:
         while self.has_paths and len(parts) < MODULE_DEPTH.value:
             match node:
                 case ast.Attribute(value=value, attr=part) if part not in properties:
-                    parts.insert(0, part.translate(_DIGITS))
+                    parts.insert(0, part.translate(_AS_DIGITS))
                 case ast.Subscript(value=value, slice=ast.Constant(value=int(number))):
                     parts.insert(0, str(number))
                 case ast.Name(id=name):
