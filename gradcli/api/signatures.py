@@ -32,9 +32,9 @@ def signature(command: Command) -> Signature:
 
 def keywords(command: Command) -> dict[str, Option]:
     """The options that a function takes as keywords only."""
-    own = {n: o for n, o in options(command.request).items() if not o.positional}
     tables = {name: command.output[name] for name in TABLES if name in command.output}
-    return {name: each for name, each in (own | tables).items() if name not in ELSEWHERE}
+    known = options(command.request) | tables
+    return {n: o for n, o in known.items() if not o.positional and n not in ELSEWHERE}
 
 
 def takes_inputs(command: Command) -> bool:

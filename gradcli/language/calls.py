@@ -270,12 +270,11 @@ def _shape(value: Value) -> tuple[int, ...]:
 def _content(node: ast.expr) -> ast.expr:
     """The numbers in `tensor(..)`, as PyTorch has them; any other argument is itself."""
     match node:
-        case ast.Call(args=[content], keywords=[]) if ast.unparse(node.func) in _TENSORS:
-            return content
+        case ast.Call(args=[content], keywords=[]):
+            return content if ast.unparse(node.func) in ("tensor", "torch.tensor") else node
     return node
 
 
-_TENSORS = ("tensor", "torch.tensor")
 _ACCEPTED: dict[type, tuple[str, tuple[type, ...]]] = {
     bool: ("True or False", (bool,)),
     int: ("a whole number", (int,)),

@@ -134,8 +134,8 @@ class _Meaning(ast.NodeTransformer):
                 self._given[name] = None if _is(default, ...) else self._made(deepcopy(default))
             elif value is not None:
                 self._given[name] = value if numbers else self._read(name, value)
-        if row.arguments.vararg:
-            self._given[row.arguments.vararg.arg] = given[row.arguments.vararg.arg]
+        if more := row.arguments.vararg:
+            self._given[more.arg] = given[more.arg]
         meaning = self._made(deepcopy(row.meaning))
         if self._section == "math":
             self._note_pythons(meaning)

@@ -333,41 +333,52 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
         args, names = [ast.copy_location(ast.Tuple(args, ast.Load()), node)], ("*", *names)
     arguments: list[Part] = [*args, *(keyword.value for keyword in node.keywords)]
     if function := _function(reader, node):
-        operator, place = function
-        path, is_module = operator.path, operator.path.startswith("nn.")
-        if path.rpartition(".")[0] in operators.SPELT and operator not in operators.WHOLE.values():
-            return [*expand(reader, path, node, place)]
-        after = [] if operator.positions is None else node.args[operator.positions :]
-        if any(map(is_not_false, after)):
-            if is_module and not isinstance(after[0], ast.Constant):
-                hint = reader.replaced(place, f"{place.text}()")
-                message = "the first brackets of a module contain its settings"
-                raise reader.error(message, place, hint)
-            raise reader.error(f"inplace {KEYWORDS['inplace']}", after[0], "leave the argument out")
-        names += _last_dimension(reader, path, node, arguments, first=not is_module)
-        python = reader.pythons.get(node)
-        if isinstance(node.func, ast.Name) and node.func.id in operators.TWINS:
-            python = node.func.id
-        step = reader.call("call", node, place, arguments, names, name=path, value=python)
-        if is_module:
-            _check_parts(reader, node)
-            _make_module(reader, node, step)
-        return [*arguments, step]
-    if _is_module(reader, node.func):
-        step = reader.call("apply", node, node.func, arguments, names)
-        return [node.func, *arguments, step]
-    if _is_module(reader, node) and isinstance(node.func, ast.Attribute):
-        place, name = reader.tail(node.func), f"Module.{node.func.attr}"
-        step = reader.call("method", node, place, arguments, names, name=name)
-        return [node.func.value, *arguments, step]
-    if isinstance(node.func, ast.Attribute):
-        if meaning := method(reader, node, reader.tail(node.func)):
+        return _function_call(reader, node, *function, arguments, names)
+    func = node.func
+    if _is_module(reader, func):
+        return [func, *arguments, reader.call("apply", node, func, arguments, names)]
+    if isinstance(func, ast.Attribute):
+        place = reader.tail(func)
+        if _is_module(reader, node):
+            path = f"Module.{func.attr}"
+            step = reader.call("method", node, place, arguments, names, name=path)
+            return [func.value, *arguments, step]
+        if meaning := method(reader, node, place):
             return [*meaning]
-        return [node.func.value, lambda: _method(reader, node, arguments, names)]
-    if type(node.func) not in RULES:
-        raise reader.refused_node(node.func)
-    bracket = reader.source.text.find("(", reader.span(node.func).stop)
-    text = reader.span(node.func).text[:40]
+        return [func.value, lambda: _method(reader, node, arguments, names)]
+    raise _not_called(reader, func) if type(func) in RULES else reader.refused_node(func)
+
+
+def _function_call(
+    reader: Reader, node: ast.Call, operator: Operator, place: Span, arguments: list[Part],
+    names: tuple[str, ...]
+) -> list[Part]:  # fmt: skip
+    """The call of a function, or of a class of modules, whose name is at `place`."""
+    path, is_module = operator.path, operator.path.startswith("nn.")
+    if path.rpartition(".")[0] in operators.SPELT and operator not in operators.WHOLE.values():
+        return [*expand(reader, path, node, place)]
+    after = [] if operator.positions is None else node.args[operator.positions :]
+    if any(map(is_not_false, after)):
+        if is_module and not isinstance(after[0], ast.Constant):
+            hint = reader.replaced(place, f"{place.text}()")
+            message = "the first brackets of a module contain its settings"
+            raise reader.error(message, place, hint)
+        raise reader.error(f"inplace {KEYWORDS['inplace']}", after[0], "leave the argument out")
+    names += _last_dimension(reader, path, node, arguments, first=not is_module)
+    python = reader.pythons.get(node)
+    if isinstance(node.func, ast.Name) and node.func.id in operators.TWINS:
+        python = node.func.id
+    step = reader.call("call", node, place, arguments, names, name=path, value=python)
+    if is_module:
+        _check_parts(reader, node)
+        _make_module(reader, node, step)
+    return [*arguments, step]
+
+
+def _not_called(reader: Reader, func: ast.expr) -> ExpressionError:
+    """The error of a value that is called, most often one that is meant to be multiplied."""
+    bracket = reader.source.text.find("(", reader.span(func).stop)
+    text = reader.span(func).text[:40]
     message, whole = correction(reader.source.text, reader.reads)
     hint = f"write {whole}" if whole else message
     if not hint and text.isidentifier() and text[0].isupper():
@@ -375,7 +386,7 @@ def _call(reader: Reader, node: ast.Call) -> list[Part]:
     hint = hint or reader.replaced(reader.source.span(bracket, bracket + 1), "*(")
     if f"{text}." in reader.scope:  # a module of another expression
         hint = f"name its result there, as in h = {text}(x), and write h"
-    raise reader.error(f"{text} is a value, not a function", node.func, hint)
+    return reader.error(f"{text} is a value, not a function", func, hint)
 
 
 def _method(
