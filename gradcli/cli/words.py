@@ -89,7 +89,9 @@ def _as_option(word: str) -> str:
 
 @cache
 def parser(command: Command) -> Any:
-    """Typer's parser of one command; making it takes as long as using it, so it is kept."""
+    """Typer's parser of one command; making it takes as long as using it, so it is kept. It is made
+    of a signature, because the classes of Typer's options change from version to version.
+    """
     parameters = [_parameter("words", list[str] | None, typer.Argument())]
     parameters += [
         _parameter(name, _type(option), typer.Option(flag_name(name)))
@@ -120,7 +122,7 @@ def _type(option: Option) -> Any:
 
 def _bare(value: Any) -> Any:
     if isinstance(value, list):
-        return [_bare(item) for item in value] or None
+        return [_bare(item) for item in value]
     return value.removeprefix(_GUARD) if isinstance(value, str) else value
 
 
