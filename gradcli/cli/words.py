@@ -23,9 +23,6 @@ from gradcli.options.inputs import INPUTS, input_name
 from gradcli.options.shared import ComputeOptions
 from gradcli.options.split import check_values
 
-_GUARD = "\0"
-"""Marks a value that begins with `-`, so that Typer reads it as a value; no word can hold a NUL."""
-
 
 def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, Given]]:
     """The bare words and the options by field name of one command.
@@ -38,16 +35,15 @@ def parse(command: Command, words: Sequence[str]) -> tuple[list[str], dict[str, 
     check_values(words, [*named, *tensors])
     try:
         words = [*_as_options(command, words, named, known)]
-        guarded = list(_guarded(words, known, command))
         # What Typer does after parsing, for each option that there is, is not needed.
-        given, _, _ = parser(command).parse_args(guarded)
+        given, _, _ = parser(command).parse_args(_apart(words, known, command))
     except TyperException as error:
         hint = f"gradcli {command.name} --help lists the options"
         raise UsageError(_reworded(error), hint=hint) from None
-    bare = [_bare(word) for word in given.pop("words") or ()]
+    bare = list(given.pop("words") or ())
     order = [word.partition("=")[0] for word in words]
     names = sorted(given, key=lambda name: order.index(flag_name(name)))
-    return bare, {name: _bare(given[name]) for name in names}
+    return bare, {name: given[name] for name in names}
 
 
 def _named(command: Command, words: Sequence[str]) -> tuple[str, ...]:
@@ -120,36 +116,34 @@ def _type(option: Option) -> Any:
     return bool if option.kind is FLAG else list[str] | None if option.repeatable else str | None
 
 
-def _bare(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_bare(item) for item in value]
-    return value.removeprefix(_GUARD) if isinstance(value, str) else value
-
-
 def is_option(word: str) -> bool:
     """Whether a word is an option by our rule."""
     return word == "-h" or (word[:2] == "--" and word[2:3].isalpha())
 
 
-def _guarded(words: Sequence[str], known: dict[str, Option], command: Command) -> Iterator[str]:
-    """The words with every value that Typer could mistake for an option marked."""
+def _apart(words: Sequence[str], known: dict[str, Option], command: Command) -> list[str]:
+    """The options, each one word with its value, and after `--` the bare words: Typer takes no value
+    for an option.
+    """
+    given: list[str] = []
+    bare: list[str] = []
     seen: set[str] = set()
     rest = iter(words)
     for word in rest:
         name, equals, _ = word.partition("=")
         if word == "--":
-            yield word
-            yield from rest
+            bare += rest
         elif not is_option(word):
-            yield _as_value(word)
+            bare.append(word)
         else:
             _check_option(name, words, known, command, seen)
-            yield word
             if not equals and known[name].kind is not FLAG:
                 value = next(rest, "--")
                 if is_option(value) or value == "--":
                     raise UsageError(f"{name} needs a value", hint=f"{name}=VALUE")
-                yield _as_value(value)
+                word = f"{name}={value}"
+            given.append(word)
+    return [*given, "--", *bare]
 
 
 def _check_option(
@@ -177,10 +171,6 @@ def _is_input(name: str, words: Sequence[str], command: Command) -> bool:
     return likely and hasattr(command.request, "inputs")
 
 
-def _as_value(word: str) -> str:
-    return _GUARD + word if word[:1] == "-" else word
-
-
 def _reworded(error: TyperException) -> str:
-    text = error.format_message().replace(_GUARD, "").rstrip(".")
+    text = error.format_message().rstrip(".")
     return text[:1].lower() + text[1:]
