@@ -68,18 +68,17 @@ def statements(source: Source) -> list[Source]:
     """
     _check_size(source)
     text, code = (textwrap.dedent(t.replace("\r\n", "\n")) for t in (source.text, source.code))
-    with warnings.catch_warnings(action="ignore"), deep_trees():
-        try:
-            tree = ast.parse(code or text)
-        except SyntaxError as error:  # worded for its line alone, if that is wrong by itself
-            lines = [*zip(text.split("\n"), (code or text).split("\n"), strict=True)]
-            number = min(error.lineno or 1, len(lines))
-            line = _placed(source, number, *lines[number - 1])
-            _syntax_tree(line, _text(line), parses)
-            raise _syntax_error(line, line.text, error, parses) from None
-        except (RecursionError, MemoryError, ValueError, OverflowError):
-            _syntax_tree(source, text, parses)
-            raise
+    try:
+        tree = _parsed(code or text)
+    except SyntaxError as error:  # worded for its line alone, if that is wrong by itself
+        lines = [*zip(text.split("\n"), (code or text).split("\n"), strict=True)]
+        number = min(error.lineno or 1, len(lines))
+        line = _placed(source, number, *lines[number - 1])
+        _syntax_tree(line, _text(line), parses)
+        raise _syntax_error(line, line.text, error, parses) from None
+    except (RecursionError, MemoryError, ValueError, OverflowError):
+        _syntax_tree(source, text, parses)
+        raise
     extent = _extents(code or text)
     found = []
     for node in tree.body:
@@ -182,19 +181,23 @@ _UP_TO_FOREIGN = re.compile(r"""(?:'[^']*'|"[^"]*"|[\0-\x7f])*+[^\0-\x7f]""")
 
 
 def _syntax_tree(source: Source, text: str, reads: Callable[[str], bool]) -> ast.Module:
+    try:
+        return _parsed(text)
+    except SyntaxError as error:
+        raise _syntax_error(source, text, error, reads) from None
+    except (RecursionError, MemoryError):
+        message = "the expression is too long or nested too deep"
+        raise SizeError(message, span=source.span(0), hint=_STEPS) from None
+    except (ValueError, OverflowError):
+        invalid = re.search("[\0\ud800-\udfff]", text)  # NUL, half of a surrogate pair
+        place = source.span(invalid.start() if invalid else 0)
+        raise ExpressionError("invalid character", span=place, hint="type it again") from None
+
+
+def _parsed(text: str) -> ast.Module:
     # "\d" would print a SyntaxWarning on the user's terminal.
     with warnings.catch_warnings(action="ignore"), deep_trees():
-        try:
-            return ast.parse(text)
-        except SyntaxError as error:
-            raise _syntax_error(source, text, error, reads) from None
-        except (RecursionError, MemoryError):
-            message = "the expression is too long or nested too deep"
-            raise SizeError(message, span=source.span(0), hint=_STEPS) from None
-        except (ValueError, OverflowError):
-            invalid = re.search("[\0\ud800-\udfff]", text)  # NUL, half of a surrogate pair
-            place = source.span(invalid.start() if invalid else 0)
-            raise ExpressionError("invalid character", span=place, hint="type it again") from None
+        return ast.parse(text)
 
 
 @contextmanager

@@ -96,11 +96,11 @@ class Reader:
         self.pythons: dict[ast.AST, str] = {}
         self.nodes = 0
 
-    def span(self, node: Any) -> Span:
-        """The place of a node of the tree."""
-        if (made := self.made.get(node)) is not None:
-            return made
-        return self.source.span(*self.extent(node))
+    def span(self, place: Span | ast.AST) -> Span:
+        """The place of a node of the tree, or a place itself."""
+        if isinstance(place, Span):
+            return place
+        return self.made.get(place) or self.source.span(*self.extent(place))
 
     def between(self, left: ast.expr, right: ast.expr, symbol: str) -> Span:
         """The place of the operator between two operands."""
@@ -109,7 +109,7 @@ class Reader:
 
     def step(self, kind: StepKind, place: Span | ast.AST, **parts: Any) -> Step:
         """A step at a place of the text."""
-        return Step(kind, self.span(place) if isinstance(place, ast.AST) else place, **parts)
+        return Step(kind, self.span(place), **parts)
 
     def call(
         self, kind: StepKind, node: ast.Call, place: Span | ast.AST, arguments: Sized,
@@ -122,8 +122,7 @@ class Reader:
 
     def error(self, message: str, place: Span | ast.AST, hint: str = "") -> ExpressionError:
         """An error at a place of the text."""
-        span = self.span(place) if isinstance(place, ast.AST) else place
-        return ExpressionError(message, span=span, hint=hint)
+        return ExpressionError(message, span=self.span(place), hint=hint)
 
     def replaced(self, place: Span, text: str) -> str:
         """The whole expression with other text in one place, as a hint."""
@@ -253,7 +252,5 @@ class Reader:
 
     def tail(self, node: ast.Attribute) -> Span:
         """The place of the name after the dot."""
-        if (made := self.made.get(node)) is not None:
-            return made
         stop = self.span(node).stop
-        return self.source.span(stop - len(node.attr), stop)
+        return self.made.get(node) or self.source.span(stop - len(node.attr), stop)
