@@ -56,18 +56,11 @@ def with_paths(source: Source, inputs: Iterable[str]) -> Source:
 
 
 class Reader:
-    """One expression being read.
+    """One expression being read: its text, its names, and what the steps of it are.
 
     `inputs` may hold paths of parameters, `net.0.weight`, and the beginning of such paths, `net.`;
-    with `net()`, the input `net` is a module. `free` says whether a name that has no meaning becomes
-    an input, `reads` whether a text is an expression over the same names.
-
-    `scope` has the names bound so far, and whether each is a module of torch.nn or a sequence of such
-    modules; `made_modules` the steps that make one, other than as a part of another, and `titles` the
-    names that these are given. `used` are the inputs that were read; `expanded` the calls of NumPy's
-    and Python's names and the trees of their meaning; `made` the nodes of those trees that the user
-    did not type, and the place that errors show for each; `held` the arguments that such a tree reads
-    by a name; `pythons` the calls that Python's own function of that name computes for plain numbers.
+    with `net()`, the input `net` is a module. `reads` says whether a text is an expression over the
+    same names, `free` whether a name that has no meaning becomes an input.
     """
 
     def __init__(
@@ -77,24 +70,25 @@ class Reader:
         self.source = source
         self.extent = extent
         self.reads = reads
-        self.scope = {name: f"{name}()" in inputs for name in inputs}
-        self.has_paths = any("." in name for name in inputs)
         self.free = free
-        self.used: dict[str, None] = {}
-        self.assigned: dict[str, None] = {}
-        self.modules: set[ast.AST] = set()
-        self.are_modules: dict[ast.AST, bool] = {}
-        self.made_modules: dict[ast.AST, Step] = {}
-        self.inner_modules: set[ast.AST] = set()
-        self.titles: dict[ast.AST, str] = {}
-        self.notes: dict[tuple[str, str], None] = {}
-        self.calls: dict[ast.AST, Step] = {}
-        self.origins: list[ast.AST] = []
-        self.made: dict[ast.AST, Span] = {}
-        self.held: dict[str, ast.expr] = {}
-        self.expanded: dict[ast.AST, ast.expr] = {}
-        self.pythons: dict[ast.AST, str] = {}
-        self.nodes = 0
+        self.has_paths = any("." in name for name in inputs)
+        # The names bound so far, and whether each is a module of torch.nn or a sequence of modules.
+        self.scope = {name: f"{name}()" in inputs for name in inputs}
+        self.used: dict[str, None] = {}  # the inputs that were read
+        self.assigned: dict[str, None] = {}  # the names that the expression binds
+        self.modules: set[ast.AST] = set()  # the names in assignments that become modules
+        self.are_modules: dict[ast.AST, bool] = {}  # whether the value of a node is a module
+        self.made_modules: dict[ast.AST, Step] = {}  # what makes one that is not a part of another
+        self.inner_modules: set[ast.AST] = set()  # the calls within these
+        self.titles: dict[ast.AST, str] = {}  # the names that these are given
+        self.notes: dict[tuple[str, str], None] = {}  # (code, text) of defaults that were added
+        self.calls: dict[ast.AST, Step] = {}  # the step of each call
+        self.origins: list[ast.AST] = []  # the node of each step
+        self.expanded: dict[ast.AST, ast.expr] = {}  # calls of NumPy and Python by their meaning
+        self.made: dict[ast.AST, Span] = {}  # the nodes of meanings, not typed, and their place
+        self.held: dict[str, ast.expr] = {}  # the arguments that a meaning reads by a name
+        self.pythons: dict[ast.AST, str] = {}  # calls of which Python computes plain numbers
+        self.nodes = 0  # the number of nodes read so far
 
     def span(self, place: Span | ast.AST) -> Span:
         """The place of a node of the tree, or a place itself."""
