@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
@@ -27,22 +27,19 @@ def making_calls(world: World) -> Iterator["Caller"]:
     if world.environ.get("GRADCLI_SERVER") == "off" or not (control.status() or {}).get("fits"):
         with suppress(FileError, OSError):  # then each call loads PyTorch itself
             server = control.OwnServer("gradcli.cli.serve")
-    if server is None:
-        yield Caller(world, client.usual_socket, lambda: None)
-        return
     try:
-        yield Caller(world, lambda: server.path, server.wait)
+        yield Caller(world, server)
     finally:
-        server.end()
+        if server:
+            server.end()
 
 
 class Caller:
-    """Makes calls with the streams of this process; `socket` and `ready` are those of a server."""
+    """Makes calls with the streams of this process, by its own `server` or else the user's."""
 
-    def __init__(self, world: World, socket: Callable[[], str], ready: Callable[[], None]) -> None:
+    def __init__(self, world: World, server: control.OwnServer | None) -> None:
         self._world = world
-        self._socket = socket
-        self._ready = ready
+        self._server = server
         self._interactive = world.stdin is not None and is_terminal(world.stdin)
 
     def run(self, words: Sequence[str], errors: int | None = None) -> int:
@@ -109,10 +106,11 @@ class Caller:
     def _answer(self, words: list[str]) -> int:
         """Be the program, called with these words; the exit status, unless a server's worker is it."""
         world = World.current()
-        with Loading(world, quiet="--quiet" in words):
-            self._ready()
+        if self._server:
+            with Loading(world, quiet="--quiet" in words):
+                self._server.wait()
         try:
-            client.run(words, self._socket())
+            client.run(words, self._server.path if self._server else client.usual_socket())
         except client.WorkerDied as death:
             return program.worker_died(words, world, death.signum, death.where)
         except client.NoServer:
