@@ -103,8 +103,7 @@ def request_of(
             target[name] = plain(value)
         elif option.positional:
             if words and not option.many:
-                hint = f"for an input of that name: inputs={{{name!r}: ..}}"
-                raise UsageError(f"{name} is given twice", hint=hint)
+                raise UsageError(f"{name} is given twice", hint=_as_input(name))
             more = value if option.many and isinstance(value, list | tuple) else [value]
             bare += [_word(each, known) for each in more]
         else:
@@ -157,9 +156,12 @@ def _check_keyword(name: str, command: Command) -> None:
     if name in ELSEWHERE or name in options(OutputOptions):
         hint = ELSEWHERE.get(name, f"the result has {name}()")
         message = f"{name} is not an option of a function"
-        raise UsageError(
-            message, hint=f"{hint}\nfor an input of that name: inputs={{{name!r}: ..}}"
-        )
+        raise UsageError(message, hint=f"{hint}\n{_as_input(name)}")
+
+
+def _as_input(name: str) -> str:
+    """The hint for a keyword that is meant as an input, though it resembles an option."""
+    return f"for an input of that name: inputs={{{name!r}: ..}}"
 
 
 def _check_inputs(command: Command, programs: Sequence[Any], typed: Iterable[str]) -> None:
@@ -171,8 +173,7 @@ def _check_inputs(command: Command, programs: Sequence[Any], typed: Iterable[str
             message = (
                 f"{command.name} has no option {name!r}, and its expression reads no such input"
             )
-            hint = f"{hint}\nfor an input of that name: inputs={{{name!r}: ..}}"
-            raise UsageError(message, hint=hint)
+            raise UsageError(message, hint=f"{hint}\n{_as_input(name)}")
 
 
 def _unknown(name: str, command: Command) -> UsageError:

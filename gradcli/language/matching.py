@@ -7,6 +7,7 @@ from typing import NamedTuple
 from gradcli.catalogue.mistakes import ALIASES, MISTAKES
 from gradcli.catalogue.mistakes.entry import Mistake, Vague
 from gradcli.language import pasted, questions
+from gradcli.language.questions import nearest as nearest
 
 _GAP = "[a-z_]{0,64}"
 """The pattern of `...` in a fragment."""
@@ -19,13 +20,6 @@ _OPERATORS = {
 _LETTER = re.compile("[A-Za-z_]")
 _NAMED = re.compile(r"^[\w.]*:\s*", re.ASCII)
 """The name of an error, before its message."""
-
-_FOREIGN = re.compile(
-    r"(?!RuntimeError|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)"
-    r"|.*\b(?:tensorflow|keras|sklearn|pandas|np|jax)\b",
-    re.ASCII,
-)
-"""The name of an error that PyTorch rarely raises, or of another library."""
 
 _FEWEST = 3
 """The fewest words of a piece of a message that is recognised by itself."""
@@ -47,12 +41,12 @@ def by_text(text: str) -> list[Mistake]:
         return mistakes
     for statement in pasted.counting(pasted.without_source(text)):
         if scores := _scores(_asserted(statement.text, text), text):
-
-            def unshown(mistake: Mistake) -> bool:
-                """Whether the program's lines in the text do not show that this is the mistake."""
-                return not any(re.search(line, text, re.MULTILINE) for line in mistake.shown_by)
-
-            return sorted(questions.best_first(scores), key=unshown)
+            shown = [  # those that the program's lines in the text show
+                name
+                for name in scores
+                if any(re.search(line, text, re.MULTILINE) for line in MISTAKES[name].shown_by)
+            ]
+            return sorted(questions.best_first(scores), key=lambda found: found.name not in shown)
     return []
 
 
@@ -62,11 +56,6 @@ def last_said(text: str) -> str:
     named = [statement for statement in stated if not statement.bare]
     failed = [statement for statement in named if not statement.warning]
     return (failed or named or stated)[-1].text.strip() or text.strip()
-
-
-def nearest(text: str) -> list[Mistake]:
-    """The mistakes that are near to the last words of an unknown text, at most three."""
-    return questions.nearest(text, foreign=bool(_FOREIGN.match(text)))
 
 
 def sharing(mistake: Mistake) -> list[Mistake]:

@@ -98,11 +98,10 @@ def assertions(text: str) -> list[str]:
 
 def shows(text: str, signs: Iterable[str]) -> bool:
     """Whether a word is in a plain text, even across a line break; `.word` is an attribute."""
-
-    def pattern(sign: str) -> str:
-        return f"{'' if sign[0] == '.' else '(?<![A-Za-z])'}{cut(sign)}(?![A-Za-z])"
-
-    return any(re.search(pattern(sign), text) for sign in signs)
+    patterns = (
+        f"{'' if sign[0] == '.' else '(?<![A-Za-z])'}{cut(sign)}(?![A-Za-z])" for sign in signs
+    )
+    return any(re.search(pattern, text) for pattern in patterns)
 
 
 def letters(text: str) -> str:

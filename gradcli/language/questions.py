@@ -16,6 +16,13 @@ _MOST = 20
 
 _FEW = 3
 
+_FOREIGN = re.compile(
+    r"(?!RuntimeError|NotImplemented|User)[\w.]*(?:Error|Warning|Exception)\b|(?i:error:)"
+    r"|.*\b(?:tensorflow|keras|sklearn|pandas|np|jax)\b",
+    re.ASCII,
+)
+"""The name of an error that PyTorch rarely raises, or of another library."""
+
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -153,12 +160,12 @@ def best_first(scores: Mapping[str, float]) -> list[Mistake]:
     return sorted(scored, key=lambda mistake: -scores[mistake.name])
 
 
-def nearest(text: str, *, foreign: bool) -> list[Mistake]:
-    """The mistakes that share the rarest technical terms with a text, at most three; with the text
-    of an error that PyTorch rarely raises they must share more.
+def nearest(text: str) -> list[Mistake]:
+    """The mistakes that share the rarest technical terms with an unknown text, at most three; with
+    that of an error that PyTorch rarely raises they must share more.
     """
     words = _words(text)
-    fewest = 3 if foreign else 2 if len(words - _FILLERS) > _FEW else 1
+    fewest = 3 if _FOREIGN.match(text) else 2 if len(words - _FILLERS) > _FEW else 1
     shared = {name: rarity.keys() & words & TERMS for name, rarity in _rarities().items()}
     near = {name: some for name, some in shared.items() if len(some) >= fewest}
     scores = {name: sum(_rarities()[name][word] for word in some) for name, some in near.items()}
