@@ -10,7 +10,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any, Literal, NamedTuple, Protocol
@@ -168,7 +167,7 @@ def materialize_zeros(gradient: Tensor | None) -> Tensor | None:
     return gradient.clone() if gradient is not None and gradient._is_zerotensor() else gradient
 
 
-_engine = getattr(torch.autograd.Variable, "_execution_engine", None)
+_engine: Any = getattr(torch.autograd.Variable, "_execution_engine", None)
 
 
 def _grad(output: Tensor, inputs: tuple[Tensor, ...], *, keep: bool) -> tuple[Tensor | None, ...]:
@@ -233,7 +232,7 @@ def jacobian(
     return {name: blocks.get(name) for name in inputs}
 
 
-_batches = getattr(torch._C, "_functorch", None)
+_batches: Any = getattr(torch._C, "_functorch", None)
 
 
 def _jacobian_vectorised(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -244,8 +243,6 @@ def _jacobian_vectorised(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[s
     functions below it are called, with the same arguments. Whether PyTorch has to loop over the
     rows of an operation, which it warns of, is not the user's concern.
     """
-    assert _engine is not None
-    assert _batches is not None
     rows = output.numel()
     blocks = {name: tensor.new_empty(rows, *tensor.shape) for name, tensor in inputs.items()}
     size = max(1, CHUNK // (rows + sum(tensor.numel() for tensor in inputs.values())))
@@ -442,35 +439,24 @@ def walk(
 
 def reached(output: Tensor, inputs: Mapping[str, Tensor]) -> set[str]:
     """The inputs, leaves of any shape that record, to which PyTorch's graph leads from `output`."""
-    leaves = {id(getattr(node, "variable", None)) for node, _ in walk([output.grad_fn])}
+    leaves = {id(leaf_of(node)) for node, _ in walk([output.grad_fn])}
     return {name for name, leaf in inputs.items() if leaf is output or id(leaf) in leaves}
 
 
-@dataclass(eq=False)
-class GradNode:
-    """One node of PyTorch's graph.
-
-    `function` is PyTorch's object, `operands` are the nodes that it passes gradients on to, and
-    `leaf` is the input if the node only accumulates its gradient. `gradients` are those that
-    reached the node, one for each output of its operation, in its shape, None where none did.
-    """
-
-    name: str
-    function: Any
-    leaf: Tensor | None
-    operands: list["GradNode"] = field(default_factory=list)
-    gradients: tuple[Tensor | None, ...] = ()
+def leaf_of(node: Any) -> Tensor | None:
+    """The leaf whose gradient a node of PyTorch's graph accumulates; None for any other node."""
+    return getattr(node, "variable", None)
 
 
 def check_recorded(output: Tensor) -> None:
     """Raise the MathError of a result, any shape, that no differentiable operation leads to."""
-    with refusals():
-        if not output.requires_grad:
-            raise RuntimeError("does not require grad")
+    if not output.requires_grad:
+        raise _refusal(RuntimeError("does not require grad"))
 
 
-def graph(output: Tensor, upstream: Tensor | None = None) -> list[GradNode]:
-    """The graph that PyTorch recorded for `output`, and the gradients of one backward pass.
+def graph(output: Tensor, upstream: Tensor | None = None) -> dict[Any, tuple[Tensor | None, ...]]:
+    """The nodes of the graph that PyTorch recorded for `output`, each with the gradients that reached
+    it in one backward pass: one for each output of its operation, in its shape, None where none did.
 
     The node of `output` comes first. `upstream` has the shape of `output`, as in `gradients`;
     without it, ones. The graph is freed.
@@ -478,20 +464,14 @@ def graph(output: Tensor, upstream: Tensor | None = None) -> list[GradNode]:
     check_recorded(output)
     upstream = torch.ones_like(output, requires_grad=False) if upstream is None else upstream
     root: Any = output.grad_fn or alias(output).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
-    nodes: dict[Any, GradNode] = {
-        function: GradNode(function.name(), function, getattr(function, "variable", None))
-        for function, _ in walk([root])
-    }
-    hooks = []
-    for function, node in nodes.items():
-        node.operands = [nodes[other] for other, _ in function.next_functions if other is not None]
-        hooks.append(function.register_prehook(partial(setattr, node, "gradients")))
-    leaves = (node.leaf for node in nodes.values() if node.leaf is not None)
+    reached: dict[Any, tuple[Tensor | None, ...]] = {node: () for node, _ in walk([root])}
+    hooks = [node.register_prehook(partial(reached.__setitem__, node)) for node in reached]
+    leaves = (leaf for leaf in map(leaf_of, reached) if leaf is not None)
     inputs = {str(number): leaf for number, leaf in enumerate(leaves)}
     gradients(output, inputs, upstream=upstream, via="backward")
     for hook in hooks:
         hook.remove()
-    return list(nodes.values())
+    return reached
 
 
 class AroundBackward(Protocol):

@@ -49,18 +49,13 @@ def operation(step: Step) -> Compute:
                 return _plain(symbol, left, right)
         elif not isinstance(right, Tensor) or not isinstance(left, _NUMBER):
             return _plain(symbol, left, right)
-        if symbol == "//":
-            _check_floor(left, right)
+        if symbol == "//" and any(getattr(each, "requires_grad", False) for each in (left, right)):
+            # PyTorch records it, and would fail only in the backward pass.
+            hint = "write / for the quotient, or floor(a / b), whose derivative is 0"
+            raise MathError("// rounds down, and PyTorch has no derivative for it", hint=hint)
         return compute(left, right)
 
     return binary
-
-
-def _check_floor(*operands: Any) -> None:
-    """Refuse `//` early: PyTorch records it, and would fail only in the backward pass."""
-    if any(isinstance(operand, Tensor) and operand.requires_grad for operand in operands):
-        hint = "write / for the quotient, or floor(a / b), whose derivative is 0"
-        raise MathError("// rounds down, and PyTorch has no derivative for it", hint=hint)
 
 
 def _plain(symbol: str, left: Any, right: Any) -> Any:

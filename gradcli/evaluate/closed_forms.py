@@ -57,14 +57,10 @@ def derivative(call: Call, operands: Inputs, like: Tensor) -> Tensor:
 
 
 def _parameters(call: Call, like: Tensor) -> Mapping[str, Any]:
-    """The parameters as the formulas take them: a missing weight is ones, a list a tensor."""
-
-    def bound(name: str, value: Any) -> Any:
-        if name not in TENSOR_PARAMETERS:
-            return value
-        return torch.ones_like(like) if value is None else torch.tensor(value, dtype=like.dtype)
-
-    return {name: bound(name, value) for name, value in call.bound.items()}
+    """The parameters as the formulas take them: the arguments, and ones for a missing weight."""
+    given = implementations.arguments(call, like)
+    missing = (name for name in TENSOR_PARAMETERS & given.keys() if given[name] is None)
+    return given | {name: torch.ones_like(like) for name in missing}
 
 
 def of_loss(

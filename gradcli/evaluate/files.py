@@ -101,9 +101,7 @@ def held(literal: Held) -> Tensor:
         tensor = _strided(literal, literal.value.detach()).as_subclass(Tensor)
         return tensor.clone() if tensor.is_inference() else tensor  # which autograd refuses
     array = np.asarray(literal.value)
-    if array.dtype.kind in _NOT_NUMBERS:
-        contents, hint = _NOT_NUMBERS[array.dtype.kind]
-        raise _fault(literal, f"the array contains {contents}, not real numbers", hint)
+    _check_numbers(literal, array.dtype)
     if any(step < 0 for step in array.strides):  # which a tensor cannot have
         array = array.copy()
     with warnings.catch_warnings(action="ignore"):  # that it is read-only: it is only read
@@ -156,15 +154,19 @@ def _check_header(literal: FromFile, stream: IO[bytes], size: int) -> None:
         shape, _, dtype = reader(head)
     except Exception:  # NumPy's message quotes the whole header, or an object by its address
         raise _unreadable(literal, "its header does not describe an array") from None
-    if dtype.kind in _NOT_NUMBERS:
-        contents, hint = _NOT_NUMBERS[dtype.kind]
-        raise _fault(literal, f"the array contains {contents}, not real numbers", hint)
+    _check_numbers(literal, dtype)
     if any(side < 0 for side in shape):
         raise _fault(literal, "the array has a negative dimension", "write the file again")
     ELEMENTS.check(math.prod(shape), "the array", hint="save part of it")
     if head.tell() + math.prod(shape) * dtype.itemsize > size:
         message = "the file is truncated: it has fewer numbers than its header says"
         raise _fault(literal, message, "copy or write it again")
+
+
+def _check_numbers(literal: FromFile | Held, dtype: "np.dtype[Any]") -> None:
+    if dtype.kind in _NOT_NUMBERS:
+        contents, hint = _NOT_NUMBERS[dtype.kind]
+        raise _fault(literal, f"the array contains {contents}, not real numbers", hint)
 
 
 def is_foreign(literal: FromFile) -> bool:

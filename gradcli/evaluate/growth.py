@@ -53,11 +53,8 @@ def checker(name: str) -> Callable[[tuple[Any, ...], Mapping[str, Any]], None]:
 def refuse(name: str, elements: float) -> None:
     """Raise SizeError if `elements` are more than are allowed."""
     if elements > ELEMENTS.value:
-        count = (
-            "countless"
-            if elements == inf
-            else format(elements, ",.0f" if elements < 1e18 else ".0e")
-        )
+        count = format(elements, ",.0f" if elements < 1e18 else ".0e")
+        count = "countless" if elements == inf else count
         allowed = f"at most {ELEMENTS.value:,} are allowed ({ELEMENTS.reason})"
         raise SizeError(f"{name} would make {count} elements, and {allowed}")
 

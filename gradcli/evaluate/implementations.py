@@ -16,14 +16,14 @@ Function: TypeAlias = Callable[..., Tensor]
 Unary: TypeAlias = Callable[[Tensor], Tensor]
 Binary: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
-_INDEX_TARGETS = ("class", "labels")
+INDEX_TARGETS = ("class", "labels")
 """The kinds of target that are indices of classes."""
 
 
 def activation(call: Call) -> Unary:
     """The activation with its arguments: a tensor in, one of the same shape out."""
     function, extra = _resolve(call.entry), {"dim": -1} if call.entry.mixes else {}
-    return lambda x: function(x, **_arguments(call, x), **extra)
+    return lambda x: function(x, **arguments(call, x), **extra)
 
 
 def loss(call: Call, reduction: str | None = None) -> Binary:
@@ -43,10 +43,10 @@ def elements(call: Call) -> Binary | None:
 
 def _reduced(call: Call, reduction: str) -> Binary:
     function, reduced = _resolve(call.entry), {"reduction": reduction}
-    return lambda pred, target: function(pred, target, **_arguments(call, pred) | reduced)
+    return lambda pred, target: function(pred, target, **arguments(call, pred) | reduced)
 
 
-def _arguments(call: Call, like: Tensor) -> dict[str, Any]:
+def arguments(call: Call, like: Tensor) -> dict[str, Any]:
     """The arguments for PyTorch; weights have the dtype and device of `like`."""
     given: dict[str, Any] = dict(call.bound)
     for name in TENSOR_PARAMETERS & given.keys():
@@ -95,7 +95,7 @@ def index_target(
     """
     call = function if isinstance(function, Call) else Call(function.name, function)
     entry = call.entry
-    if not isinstance(entry, Loss) or entry.target not in _INDEX_TARGETS:
+    if not isinstance(entry, Loss) or entry.target not in INDEX_TARGETS:
         return target
     if logits.ndim == 0:
         message = f"{entry.name} needs a number for each class, but pred is a single number"
@@ -118,13 +118,12 @@ def _check_probabilities(entry: Loss, target: Tensor, span: Location | None) -> 
     if entry.name != "cross_entropy":
         message = f"{entry.name} takes the index of one class for each row of pred, not a number for each class"
         hint = "only cross_entropy takes probabilities"
-    elif not target.is_floating_point():
-        message = (
-            f"a target in the shape of pred must be probabilities, but this one is {target.dtype}"
-        )
-        hint = "write floating-point numbers, such as 0,1,0, or the index of the class"
-    else:
+    elif target.is_floating_point():
         return
+    else:
+        expected = "a target in the shape of pred must be probabilities"
+        message = f"{expected}, but this one is {target.dtype}"
+        hint = "write floating-point numbers, such as 0,1,0, or the index of the class"
     raise ShapeError(message, span=span, hint=hint, why_entry="class-target")
 
 

@@ -76,8 +76,7 @@ def heard() -> list[warnings.WarningMessage] | None:
 @contextmanager
 def once_more(dtype: torch.dtype) -> Iterator[None]:
     """Recompute parts of a result in `dtype`, without the warnings, which were collected before."""
-    with default_dtype(dtype), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with default_dtype(dtype), warnings.catch_warnings(action="ignore"):
         yield
 
 
@@ -246,7 +245,7 @@ def _device(name: str) -> torch.device:
 
 def seed(number: int, device: torch.device) -> None:
     """Seed the default generator; on the CPU directly, as torch.manual_seed is slow."""
-    if device is _CPU or device.type == "cpu":
+    if device.type == "cpu":
         torch.default_generator.manual_seed(number)
     else:
         torch.manual_seed(number)

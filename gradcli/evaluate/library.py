@@ -237,7 +237,7 @@ def pytorch_function(path: str) -> Function:
     return cast(Function, function)
 
 
-def _with_numbers(function: Function, python: Function | None = None) -> Function:
+def _with_numbers(function: Function, python: Function | None) -> Function:
     """The same function, accepting plain numbers where PyTorch insists on tensors: `maximum(x, 0)`.
 
     If all arguments are plain and Python has the function too, Python's is called.
@@ -524,7 +524,9 @@ def _composed(entry: Activation | Loss) -> Function:
     return run
 
 
-INDEXED = {entry.torch: entry for entry in LOSSES.values() if entry.target in ("class", "labels")}
+INDEXED = {
+    entry.torch: entry for entry in LOSSES.values() if entry.target in implementations.INDEX_TARGETS
+}
 INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
     nn.CrossEntropyLoss: LOSSES["cross_entropy"], nn.NLLLoss: LOSSES["nll"],
     nn.MultiMarginLoss: LOSSES["multi_margin"], nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],

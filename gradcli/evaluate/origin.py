@@ -12,7 +12,7 @@ from gradcli.errors import GradcliError
 from gradcli.evaluate.job import Job, default_dtype, dtype_name
 from gradcli.evaluate.trace import ExecutedOp, Trace, program_of, replay, tensors
 from gradcli.language.expressions.program import Step
-from gradcli.results import Inputs, Subject, step_key
+from gradcli.results import Inputs, Subject
 
 FEW = 64
 """Up to this many elements a list of Python numbers is faster to search than a tensor."""
@@ -155,42 +155,31 @@ def _in_float64(subject: Subject, op: ExecutedOp, number: int, value: Tensor, jo
 
 def _backward(subject: Subject, live: dict[str, Tensor], trace: Trace) -> str:
     """The operation that, in the backward pass, turned a finite gradient into a non-finite one."""
-    operations, value = trace.operations, trace.value
+    value = trace.value
     if not value.requires_grad:
         return ""
-    inputs = {name: live[name] for name in subject.by}
-    steps = {step_key(name): step for name, step in trace.steps.items() if step.requires_grad}
-    tensors_by_key = inputs | steps
-    for number, op in enumerate(operations):
-        for place, operand in enumerate(op.operands):
-            if isinstance(operand, Tensor) and operand.requires_grad:
-                tensors_by_key[f"{number} {place}"] = operand
-        for place, result in enumerate(op.results):
-            if result.requires_grad:
-                tensors_by_key[f"{number} out {place}"] = result
+    inputs = [live[name] for name in subject.by]
+    steps = [step for step in trace.steps.values() if step.requires_grad]
     upstream = subject.upstream if subject.upstream is not None else torch.ones_like(value)
-    gradients = core.gradients(value, tensors_by_key, upstream=upstream)
-    broken = {key for key, g in gradients.items() if g is not None and not finite(g)}
+    gradients = trace.reached((*inputs, *steps), upstream)
+    broken = {number for number, gradient in gradients.items() if not finite(gradient)}
     # A non-finite gradient may be dropped again, by where, so only paths that end in an input count;
     # if it reaches none, those that end in a step, whose gradient is shown too.
-    ended = broken & inputs.keys() or broken & steps.keys()
-    reaching = {id(tensors_by_key[key]) for key in ended}
-    turns: list[tuple[int, int]] = []
-    for number, op in enumerate(operations):
-        bad = {place for place in range(len(op.sources)) if f"{number} {place}" in broken}
-        on_path = [(i, source) for i, source in enumerate(op.sources) if id(source) in reaching]
-        places = [i for i, source in on_path if i in bad or not isinstance(source, Tensor)]
-        if places:
+    reaching = broken & {*map(id, inputs)} or broken & {*map(id, steps)}
+    turns: list[tuple[ExecutedOp, Tensor]] = []
+    for op in trace.operations:
+        pairs = zip(op.sources, op.operands, strict=True)
+        on_path = [operand for source, operand in pairs if id(source) in reaching]
+        bad = [operand for operand in on_path if id(operand) in broken]
+        if bad or not all(isinstance(operand, Tensor) for operand in on_path):
             reaching |= {id(op.value), *map(id, op.results)}
-            if not any(f"{number} out {place}" in broken for place in range(len(op.results))):
-                turns += [(number, place) for place in places if place in bad]
-    for number, place in turns[::-1]:
-        op, passed = operations[number], gradients[f"{number} {place}"]
-        outputs = (gradients.get(f"{number} out {i}") for i in range(len(op.results)))
-        reached = next((each for each in outputs if each is not None), None)
-        if passed is not None and reached is not None:
+            if broken.isdisjoint(map(id, op.results)):
+                turns += [(op, operand) for operand in bad]
+    for op, operand in turns[::-1]:
+        if given := next((id(each) for each in op.results if id(each) in gradients), None):
+            before, after = gradients[given], gradients[id(operand)]
             where = "in the backward pass"
-            return _turning(where, _name(op.step), op.operands[place], "gradient", reached, passed)
+            return _turning(where, _name(op.step), operand, "gradient", before, after)
     return ""
 
 

@@ -49,7 +49,7 @@ def pictures(result: Result) -> list[Picture]:
 
 def _picture(subject: Subject) -> Picture:
     live = core.require_grad(subject.inputs, subject.by)
-    trace = Trace(program_of(subject), live, subject.state, lambda step, operands: None)
+    trace = Trace(program_of(subject), live, subject.state)
     results = (tensor for op in trace.operations for tensor in op.results)
     values = {tensor.grad_fn: tensor for tensor in results if tensor.grad_fn is not None}
     recorded = core.graph(trace.value, subject.upstream)
@@ -57,13 +57,14 @@ def _picture(subject: Subject) -> Picture:
     GRAPH_NODES.check(len(recorded), "--graph: the graph is too large", hint=hint)
     names = {id(tensor): name for name, tensor in (*trace.steps.items(), *live.items())}
     nodes = {}
-    for node in recorded:
-        value = values.get(node.function) if node.leaf is None else node.leaf
-        title, pytorch = names.get(id(value), ""), ""
-        if node.leaf is None:
-            pytorch = node.name
+    for node, gradients in recorded.items():
+        leaf, pytorch = core.leaf_of(node), ""
+        value = values.get(node) if leaf is None else leaf
+        title = names.get(id(value), "")
+        if leaf is None:
+            pytorch = node.name()
             title = f"{title and title + ' = '}{re.sub(r'Backward[0-9]*$', '', pytorch)}"
-        nodes[node] = GraphNode(title, pytorch, value, node.gradients, [])
+        nodes[node] = GraphNode(title, pytorch, value, gradients, [])
     for node, drawn in nodes.items():
-        drawn.operands = [nodes[operand] for operand in node.operands]
+        drawn.operands = [nodes[used] for used, _ in node.next_functions if used is not None]
     return Picture(subject.name, list(nodes.values()))

@@ -155,8 +155,8 @@ class Trace:
     """
 
     def __init__(
-        self, program: Expression, inputs: Inputs, state: Tensor | None, before: Before, *,
-        uses: bool = False
+        self, program: Expression, inputs: Inputs, state: Tensor | None,
+        before: Before = lambda step, operands: None, *, uses: bool = False
     ) -> None:  # fmt: skip
         self.program = program
         self.inputs = inputs

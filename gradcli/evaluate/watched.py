@@ -62,16 +62,8 @@ class WatchedOp(NamedTuple):
 
     def leads_to(self, value: Tensor) -> bool:
         """Whether `value` is computed from an output that records."""
-        ends, waiting = {each.grad_fn for each in self.outputs}, [value.grad_fn]
-        seen: set[Any] = set()
-        while waiting:
-            node = waiting.pop()
-            if node in ends:
-                return True
-            if node is not None and node not in seen:
-                seen.add(node)
-                waiting += [each for each, _ in node.next_functions]
-        return False
+        ends = {each.grad_fn for each in self.outputs}
+        return any(node in ends for node, _ in core.walk([value.grad_fn]))
 
     @property
     def dimension(self) -> int:
