@@ -161,9 +161,7 @@ def upstream_of(tensor: Tensor) -> list[Tensor]:
 
 
 def materialize_zeros(gradient: Tensor | None) -> Tensor | None:
-    """The same gradient in the same shape, its zeros in memory: PyTorch may crash on reading sgn's
-    zero tensor.
-    """
+    """The gradient, its zeros in memory: PyTorch may crash on reading the zero tensor of sgn."""
     return gradient.clone() if gradient is not None and gradient._is_zerotensor() else gradient
 
 
@@ -402,9 +400,8 @@ def _recorded_gradient(output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str
 
 
 def recording(function: Any) -> list[Any]:
-    """A list that holds what the backward of an autograd.Function returned last.
-
-    PyTorch keeps nothing of what it refuses, so the class is given a backward that records it.
+    """A list that holds what the backward of an autograd.Function returned last: PyTorch keeps
+    nothing of what it refuses, so the class is given a backward that records it.
     """
     returned: list[Any] = []
     own = function.backward
@@ -454,7 +451,7 @@ def check_recorded(output: Tensor) -> None:
         raise _refusal(RuntimeError("does not require grad"))
 
 
-def graph(output: Tensor, upstream: Tensor | None = None) -> dict[Any, tuple[Tensor | None, ...]]:
+def graph(output: Tensor, upstream: Tensor | None) -> dict[Any, tuple[Tensor | None, ...]]:
     """The nodes of the graph that PyTorch recorded for `output`, each with the gradients that reached
     it in one backward pass: one for each output of its operation, in its shape, None where none did.
 

@@ -13,8 +13,7 @@ _DELIMITERS = {".csv": ",;\t", ".tsv": "\t", ".txt": ",;\t"}
 """The delimiters by suffix, the likeliest first; if the first line has none, it is white space."""
 _PIECE = 1 << 20
 _IN_NUMBERS = (*"0123456789", "inf", "nan")
-"""What a line with a number contains; searched before splitting, because a line may hold a million
-names."""
+"""What a line with a number contains: a quick search, as a line may hold a million names."""
 
 
 def read(path: str, suffix: str) -> "np.ndarray[Any, np.dtype[np.float64]]":

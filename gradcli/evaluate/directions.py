@@ -37,30 +37,29 @@ class Directions(dict[str, Tensor]):
         ShapeError for a direction in another shape.
         """
         for item in self._given:
-            self[item.name] = _fitted(self[item.name], item, inputs, self._job, self._option)
+            self[item.name] = self._fitted(item, inputs)
 
-
-def _fitted(direction: Tensor, item: Input, inputs: Inputs, job: Job, option: str) -> Tensor:
-    name, place = item.name, item.literal.source.whole
-    if (tensor := inputs.get(name)) is None:
-        known = [each for each, tensor in inputs.items() if tensor.is_floating_point()]
-        hint = did_you_mean(name, known) or f"the inputs are {', '.join(inputs)}"
-        if parts := [each for each in known if each.startswith(f"{name}.")]:
-            hint = f"give a direction of each parameter, such as {option} {parts[0]}=T"
-        raise UsageError(f"{option}: there is no input {name!r}", hint=hint)
-    if not tensor.is_floating_point():
-        raise not_floating(name, tensor)
-    direction = direction.to(tensor.dtype)
-    if "." in name:
-        direction = in_shape(direction, tensor)
-    if direction.shape != tensor.shape:
-        ones = f"ones({','.join(map(str, tensor.shape))})" if tensor.ndim else "1"
-        message = f"the direction of {name} has shape {list(direction.shape)}, but {name} has {list(tensor.shape)}"
-        hint = f"give one number for each element of {name}, such as {option} '{name}={ones}'"
-        raise ShapeError(message, span=place, hint=hint)
-    if isinstance(item.literal, Made) and item.literal.random:
-        job.note("direction", f"{option} drew {name} = {drawn(direction)}")
-    return direction
+    def _fitted(self, item: Input, inputs: Inputs) -> Tensor:
+        name, option = item.name, self._option
+        if (tensor := inputs.get(name)) is None:
+            known = [each for each, tensor in inputs.items() if tensor.is_floating_point()]
+            hint = did_you_mean(name, known) or f"the inputs are {', '.join(inputs)}"
+            if parts := [each for each in known if each.startswith(f"{name}.")]:
+                hint = f"give a direction of each parameter, such as {option} {parts[0]}=T"
+            raise UsageError(f"{option}: there is no input {name!r}", hint=hint)
+        if not tensor.is_floating_point():
+            raise not_floating(name, tensor)
+        direction = self[name].to(tensor.dtype)
+        if "." in name:
+            direction = in_shape(direction, tensor)
+        if direction.shape != tensor.shape:
+            ones = f"ones({','.join(map(str, tensor.shape))})" if tensor.ndim else "1"
+            message = f"the direction of {name} has shape {list(direction.shape)}, but {name} has {list(tensor.shape)}"
+            hint = f"give one number for each element of {name}, such as {option} '{name}={ones}'"
+            raise ShapeError(message, span=item.literal.source.whole, hint=hint)
+        if isinstance(item.literal, Made) and item.literal.random:
+            self._job.note("direction", f"{option} drew {name} = {drawn(direction)}")
+        return direction
 
 
 def drawn(tensor: Tensor) -> str:

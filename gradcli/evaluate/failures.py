@@ -138,10 +138,8 @@ def _constant(
         listed, keywords = step.split(operands)
         with suppress(ValueError):  # a function written in C++ has no signature
             refused |= _refused(argument, of, inspect.signature(of).bind(*listed, **keywords))
-    tensors = {name: value for name, value in scope.items() if isinstance(value, Tensor)}
-    leaves = {
-        name: value for name, value in tensors.items() if value.is_leaf and value.requires_grad
-    }
+    tensors = ((name, value) for name, value in scope.items() if isinstance(value, Tensor))
+    leaves = {name: value for name, value in tensors if value.is_leaf and value.requires_grad}
     given = (value for value in refused.values() if isinstance(value, Tensor))
     used = {name for value in given for name in core.reached(value, leaves)}
     others = ",".join(name for name in leaves if name not in used)

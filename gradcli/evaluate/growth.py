@@ -173,5 +173,4 @@ _COUNTS: Mapping[str, Count] = {
         lambda x, output_size, *_, n=n, **more: prod(x.shape[:-n]) * prod(_spread(output_size, n)) for n in (1, 2, 3)},
 }  # fmt: skip
 COUNTS = {name: count for names, count in _COUNTS.items() for name in names.split()}
-"""Functions whose result may be larger than what their operands broadcast to, and its number of
-elements."""
+"""The elements of the results of functions that do not just broadcast their operands."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from gradcli.catalogue.functions import CATALOGUE, Activation, Loss, Value
-from gradcli.errors import GradcliError, LiteralError, Location, ShapeError
+from gradcli.errors import GradcliError, LiteralError, ShapeError
 from gradcli.language.calls import TENSOR_PARAMETERS, Call
 
 Function: TypeAlias = Callable[..., Tensor]
@@ -56,12 +56,9 @@ def arguments(call: Call, like: Tensor) -> dict[str, Any]:
 
 
 def _resolve(entry: Activation | Loss) -> Function:
-    """The entry's own code, or PyTorch's function."""
-    return _OWN[entry.name] if entry.code else pytorch(entry)
-
-
-def pytorch(entry: Activation | Loss) -> Function:
-    """PyTorch's function at the path that the catalogue names."""
+    """The entry's own code, or PyTorch's function at the path that the catalogue names."""
+    if entry.code:
+        return _OWN[entry.name]
     module, _, name = entry.torch.partition(".")
     return cast(Function, getattr(_MODULES[module], name))
 
@@ -80,9 +77,7 @@ _MODULES = {"torch": torch, "F": F}
 _OWN = {entry.name: _own(entry) for entry in CATALOGUE.values() if entry.code}
 
 
-def index_target(
-    function: Call | Loss, logits: Tensor, target: Tensor, span: Location | None = None
-) -> Tensor:
+def index_target(call: Call, logits: Tensor, target: Tensor) -> Tensor:
     """The target as the loss takes it: class indices and labels as int64, any other unchanged.
 
     A target in the shape of `logits` means probabilities, for cross_entropy only. Otherwise
@@ -93,28 +88,27 @@ def index_target(
     Raises LiteralError for numbers that are not indices, and ShapeError for indices that `logits`
     has no class for and for probabilities that the loss does not take.
     """
-    call = function if isinstance(function, Call) else Call(function.name, function)
     entry = call.entry
     if not isinstance(entry, Loss) or entry.target not in INDEX_TARGETS:
         return target
     if logits.ndim == 0:
         message = f"{entry.name} needs a number for each class, but pred is a single number"
         hint = "give pred one number for each class, such as 2,1,0.1"
-        raise ShapeError(message, span=span, hint=hint)
+        raise ShapeError(message, hint=hint)
     if entry.target == "class" and target.shape == logits.shape:
-        _check_probabilities(entry, target, span)
+        _check_probabilities(entry, target)
         return target
-    indices = _indices(entry, call.arguments.get("ignore_index"), logits, target, span)
+    indices = _indices(entry, call.arguments.get("ignore_index"), logits, target)
     if logits.ndim == 1 and indices.shape == (1,) and entry.name in ("cross_entropy", "nll"):
         # PyTorch would fail only in the backward pass.
         message = f"pred is one row of {len(logits)} classes, but target is a list"
         hint = f"give only the index: {int(indices)}"
-        raise ShapeError(message, span=span, hint=hint, why_entry="class-shape")
+        raise ShapeError(message, hint=hint, why_entry="class-shape")
     of_batch = indices.ndim == 0 and logits.ndim == 2 and len(logits) == 1
     return indices.reshape(1) if of_batch else indices
 
 
-def _check_probabilities(entry: Loss, target: Tensor, span: Location | None) -> None:
+def _check_probabilities(entry: Loss, target: Tensor) -> None:
     if entry.name != "cross_entropy":
         message = f"{entry.name} takes the index of one class for each row of pred, not a number for each class"
         hint = "only cross_entropy takes probabilities"
@@ -124,12 +118,10 @@ def _check_probabilities(entry: Loss, target: Tensor, span: Location | None) -> 
         expected = "a target in the shape of pred must be probabilities"
         message = f"{expected}, but this one is {target.dtype}"
         hint = "write floating-point numbers, such as 0,1,0, or the index of the class"
-    raise ShapeError(message, span=span, hint=hint, why_entry="class-target")
+    raise ShapeError(message, hint=hint, why_entry="class-target")
 
 
-def _indices(
-    entry: Loss, ignored: Value, logits: Tensor, target: Tensor, span: Location | None
-) -> Tensor:
+def _indices(entry: Loss, ignored: Value, logits: Tensor, target: Tensor) -> Tensor:
     """`target` as int64, each number checked to be a class of `logits` or `ignored`."""
     labels = entry.target == "labels"
     lowest, along = (-1, -1) if labels else (0, min(1, logits.ndim - 1))
@@ -140,9 +132,9 @@ def _indices(
     broken = (indices != target) | (kept & (indices < lowest))
     reason = f"but a {'label' if labels else 'class index'} is a whole number from {lowest} up"
     hint = "labels start at 0, and -1 ends the list" if labels else "classes start at 0"
-    not_index = partial(LiteralError, span=span, hint=hint, why_entry="class-target")
+    not_index = partial(LiteralError, hint=hint, why_entry="class-target")
     _refuse(not_index, target, broken, reason)
-    no_class = partial(ShapeError, span=span, hint=hint, why_entry="class-range")
+    no_class = partial(ShapeError, hint=hint, why_entry="class-range")
     _refuse(no_class, indices, kept & (indices >= classes), f"but pred has {classes} classes")
     return indices
 

@@ -27,8 +27,8 @@ from gradcli.results import Inputs, Note, Subject
 DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in shared.DTYPES}
 
 BeginStep: TypeAlias = Callable[[int, int], object]
-"""Called at the start of each step of training and the like, with its number and the total: the
-time limit is per step."""
+"""Called when a step of training or the like begins, with its number and the total: the time limit
+is per step."""
 
 
 @contextmanager
@@ -134,17 +134,18 @@ class Job:
         so its gradient is null. Raises UsageError for a name that is not an input, and MathError if
         there is no floating-point input.
         """
-        wanted = [_meant(name, inputs) for name in names]
-        for name, meant in zip(names, wanted, strict=True):
+        wanted: list[str] = []
+        for name in names:
+            meant = [name] if name in inputs else [n for n in inputs if n.startswith(f"{name}.")]
             if not meant:
                 known = dict.fromkeys(part for n in inputs for part in (n, n.partition(".")[0]))
                 hint = did_you_mean(name, known) or f"the inputs are {', '.join(inputs)}"
                 raise UsageError(f"--wrt: there is no input {name!r}", hint=hint)
-        names = [name for meant in wanted for name in meant]
-        chosen = names or default
+            wanted += meant
+        chosen = wanted or default
         floating = [n for n, tensor in inputs.items() if n in chosen and tensor.is_floating_point()]
         if floating:
-            for name in names:
+            for name in wanted:
                 if name not in floating:
                     text = f"{name} is {dtype_name(inputs[name])}: its gradient is null"
                     self.note("integer-input", text)
@@ -153,7 +154,7 @@ class Job:
             message = "there is no input to differentiate with respect to"
             hint = "give one: gradcli grad 'x**2' x=3"
             raise MathError(message, hint=hint, why_entry="no-grad")
-        name = (names or list(inputs))[0]
+        name = (wanted or list(inputs))[0]
         raise not_floating(name, inputs[name])
 
     def floating(self, name: str, literal: Literal) -> Tensor:
@@ -184,11 +185,6 @@ class Job:
             text = re.sub(r"\s+", " ", str(warning.message)).split(" (Triggered internally")[0]
             note = _warning(text.strip())
             self.note(note.code, note.text)
-
-
-def _meant(name: str, inputs: Inputs) -> list[str]:
-    """The inputs that a name of --wrt means: one, or all parameters of a module."""
-    return [name] if name in inputs else [n for n in inputs if n.startswith(f"{name}.")]
 
 
 def not_floating(name: str, tensor: Tensor) -> MathError:

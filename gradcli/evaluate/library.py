@@ -341,7 +341,7 @@ def _moved(value: Any, device: torch.device | str) -> Any:
 def lifted(
     function: Function, arguments: Sequence[Any], keywords: Mapping[str, Any]
 ) -> Iterator[tuple[list[Any], dict[str, Any]]]:
-    """The arguments of a call with plain numbers as 0-d tensors, which PyTorch may insist on: the
+    """The arguments of a call with numbers made 0-d tensors, on which PyTorch may insist: first the
     first number, then all by position, then those by name too.
     """
     made = float if compares_values(function) else lambda value: value
@@ -513,7 +513,7 @@ def _composed(entry: Activation | Loss) -> Function:
     """The catalogue's own function; an activation with more arguments is PyTorch's."""
     make = implementations.loss if isinstance(entry, Loss) else implementations.activation
     own: Function = make(Call(entry.name, entry))
-    pytorch = implementations.pytorch(entry)
+    pytorch = pytorch_function(entry.torch)
 
     def run(*arguments: Any, **keywords: Any) -> Any:
         tensors = [torch.tensor(float(v)) if isinstance(v, int | float) else v for v in arguments]

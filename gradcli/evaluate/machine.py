@@ -25,8 +25,7 @@ from gradcli.language.limits import ELEMENTS, PLAIN_INTEGER, PROGRAMS, RESULTS
 from gradcli.language.source import Source
 
 Before: TypeAlias = Callable[[Step, list[Any]], object]
-"""Called with each operation and its operands just before it runs; it may replace operands in the
-list."""
+"""Called just before each operation with its operands, which it may replace in the list."""
 After: TypeAlias = Callable[[Step, Any], object]
 """Called with each operation and its value."""
 
@@ -57,9 +56,7 @@ def evaluate(
         if isinstance(value, Tensor) and value.is_complex():
             hint = f"give {name}.abs() or {name}.real"
             raise MathError(f"the input {name} is complex", hint=hint)
-    scope = dict(inputs)
-    value = _run(_compile(expression), scope, before, after)
-    steps = {name: scope[name] for name in expression.assigned if name in scope}
+    value, steps = _run(expression, inputs, before, after)
     dense = {n: t for n, t in steps.items() if isinstance(t, Tensor) and not t.is_sparse}
     return Evaluation(_result(value, expression), dense, steps, value)
 
@@ -73,9 +70,7 @@ def assigned(
     expression: Expression, inputs: Mapping[str, Any], before: Before | None = None
 ) -> dict[str, Any]:
     """What `expression` assigns, tensors or plain values; raises what `evaluate` raises."""
-    scope = dict(inputs)
-    _run(_compile(expression), scope, before, None)
-    return {name: scope[name] for name in expression.assigned if name in scope}
+    return _run(expression, inputs, before, None)[1]
 
 
 class _Act(NamedTuple):
@@ -88,9 +83,10 @@ class _Act(NamedTuple):
 
 
 def _run(
-    program: list[_Act], scope: dict[str, Any], before: Before | None, after: After | None
-) -> Any:
-    """Run a program on a stack of values and the variables in `scope`; return its value."""
+    expression: Expression, inputs: Mapping[str, Any], before: Before | None, after: After | None
+) -> tuple[Any, dict[str, Any]]:
+    """Run an expression on a stack of values; return its value, and what it assigns by name."""
+    program, scope = _compile(expression), dict(inputs)
     stack: list[Any] = []
     at, end = 0, len(program)
     while at < end:
@@ -117,7 +113,7 @@ def _run(
         if after is not None:
             after(step, value)
         stack.append(value)
-    return stack[-1]
+    return stack[-1], {name: scope[name] for name in expression.assigned if name in scope}
 
 
 @once
@@ -326,8 +322,7 @@ MOVES: Mapping[str, Callable[[Step], Compute]] = {
     "network": _network,
     "layers": _layers,
 }
-"""Steps that move values, given the stack and the variables; they may return the number of the next
-step."""
+"""Steps that move values, from the stack and the variables; a jump returns the next step's number."""
 
 
 # --- steps that compute a value -----------------------------------------------------------------

@@ -8,7 +8,7 @@ evidence, formulas and notes see functions of tensors, and running it again draw
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -136,38 +136,17 @@ class _Linking:
     """The names of the parameters that the expression reads itself."""
     titles: dict[int, str] = field(default_factory=dict)
     """The names of the layers that the steps of the rewritten expression apply."""
+    makers: dict[int, tuple[Step, nn.Module]] = field(default_factory=dict)
+    """Each module with the step that made it, by the module's id."""
 
     def __post_init__(self) -> None:
-        makers: dict[int, tuple[Step, nn.Module]] = {}
-        titles = {id(step): name for name, step in self.source.modules.items()}
-        state = start = torch.get_rng_state()
-
-        def before(step: Step, operands: list[Any]) -> None:
-            nonlocal state
-            self.job.before(step, operands)
-            state = torch.get_rng_state()
-            if step.kind == "apply" and isinstance(operands[0], nn.Module):
-                layers = [*leaves(operands[0])]
-                if any(id(part) in self.names for part in (operands[0], *layers)):
-                    self.calls[id(step)] = [call for layer in layers for call in self._calls(layer)]
-            if step.kind == "attribute" and isinstance(operands[0], nn.Module):
-                parameter = operands[0]._parameters.get(step.name)
-                self.read[id(step)] = self.names.get(id(parameter), "")
-
-        def after(step: Step, value: Any) -> None:
-            if isinstance(value, nn.Module) and step.kind == "call":
-                makers[id(value)] = step, value
-            if isinstance(value, nn.Module) and library.is_layer(step):
-                self.made[id(step)] = Made(value, state, torch.get_rng_state())
-            if id(step) in titles and isinstance(value, nn.Module):
-                self._name(titles[id(step)], value)
-
+        start = self.state = torch.get_rng_state()
         try:
             with torch.no_grad(), library.Bounded():
-                evaluate(self.source, {**self.inputs, **self.given}, before, after)
+                evaluate(self.source, {**self.inputs, **self.given}, self._before, self._after)
         except GradcliError as error:
             layer = failed_layers.failed(error.__context__)
-            if layer and (maker := makers.get(id(layer.module))):
+            if layer and (maker := self.makers.get(id(layer.module))):
                 error.span = maker[0].span
                 node = self.source.origins[self.source.steps.index(maker[0])]
                 if cured := layer.cured(node):
@@ -177,6 +156,30 @@ class _Linking:
         states = [start, *drawn, torch.get_rng_state()]
         if not all(map(torch.equal, states[::2], states[1::2])):
             torch.set_rng_state(start)  # the expression draws too, in between
+
+    def _before(self, step: Step, operands: list[Any]) -> None:
+        self.job.before(step, operands)
+        self.state = torch.get_rng_state()
+        module = operands[0] if operands else None
+        if not isinstance(module, nn.Module):
+            return
+        if step.kind == "apply":
+            layers = [*leaves(module)]
+            if any(id(part) in self.names for part in (module, *layers)):
+                self.calls[id(step)] = [call for layer in layers for call in self._calls(layer)]
+        elif step.kind == "attribute":
+            parameter = module._parameters.get(step.name)
+            self.read[id(step)] = self.names.get(id(parameter), "")
+
+    def _after(self, step: Step, value: Any) -> None:
+        if step.kind != "call" or not isinstance(value, nn.Module):
+            return
+        self.makers[id(value)] = step, value
+        if library.is_layer(step):
+            self.made[id(step)] = Made(value, self.state, torch.get_rng_state())
+        for name, maker in self.source.modules.items():
+            if maker is step:
+                self._name(name, value)
 
     def _name(self, name: str, module: nn.Module) -> None:
         """Name the parameters and parts of a module, and give the parameters their values."""
@@ -222,21 +225,19 @@ class _Linking:
 
     def program(self) -> Expression:
         """The expression, with a call of each layer in place of the calls of modules."""
-        steps: list[Step] = []
-        origins: list[ast.AST] = []
-        starts: list[int] = []
+        written: list[tuple[Step, ast.AST]] = []
+        starts = [0]
         for step, node in zip(self.source.steps, self.source.origins, strict=True):
-            starts.append(len(steps))
-            for written, origin in self._written(step, node):
-                steps.append(written)
-                origins.append(origin)
-        starts.append(len(steps))
-        for number, step in enumerate(steps):
-            if step.kind in ("jump", "branch"):
-                steps[number] = step._replace(value=starts[cast(int, step.value)])
+            written += self._written(step, node)
+            starts.append(len(written))
+        steps, origins = zip(*written, strict=True)
+        moved = (
+            step._replace(value=starts[step.value]) if step.kind in ("jump", "branch") else step
+            for step in steps
+        )
         names = tuple(dict.fromkeys((*self.source.names, *self.parameters)))
         return replace(
-            self.source, steps=tuple(steps), origins=tuple(origins), names=names, modules={},
+            self.source, steps=tuple(moved), origins=origins, names=names, modules={},
             layers=self.titles
         )  # fmt: skip
 

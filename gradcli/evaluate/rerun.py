@@ -94,9 +94,7 @@ class Rerun:
     def operands(
         self, names: frozenset[str], inputs: Inputs | None = None
     ) -> dict[Step, list[Any]]:
-        """The operands of the steps with one of these names, at the subject's own or other
-        inputs.
-        """
+        """The operands of the steps with one of these names, at `inputs` or at the subject's own."""
         inputs = self.inputs if inputs is None else inputs
         trace = self.trace(inputs)
         return {op.step: op.sources for op in trace.operations if short(op.step) in names}

@@ -101,9 +101,7 @@ def note_unreached(done: Run, name: str, note: Callable[[str, str], object], so:
 
 
 def note_steps(program: Expression, steps: Mapping[str, Tensor], job: Job) -> None:
-    """Note the steps, of any shape, that are complex, and the names that were assigned more than
-    once.
-    """
+    """Note the steps, of any shape, that are complex, and the names assigned more than once."""
     for name, step in steps.items():
         if step.is_complex():
             text = f"the step {name} is complex: the table shows it, JSON has null"
@@ -150,9 +148,7 @@ def _may_take_indices(program: Expression) -> bool:
 
 
 def run_expression(request: ExpressionOptions, job: Job, more: More = lambda given: {}) -> Run:
-    """Make the inputs of `request` in their order, and run its expression on them and those that
-    `more` makes of them.
-    """
+    """Run the expression of `request` on its inputs, made in their order, and what `more` adds."""
     literals = {item.name: item.literal for item in request.inputs}
     inputs = make_inputs(job, literals, more)
     floating = [name for name, tensor in inputs.items() if tensor.is_floating_point()]

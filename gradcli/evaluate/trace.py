@@ -38,9 +38,7 @@ def replay(
     program: Expression, inputs: Inputs, state: Tensor | None, before: Before | None = None,
     after: After | None = None
 ) -> Evaluation:  # fmt: skip
-    """Run an expression on inputs of any shape from a state of PyTorch's generator: with the
-    same random numbers.
-    """
+    """Run an expression on inputs of any shape, with the random numbers drawn from `state` on."""
     if state is not None:
         torch.set_rng_state(state)
     return evaluate(program, inputs, before, after)

@@ -89,8 +89,8 @@ def of_loss(
 
 
 def used(operations: Sequence[WatchedOp], value: Tensor) -> list[WatchedOp]:
-    """The operations of a run without those with upstream gradients of which at most the indices are
-    used for its value.
+    """The operations of a run, without those that order elements and of which `value` has at most
+    the indices.
     """
     return [op for op in operations if not op.upstream or op.leads_to(value)]
 

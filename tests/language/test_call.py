@@ -399,6 +399,7 @@ def test_activations_of_one_number() -> None:
         ("mse", (2,), torch.tensor([0.5, 1.5]), torch.tensor([0.5, 1.5])),
         ("ce", (3,), torch.tensor(2.0), torch.tensor(2)),
         ("ce", (1, 3), torch.tensor(2.0), torch.tensor([2])),
+        ("nll", (3,), torch.tensor(1.0), torch.tensor(1)),
         ("nll", (2, 3), torch.tensor([0.0, 2.0]), torch.tensor([0, 2])),
         ("ce", (2, 3), torch.tensor([1, 2], dtype=torch.int32), torch.tensor([1, 2])),
         ("ce", (1, 3, 2), torch.tensor([[0.0, 2.0]]), torch.tensor([[0, 2]])),
@@ -415,14 +416,6 @@ def test_index_target(
     made = implementations.index_target(call, logits, target)
     torch.testing.assert_close(made, expected)
     implementations.loss(call)(logits, made)
-
-
-def test_index_target_of_an_entry() -> None:
-    entry = read("nll").entry
-    assert isinstance(entry, Loss)
-    torch.testing.assert_close(
-        implementations.index_target(entry, torch.zeros(3), torch.tensor(1.0)), torch.tensor(1)
-    )
 
 
 @pytest.mark.parametrize(
@@ -511,14 +504,12 @@ def test_index_target_of_an_entry() -> None:
 def test_index_target_refused(
     text: str, shape: tuple[int, ...], target: Any, error: type[GradcliError], message: str
 ) -> None:
-    place = Source("5", "--target").span(0)
     values = (
         torch.tensor(target, dtype=torch.float64)
         if isinstance(target, float)
         else torch.tensor(target)
     )
     with pytest.raises(error) as refusal:
-        implementations.index_target(read(text, Loss), torch.zeros(shape), values, place)
+        implementations.index_target(read(text, Loss), torch.zeros(shape), values)
     assert refusal.value.message.startswith(message)
-    assert refusal.value.span is place
     assert refusal.value.hint
