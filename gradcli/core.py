@@ -34,7 +34,6 @@ _AFTER = re.compile(
 )
 _MISSING = re.compile(r"derivative for '?(?:aten::)?_?(\w+?)(_backward)?(?:: (\w+))?'? is not impl")
 OTHER_DTYPE = "choose a dtype that supports it: --dtype float32"
-NO_PATH = "the result does not depend on any input through differentiable operations"
 
 
 class NoDerivativeError(MathError):
@@ -83,8 +82,9 @@ def _refusal(error: RuntimeError) -> Exception:
             hint = "use a smooth approximation, such as sigmoid for a step"
         return NoDerivativeError(f"PyTorch has no {what}{by}", why_entry=entry, hint=hint)
     if "does not require grad" in message:
+        no_path = "the result does not depend on any input through differentiable operations"
         hint = "comparisons, argmax, rounding to integers and constants have no gradient"
-        return MathError(NO_PATH, hint=hint, why_entry="no-grad")
+        return MathError(no_path, hint=hint, why_entry="no-grad")
     message = f"PyTorch cannot differentiate this: {message}"
     if "Found dtype" in message:  # F.mse_loss of integers until 2.11, F.huber_loss still
         hint = "give all operands one dtype, as y.float() does for integers y"

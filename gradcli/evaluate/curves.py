@@ -7,6 +7,7 @@ them.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -142,23 +143,18 @@ def with_jumps(
     grain = torch.finfo(x.dtype).eps
     known: dict[float, tuple[float, float]] = {}
 
-    def computed(numbers: list[float]) -> list[tuple[float, float]]:
+    def computed(which: int, numbers: list[float]) -> list[float]:
+        """The values, or the derivatives if `which` is 1."""
         new = [number for number in dict.fromkeys(numbers) if number not in known]
         known.update(zip(new, at(new) if new else (), strict=True))
-        return [known[number] for number in numbers]
+        return [known[number][which] for number in numbers]
 
-    def values(numbers: list[float]) -> list[float]:
-        return [value for value, _ in computed(numbers)]
-
-    def derivatives(numbers: list[float]) -> list[float]:
-        return [derivative for _, derivative in computed(numbers)]
-
-    value_jumps = set(jumps(places, y, values, grain))
+    value_jumps = set(jumps(places, y, partial(computed, 0), grain))
     if slope is None:
         return Curve(name, value, slope, tuple(sorted(value_jumps)), (), label)
-    steep = jumps(places, slope.detach()[order].tolist(), derivatives, grain)
+    steep = jumps(places, slope.detach()[order].tolist(), partial(computed, 1), grain)
     # At a pole such as that of 1/x**2 only the slope jumps: the values on both sides are equal.
-    for i, peak in zip(steep, values([*steep.values()]), strict=True):
+    for i, peak in zip(steep, computed(0, [*steep.values()]), strict=True):
         if abs(peak) > POLE * max(abs(y[i]), abs(y[i + 1])):
             value_jumps.add(i)
     slope_jumps = tuple(sorted(value_jumps | steep.keys()))

@@ -357,13 +357,7 @@ def compares_values(function: Function) -> bool:
     """Whether a function is a loss of two tensors of values, so that a plain number is a float: with
     whole numbers many of PyTorch's losses have no gradient.
     """
-    return function in _value_losses()
-
-
-@cache
-def _value_losses() -> frozenset[Function]:
-    entries = [entry for entry in LOSSES.values() if entry.torch and entry.torch not in INDEXED]
-    return frozenset(pytorch_function(entry.torch) for entry in entries)
+    return function in _VALUE_LOSSES
 
 
 Prepare: TypeAlias = Callable[[list[Any], dict[str, Any]], object]
@@ -527,6 +521,7 @@ def _composed(entry: Activation | Loss) -> Function:
 INDEXED = {
     entry.torch: entry for entry in LOSSES.values() if entry.target in implementations.INDEX_TARGETS
 }
+_VALUE_LOSSES = {pytorch_function(e.torch) for e in LOSSES.values() if e.torch not in INDEXED}
 INDEXED_MODULES: Mapping[type[nn.Module], Loss] = {
     nn.CrossEntropyLoss: LOSSES["cross_entropy"], nn.NLLLoss: LOSSES["nll"],
     nn.MultiMarginLoss: LOSSES["multi_margin"], nn.MultiLabelMarginLoss: LOSSES["multilabel_margin"],

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gradcli.catalogue.functions import ACTIVATIONS
-from gradcli.catalogue.operators import DRAWING, find_function
+from gradcli.catalogue.operators import DRAWING
 from gradcli.errors import GradcliError, ShapeError, UsageError
 from gradcli.evaluate import failed_layers, files, library
 from gradcli.evaluate.job import Job
@@ -50,20 +50,16 @@ def make_inputs(
     made = {n: job.tensor(literal) for n, literal in literals.items() if n not in whole}
     given = {name: made.pop(name) for name in paths}
     made |= more(made)
-    if not modules:
-        if paths:
-            raise no_parameter(paths[0], [])
-        return made
     for name, literal in whole.items():
         for path, tensor in files.read_all(literal).items():
             given.setdefault(f"{name}.{path}", tensor.to(job.device))
     parameters: dict[str, Tensor] = {}
-    programs = []
-    for program in job.programs:
-        linked = _Linking(program, made | at(made), given, {*paths}, whole, job)
-        programs.append(linked.program())
-        parameters |= linked.parameters
-    job.programs = programs
+    if modules:
+        point = made | at(made)
+        linked = [_Linking(each, point, given, {*paths}, whole, job) for each in job.programs]
+        job.programs = [each.program() for each in linked]
+        for each in linked:
+            parameters |= each.parameters
     for name in paths:
         if name not in parameters:
             raise no_parameter(name, list(parameters))
@@ -351,12 +347,10 @@ def _activation(module: Any) -> Written:
     entry, own = _ACTIVATIONS.get(type(module).__name__.lower()), [*module.parameters()]
     if entry and own:
         return entry.torch, own, {}
-    call = activation_of(module)
-    function = find_function(call.entry.name) if call else None
-    if call is None or function is None:
+    if (call := activation_of(module)) is None:
         return None
     along = {"dim": module.dim} if call.entry.mixes else {}
-    return function.path, [], {**call.arguments, **along}
+    return call.entry.path, [], {**call.arguments, **along}
 
 
 _ACTIVATIONS = {name.replace("_", ""): entry for name, entry in ACTIVATIONS.items()}

@@ -1,7 +1,7 @@
 """The shapes in a run: of every part of the expression that computes a tensor."""
 
 import ast
-from collections import deque
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -37,34 +37,34 @@ def shaped_parts(done: Run, before: Before) -> list[ShapedPart]:
     written = set(map(id, ast.walk(program.tree)))  # a layer of a called network is not
     pairs = zip(program.steps, program.origins, strict=True)
     origins = {id(step): node for step, node in pairs if id(node) in written}
-    seen: deque[tuple[Span, list[int]]] = deque()
+    statements = [place(node) for node in program.tree.body]
+    stops = [statement.stop for statement in statements]
+    shapes: list[dict[Span, list[int]]] = [{} for _ in statements]
+    layers: list[list[ShapedPart]] = [[] for _ in statements]
     chain: list[tuple[str, Any]] = []
-    chains: deque[tuple[int, list[tuple[str, Any]]]] = deque()
 
     def after(step: Step, value: Any) -> None:
         if title := program.layers.get(id(step)):
             chain.append((title, value))
-            if id(step) in origins:  # the last layer makes the value of the call
-                chains.append((place(origins[id(step)]).start, [*chain]))
-                chain.clear()
-        if isinstance(value, Tensor) and id(step) in origins:
-            seen.append((place(origins[id(step)]), list(value.shape)))
+        if id(step) not in origins or not (title or isinstance(value, Tensor)):
+            return
+        part = place(origins[id(step)])
+        statement = bisect(stops, part.start)
+        if title:  # the last layer makes the value of the call
+            layers[statement] += _layers(chain)
+            chain.clear()
+        if isinstance(value, Tensor):
+            shapes[statement].pop(part, None)  # the last of several steps makes a call's value
+            shapes[statement][part] = list(value.shape)
 
     bound = replay(program, done.inputs, done.state, before, after).bound
     last = {name.id: name for name in _stored(program.tree)}
     parts: list[ShapedPart] = []
     length = 0
-    for node in program.tree.body:
-        statement = place(node)
-        inside: dict[Span, list[int]] = {}
-        while chains and chains[0][0] < statement.stop:
-            layers = _layers(chains.popleft()[1])
-            length += sum(len(layer.text) for layer in layers)
-            parts += layers
-        while seen and seen[0][0].start < statement.stop:
-            part, shape = seen.popleft()
-            inside.pop(part, None)  # several steps of one call: the last one makes its value
-            inside[part] = shape
+    per_statement = zip(program.tree.body, statements, shapes, layers, strict=True)
+    for node, statement, inside, called in per_statement:
+        length += sum(len(layer.text) for layer in called)
+        parts += called
         if isinstance(node, ast.Assign):
             whole = all(isinstance(target, ast.Name) for target in node.targets)
             if whole and (part := place(node.value)) in inside:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from gradcli import core
-from gradcli.errors import MathError
 from gradcli.evaluate.job import Job, in_float64
 from gradcli.evaluate.machine import After
 from gradcli.evaluate.trace import Trace, program_of, pushed, replay
@@ -129,8 +128,7 @@ class Rerun:
         """The value of a subject that is one number, and the leaves that it depends on."""
         live = core.require_grad(inputs, self.by)
         value = self.value(live)
-        if not value.requires_grad:
-            raise MathError(core.NO_PATH)
+        core.check_recorded(value)
         return value.reshape(()), {name: live[name] for name in self.by}
 
     def hessian(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
