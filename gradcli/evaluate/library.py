@@ -81,7 +81,7 @@ def function(path: str, python: object = None) -> Function:
     if path in _OWN:
         return _OWN[path]
     resolved = pytorch_function(path)
-    if operators.in_space("layers", path.removeprefix("nn.")):
+    if is_layer(path):
         return _on_cpu(_within_bounds(resolved))
     if path.rpartition(".")[2] in operators.RANDOM and not path.startswith("nn."):
         resolved = _on_cpu(resolved)
@@ -90,10 +90,9 @@ def function(path: str, python: object = None) -> Function:
     return resolved if path.startswith("nn.") else _with_numbers(resolved, _python(python))
 
 
-def is_layer(step: Step) -> bool:
-    """Whether a step makes a module that may have parameters, or contains such modules."""
-    space, _, name = step.name.partition(".")
-    return step.kind == "call" and space == "nn" and bool(operators.in_space("layers", name))
+def is_layer(path: str) -> bool:
+    """Whether a path is that of a module that may have parameters, or contain such modules."""
+    return operators.in_space("layers", path.removeprefix("nn.")) is not None
 
 
 class Bounded(TorchFunctionMode):

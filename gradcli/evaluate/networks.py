@@ -171,7 +171,7 @@ class _Linking:
         if step.kind != "call" or not isinstance(value, nn.Module):
             return
         self.makers[id(value)] = step, value
-        if library.is_layer(step):
+        if library.is_layer(step.name):
             self.made[id(step)] = Made(value, self.state, torch.get_rng_state())
         for name, maker in self.source.modules.items():
             if maker is step:
