@@ -117,9 +117,8 @@ def leads_to_result(done: Run, name: str) -> bool:
     """Whether any operations lead from the input `name` to the result, by running it again."""
     if name not in done.program.names:
         return False
-    now = torch.get_rng_state()
-    trace = Trace(done.program, done.inputs, done.state)
-    torch.set_rng_state(now)
+    with torch.random.fork_rng(devices=()):
+        trace = Trace(done.program, done.inputs, done.state)
     return leads_to(trace, name)
 
 
