@@ -17,7 +17,7 @@ from gradcli.page import Page, frame
 from gradcli.show import brackets
 from gradcli.show.cells import Drawn, text_table
 from gradcli.show.document import TextColumn, Texts, TextTable, groups, lined, text_width
-from gradcli.show.pictures import curve
+from gradcli.show.pictures import panels
 from gradcli.show.pictures.plotter import Window
 from gradcli.show.table import Bracketed, LineChart, Table, on_screen
 
@@ -43,9 +43,10 @@ def render(tables: Sequence[Drawn], style: Style) -> str:
             if not brackets.draw(table, page, style.width, ascii_only=style.ascii_only):
                 _draw(page, table.table, style)
         elif isinstance(table, LineChart):
-            columns = min(style.width or curve.COLUMNS, curve.COLUMNS)
-            window = Window(columns, curve.ROWS, style.colour, style.ascii_only)
-            page.write(curve.draw(table, window) + "\n")
+            width = style.width or Window.width
+            page.write(
+                panels.small(table, Window(width, Window.height, style.colour, style.ascii_only))
+            )
         else:
             _draw(page, table, style)
     return page.text

@@ -39,7 +39,7 @@ class Canvas:
     def __init__(self, columns: int, rows: int, *, ascii_only: bool) -> None:
         self.columns, self.rows = columns, rows
         self._across, self._up = (1, 1) if ascii_only else (2, 4)
-        self._ascii_only = ascii_only
+        self.ascii_only = ascii_only
         self._dots: dict[tuple[int, int], int] = {}
         self._pens: dict[tuple[int, int], list[Pen]] = {}
         self._cells: dict[tuple[int, int], Cell] = {}
@@ -63,7 +63,7 @@ class Canvas:
         if not (0 <= i < self.width and 0 <= j < self.height):
             return
         place = self.cell_of(i, j)
-        if self._ascii_only:
+        if self.ascii_only:
             pens = self._pens.setdefault(place, [])
             if pen not in pens:
                 pens.append(pen)
@@ -84,7 +84,7 @@ class Canvas:
         length = max(abs(x1 - x0), abs(y1 - y0))
         steps = max(1, round(length))
         for k in range(steps + 1):
-            if self._ascii_only or pen.draws(distance + length * k / steps):
+            if self.ascii_only or pen.draws(distance + length * k / steps):
                 self.dot(round(x0 + (x1 - x0) * k / steps), round(y0 + (y1 - y0) * k / steps), pen)
         return distance + length
 

@@ -5,8 +5,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from gradcli.show.pictures.axes import Axis, axis, drawable
-from gradcli.show.pictures.canvas import Canvas, Cell, Pen, text
-from gradcli.show.pictures.plotter import NAME, Window, below, flowed, frame, words
+from gradcli.show.pictures.canvas import Canvas, Cell, Pen
+from gradcli.show.pictures.plotter import Layout, Plot, Window, flowed, words
 
 LEVELS = 12
 """The largest number of contour lines."""
@@ -37,20 +37,12 @@ def draw(
     head = _legend(title, steps, names, window, arrows=slopes is not None)
     rows = max(3, window.height - len(head) - 2)
     upright = axis(axes[1][0], axes[1][-1], max(2, rows // 3))
-    left = max(len(upright.label(tick)) for tick in upright.ticks or (0.0,)) + 1
-    name = names[0][: min(NAME, max(1, (window.width - left) // 4))]
-    columns = max(4, window.width - left - 2 - len(name))
-    across = axis(axes[0][0], axes[0][-1], max(1, columns // 10))
-    canvas = Canvas(columns, rows, ascii_only=window.ascii_only)
-    _lines(canvas, _Surface(axes, value, across, upright, canvas), steps)
+    plot = Plot(Layout(window, axes[0][0], axes[0][-1], [upright], names[0]), rows, upright)
+    _lines(plot, _Surface(axes, value, plot), steps)
     if slopes is not None:
-        surfaces = [_Surface(axes, slope, across, upright, canvas) for slope in slopes]
-        _arrows(canvas, surfaces, across, upright, window)
-    _lowest(canvas, axes, value, across, upright)
-    body = frame(canvas, across, upright, left, window)
-    body[-1] += words(f" {name}")
-    lines = [*head, *body, below(across, left, columns)]
-    return "".join(f"{text(line, colour=window.colour)}\n" for line in lines)
+        _arrows(plot, [_Surface(axes, slope, plot) for slope in slopes])
+    _lowest(plot, axes, value)
+    return plot.layout.text([*head, *plot.framed()])
 
 
 def levels(found: Sequence[float]) -> list[float]:
@@ -70,14 +62,12 @@ def levels(found: Sequence[float]) -> list[float]:
 
 
 class _Surface:
-    """Numbers over the axes, interpolated at the dots of a canvas."""
+    """Numbers over the axes, interpolated at the dots of a plot."""
 
-    def __init__(
-        self, axes: Axes, value: Grid, across: Axis, upright: Axis, canvas: Canvas
-    ) -> None:
+    def __init__(self, axes: Axes, value: Grid, plot: Plot) -> None:
         self._value = value
-        self._across = [_weight(axes[0], across, i, canvas.width) for i in range(canvas.width)]
-        self._upright = [_weight(axes[1], upright, j, canvas.height) for j in range(canvas.height)]
+        self._across = _weights(axes[0], plot.layout.across, plot.width)
+        self._upright = _weights(axes[1], plot.upright, plot.height)
 
     def at(self, i: int, j: int) -> float:
         """The number at a dot."""
@@ -87,22 +77,27 @@ class _Surface:
         return left * (1 - s) + right * s
 
 
-def _weight(points: Sequence[float], along: Axis, dot: int, dots: int) -> tuple[int, float]:
-    """The index of the point at or below a dot, and the part of the step from it to the dot."""
-    number = along.low + (along.high - along.low) * dot / max(1, dots - 1)
-    i = min(max(bisect_right(points, number) - 1, 0), len(points) - 2)
-    gap = points[i + 1] - points[i]
-    return i, min(max((number - points[i]) / gap, 0.0), 1.0) if gap > 0 else 0.0
+def _weights(points: Sequence[float], along: Axis, dots: int) -> list[tuple[int, float]]:
+    """For each dot of an axis, the index of the point at or below it, and the part of the step from
+    that point to the dot.
+    """
+    found = []
+    for dot in range(dots):
+        number = along.low + (along.high - along.low) * dot / max(1, dots - 1)
+        i = min(max(bisect_right(points, number) - 1, 0), len(points) - 2)
+        gap = points[i + 1] - points[i]
+        found.append((i, min(max((number - points[i]) / gap, 0.0), 1.0) if gap > 0 else 0.0))
+    return found
 
 
-def _lines(canvas: Canvas, surface: _Surface, steps: Sequence[float]) -> None:
+def _lines(plot: Plot, surface: _Surface, steps: Sequence[float]) -> None:
     """Draw a dot if a level lies between it and its neighbour to the right or above, and the name
     of the level here and there.
     """
     bands = {
         (i, j): bisect_right(steps, number)
-        for i in range(canvas.width)
-        for j in range(canvas.height)
+        for i in range(plot.width)
+        for j in range(plot.height)
         if drawable(number := surface.at(i, j))
     }
     places: dict[int, list[tuple[int, int]]] = {}
@@ -110,12 +105,12 @@ def _lines(canvas: Canvas, surface: _Surface, steps: Sequence[float]) -> None:
         for other in (bands.get((i + 1, j), band), bands.get((i, j + 1), band)):
             if other != band:
                 level = min(band, other)
-                canvas.dot(i, j, Pen(colour=_colour(level), ascii=_name(level)))
-                places.setdefault(level, []).append(canvas.cell_of(i, j))
+                plot.dot(i, j, Pen(colour=_colour(level), ascii=_name(level)))
+                places.setdefault(level, []).append(plot.cell_of(i, j))
                 break
     for level, cells in places.items():
-        for column, row in _spread(cells, canvas):
-            canvas.put(column, row, Cell(_name(level), f"1;{_colour(level)}"))
+        for column, row in _spread(cells, plot):
+            plot.put(column, row, Cell(_name(level), f"1;{_colour(level)}"))
 
 
 def _name(level: int) -> str:
@@ -136,31 +131,28 @@ def _spread(cells: Sequence[tuple[int, int]], canvas: Canvas) -> list[tuple[int,
     return chosen
 
 
-def _arrows(
-    canvas: Canvas, slopes: Sequence[_Surface], across: Axis, upright: Axis, window: Window
-) -> None:
+def _arrows(plot: Plot, slopes: Sequence[_Surface]) -> None:
     """Draw the direction of steepest ascent, as it looks in the picture, on a grid of cells."""
-    arrows = ASCII_ARROWS if window.ascii_only else ARROWS
-    wide, high = canvas.width // canvas.columns, canvas.height // canvas.rows
-    scale_x = canvas.columns / (across.high - across.low)
-    scale_y = 2 * canvas.rows / (upright.high - upright.low)
-    for column in range(EVERY[0] // 2, canvas.columns, EVERY[0]):
-        for row in range(EVERY[1] // 2, canvas.rows, EVERY[1]):
+    arrows = ASCII_ARROWS if plot.ascii_only else ARROWS
+    across, upright = plot.layout.across, plot.upright
+    wide, high = plot.width // plot.columns, plot.height // plot.rows
+    scale_x = plot.columns / (across.high - across.low)
+    scale_y = 2 * plot.rows / (upright.high - upright.low)
+    for column in range(EVERY[0] // 2, plot.columns, EVERY[0]):
+        for row in range(EVERY[1] // 2, plot.rows, EVERY[1]):
             dot = column * wide + wide // 2, row * high + high // 2
             right, up = slopes[0].at(*dot) / scale_x, slopes[1].at(*dot) / scale_y
             if drawable(right) and drawable(up) and (right or up):
                 eighth = round(math.atan2(up, right) / (math.pi / 4)) % 8
-                canvas.put(column, row, Cell(arrows[eighth], ARROW_COLOUR))
+                plot.put(column, row, Cell(arrows[eighth], ARROW_COLOUR))
 
 
-def _lowest(canvas: Canvas, axes: Axes, value: Grid, across: Axis, upright: Axis) -> None:
+def _lowest(plot: Plot, axes: Axes, value: Grid) -> None:
     """Mark the lowest point."""
     points = [(z, i, j) for i, row in enumerate(value) for j, z in enumerate(row) if drawable(z)]
     if points:
         _, i, j = min(points)
-        x = round(across.place(axes[0][i], canvas.width))
-        y = round(upright.place(axes[1][j], canvas.height))
-        canvas.put(*canvas.cell_of(x, y), Cell("o", LOWEST_COLOUR))
+        plot.put(*plot.cell_at(axes[0][i], axes[1][j]), Cell("o", LOWEST_COLOUR))
 
 
 def _legend(

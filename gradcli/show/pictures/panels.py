@@ -1,21 +1,43 @@
-"""Curves arranged in panels: which curves share their axes, with values above derivatives."""
+"""Curves arranged in panels: which curves share their axes, with values above derivatives. Also the
+small curve below a table.
+"""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from gradcli.evaluate.curves import Curve
 from gradcli.show import numbers
 from gradcli.show.pictures import plotter
-from gradcli.show.pictures.axes import ascending, span, together
+from gradcli.show.pictures.axes import ascending, span, together, wide
 from gradcli.show.pictures.plotter import DASHED, SLOPE, Panel, Window
+from gradcli.show.table import LineChart
+
+if TYPE_CHECKING:  # a table does without the machine
+    from gradcli.evaluate.curves import Curve
 
 COMPARABLE = 0.2
 """Curves share their axes if each fills at least this part of the height."""
+ROWS, COLUMNS = 11, 72
+"""The largest size of a small curve in characters."""
 
 
-def curves(x: Tensor, drawn: Sequence[Curve], along: str, window: Window) -> str:
+def small(chart: LineChart, window: Window) -> str:
+    """Numbers at 0, 1, 2, ..., no wider than the window, on a log scale if their range is wide."""
+    name, ys = chart.name, [float(number) for number in numbers.flat(chart.values)]
+    finite = [y for y in ys if math.isfinite(y)]
+    if wide(finite) and min(finite) > 0:
+        name = f"log10 of {name}"
+        ys = [math.log10(y) if math.isfinite(y) else y for y in ys]
+    window = replace(window, width=min(window.width, COLUMNS), height=ROWS)
+    return plotter.draw(
+        range(len(ys)), [Panel((plotter.Line(name, ys),))], window, along=chart.along
+    )
+
+
+def curves(x: Tensor, drawn: "Sequence[Curve]", along: str, window: Window) -> str:
     """Curves over x [points] as text: one with its derivative, several above their derivatives."""
     points, panels = arranged(x, drawn, along)
     if not points:
@@ -23,7 +45,7 @@ def curves(x: Tensor, drawn: Sequence[Curve], along: str, window: Window) -> str
     return plotter.draw(points, panels, window, along=along)
 
 
-def arranged(x: Tensor, curves: Sequence[Curve], along: str) -> tuple[list[float], list[Panel]]:
+def arranged(x: Tensor, curves: "Sequence[Curve]", along: str) -> tuple[list[float], list[Panel]]:
     """The finite points of x [points] in ascending order, and the panels of the curves there."""
     places = numbers.flat(x)
     order = ascending(places)

@@ -61,42 +61,106 @@ class Window:
     ascii_only: bool = False
 
 
-@dataclass(frozen=True)
-class Strokes:
-    """The characters of a frame and of the line at 0."""
-
-    side: str
-    tick_left: str
-    corner: str
-    below: str
-    tick_below: str
-    zero: str
+_LINES, _ASCII = tuple("│┤└─┬┈"), tuple("|++-+-")
+"""The characters of a frame: its side, there beside a number, the corner, the line below, there above
+a number; and of the line at 0.
+"""
 
 
-_LINES = Strokes("│", "┤", "└", "─", "┬", "┈")
-_ASCII = Strokes("|", "+", "+", "-", "+", "-")
+class Layout:
+    """What panels over one horizontal axis share: the window, the axis from `low` to `high` and its
+    width in characters, and the room to the left for the numbers of the vertical axes.
+    """
+
+    def __init__(
+        self, window: Window, low: float, high: float, uprights: Sequence[Axis], along: str
+    ) -> None:
+        self.window = window
+        self.left = 1 + max(len(y.label(tick)) for y in uprights for tick in y.ticks or (0.0,))
+        self._name = along[: min(NAME, max(1, (window.width - self.left) // 4))]
+        self.columns = max(4, window.width - self.left - 2 - len(self._name))
+        self.across = axis(low, high, max(1, self.columns // 10))
+
+    def column(self, tick: float) -> int:
+        """The column of the whole picture that a number of the horizontal axis is in."""
+        place = int(round(self.across.place(tick, 2 * self.columns)) // 2)
+        return self.left + 1 + min(self.columns - 1, place)
+
+    def text(self, lines: list[list[Cell]]) -> str:
+        """The panels, whose lines these are, as text above the name and the numbers of the axis."""
+        lines = [*lines[:-1], lines[-1] + words(f" {self._name}"), self._below()]
+        return "".join(f"{text(line, colour=self.window.colour)}\n" for line in lines)
+
+    def _below(self) -> list[Cell]:
+        """The numbers of the axis, centred below their ticks, without those that overlap."""
+        row = [" "] * (self.left + 1 + self.columns)
+        for tick in self.across.ticks:
+            label = self.across.label(tick)
+            minus = label[0] == "-"
+            middle = self.column(tick)
+            start = max(0, min(middle - minus - (len(label) - minus) // 2, len(row) - len(label)))
+            if not "".join(row[max(0, start - 1) : start + len(label) + 1]).strip():
+                row[start : start + len(label)] = label
+        return words("".join(row))
+
+
+class Plot(Canvas):
+    """A canvas of so many rows between the axis of a layout and a vertical one."""
+
+    def __init__(self, layout: Layout, rows: int, upright: Axis) -> None:
+        super().__init__(layout.columns, rows, ascii_only=layout.window.ascii_only)
+        self.layout, self.upright = layout, upright
+        self._strokes = _ASCII if self.ascii_only else _LINES
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """The place of a point in dots."""
+        return self.layout.across.place(x, self.width), self.upright.place(y, self.height)
+
+    def cell_at(self, x: float, y: float) -> tuple[int, int]:
+        """The column and row of the cell that a point is in."""
+        i, j = self.place(x, y)
+        return self.cell_of(round(i), round(j))
+
+    def _row(self, y: float) -> int:
+        return self.cell_at(self.layout.across.low, y)[1]
+
+    def draw_zero(self) -> None:
+        """Draw a thin line at 0, before anything else."""
+        if self.upright.low < 0 < self.upright.high:
+            for column in range(0, self.columns, 2 if self.ascii_only else 1):
+                self.put(column, self._row(0), Cell(self._strokes[-1], DIM))
+
+    def framed(self) -> list[list[Cell]]:
+        """The lines of the canvas with its axes: numbers to the left, ticks below."""
+        side, beside, corner, line, above, _ = self._strokes
+        left, ticks = self.layout.left, self.upright.ticks
+        labels = {self.rows - 1 - self._row(tick): self.upright.label(tick) for tick in ticks}
+        lines = []
+        for number, cells in enumerate(self.lines()):
+            label = labels.get(number, "")
+            head = words(label.rjust(left - 1) + " ")
+            lines.append([*head, Cell(beside if label else side, DIM), *cells])
+        bottom = words(" " * left + corner + line * self.columns, DIM)
+        for tick in self.layout.across.ticks:
+            bottom[self.layout.column(tick)] = Cell(above, DIM)
+        return [*lines, bottom]
 
 
 def draw(x: Sequence[float], panels: Sequence[Panel], window: Window, *, along: str = "x") -> str:
     """The panels below each other over ascending x, in the size of the window unless it is tiny."""
-    legends = [legend(panel, window) for panel in panels]
+    legends = [_legend(panel, window) for panel in panels]
     rows = max(3, (window.height - sum(map(len, legends)) - len(panels) - 1) // len(panels))
     uprights = [_upright(panel, rows) for panel in panels]
-    left = 1 + max(len(y.label(tick)) for y in uprights for tick in y.ticks or (0.0,))
-    name = along[: min(NAME, max(1, (window.width - left) // 4))]
-    columns = max(4, window.width - left - 2 - len(name))
-    across = axis(x[0], x[-1], max(1, columns // 10))
+    layout = Layout(window, x[0], x[-1], uprights, along)
     lines: list[list[Cell]] = []
-    for panel, head, upright in zip(panels, legends, uprights, strict=True):
-        canvas = Canvas(columns, rows, ascii_only=window.ascii_only)
-        zero_line(canvas, upright, window)
+    for panel, legend, upright in zip(panels, legends, uprights, strict=True):
+        plot = Plot(layout, rows, upright)
+        plot.draw_zero()
         for number, curve in enumerate(panel.curves):
-            trace(canvas, x, curve, across, upright)
-            _mark(canvas, x, curve, across, upright, number, len(panel.curves))
-        lines += [*head, *frame(canvas, across, upright, left, window)]
-    lines[-1] += words(f" {name}")
-    lines.append(below(across, left, columns))
-    return "".join(f"{text(line, colour=window.colour)}\n" for line in lines)
+            _trace(plot, x, curve)
+            _mark(plot, x, curve, number, len(panel.curves))
+        lines += [*legend, *plot.framed()]
+    return layout.text(lines)
 
 
 def words(string: str, colour: str = "") -> list[Cell]:
@@ -104,7 +168,7 @@ def words(string: str, colour: str = "") -> list[Cell]:
     return [Cell(char, colour) for char in string]
 
 
-def legend(panel: Panel, window: Window) -> list[list[Cell]]:
+def _legend(panel: Panel, window: Window) -> list[list[Cell]]:
     """The names of a panel's lines, in as many rows as the width requires."""
     entries = [words(panel.title, "1")] if panel.title else []
     for curve in panel.curves:
@@ -137,32 +201,21 @@ def _upright(panel: Panel, rows: int) -> Axis:
     return axis(low, high, max(3 if rows >= 6 else 2, rows // 3), widen=True)
 
 
-def zero_line(canvas: Canvas, upright: Axis, window: Window) -> None:
-    """Draw a thin line at 0, before anything else."""
-    strokes = _ASCII if window.ascii_only else _LINES
-    if upright.low < 0 < upright.high:
-        _, row = canvas.cell_of(0, round(upright.place(0, canvas.height)))
-        for column in range(0, canvas.columns, 2 if window.ascii_only else 1):
-            canvas.put(column, row, Cell(strokes.zero, DIM))
-
-
-def trace(canvas: Canvas, x: Sequence[float], curve: Line, across: Axis, upright: Axis) -> None:
+def _trace(plot: Plot, x: Sequence[float], curve: Line) -> None:
     """Draw the line of a curve, interrupted at gaps and jumps, cut off at the window's edges."""
-    for run in _runs(canvas, x, curve, across, upright):
+    for run in _runs(plot, x, curve):
         (i, j), distance = run[0], 0.0
-        canvas.dot(round(i), _near(j, canvas.height), curve.pen)
+        plot.dot(round(i), round(j) if -1 < j < plot.height else -1, curve.pen)
         for here in run[1:]:
             far = max(abs(here[0] - i), abs(here[1] - j)) >= APART
             if not (far or here is run[-1]):
                 continue
-            if piece := _inside((i, j), here, canvas.height):
-                distance = canvas.line(*piece, curve.pen, distance)
+            if piece := _inside((i, j), here, plot.height):
+                distance = plot.line(*piece, curve.pen, distance)
             i, j = here
 
 
-def _runs(
-    canvas: Canvas, x: Sequence[float], curve: Line, across: Axis, upright: Axis
-) -> Iterator[list[tuple[float, float]]]:
+def _runs(plot: Plot, x: Sequence[float], curve: Line) -> Iterator[list[tuple[float, float]]]:
     """The places of a curve's points in dots, grouped into unbroken lines."""
     run: list[tuple[float, float]] = []
     for number, (a, b) in enumerate(zip(x, curve.y, strict=True)):
@@ -170,13 +223,9 @@ def _runs(
             yield run
             run = []
         if drawable(b):
-            run.append((across.place(a, canvas.width), upright.place(b, canvas.height)))
+            run.append(plot.place(a, b))
     if run:
         yield run
-
-
-def _near(y: float, height: int) -> int:
-    return round(y) if -1 < y < height else -1
 
 
 def _inside(
@@ -196,57 +245,15 @@ def _inside(
     return cut(x0, y0), cut(x1, y1)
 
 
-def _mark(
-    canvas: Canvas, x: Sequence[float], curve: Line, across: Axis, upright: Axis,
-    number: int, count: int,
-) -> None:  # fmt: skip
+def _mark(plot: Plot, x: Sequence[float], curve: Line, number: int, count: int) -> None:
     """Put the letter of a curve on it here and there, away from other curves' letters."""
     if not curve.pen.mark:
         return
-    every = max(6 * count, canvas.columns // 3)
-    columns = set(range(every * (2 * number + 1) // (2 * count), canvas.columns, every))
+    every = max(6 * count, plot.columns // 3)
+    columns = set(range(every * (2 * number + 1) // (2 * count), plot.columns, every))
     for a, b in zip(x, curve.y, strict=True):
-        if not (drawable(a) and drawable(b)):
-            continue
-        j = round(upright.place(b, canvas.height)) if upright.low <= b <= upright.high else -1
-        column, row = canvas.cell_of(round(across.place(a, canvas.width)), j)
-        if column in columns and 0 <= row < canvas.rows:
-            canvas.put(column, row, Cell(curve.pen.mark, f"1;{curve.pen.colour}"))
-            columns.discard(column)
-
-
-def frame(
-    canvas: Canvas, across: Axis, upright: Axis, left: int, window: Window
-) -> list[list[Cell]]:
-    """A canvas with its axes: numbers to the left, ticks below."""
-    strokes = _ASCII if window.ascii_only else _LINES
-    labels = {}
-    for tick in upright.ticks:
-        _, row = canvas.cell_of(0, round(upright.place(tick, canvas.height)))
-        labels[canvas.rows - 1 - row] = upright.label(tick)
-    lines = []
-    for number, line in enumerate(canvas.lines()):
-        label = labels.get(number, "")
-        head = words(label.rjust(left - 1) + " ")
-        lines.append([*head, Cell(strokes.tick_left if label else strokes.side, DIM), *line])
-    bottom = words(" " * left + strokes.corner + strokes.below * canvas.columns, DIM)
-    for tick in across.ticks:
-        bottom[left + 1 + _column(across, tick, canvas.columns)] = Cell(strokes.tick_below, DIM)
-    return [*lines, bottom]
-
-
-def _column(across: Axis, number: float, columns: int) -> int:
-    return min(columns - 1, int(round(across.place(number, 2 * columns)) // 2))
-
-
-def below(across: Axis, left: int, columns: int) -> list[Cell]:
-    """The numbers of the horizontal axis, centred below their ticks, without those that overlap."""
-    row = [" "] * (left + 1 + columns)
-    for tick in across.ticks:
-        label = across.label(tick)
-        minus = label[0] == "-"
-        middle = left + 1 + _column(across, tick, columns)
-        start = max(0, min(middle - minus - (len(label) - minus) // 2, len(row) - len(label)))
-        if not "".join(row[max(0, start - 1) : start + len(label) + 1]).strip():
-            row[start : start + len(label)] = label
-    return words("".join(row))
+        if drawable(a) and plot.upright.low <= b <= plot.upright.high:
+            column, row = plot.cell_at(a, b)
+            if column in columns:
+                plot.put(column, row, Cell(curve.pen.mark, f"1;{curve.pen.colour}"))
+                columns.discard(column)
