@@ -5,8 +5,8 @@ Arrows and branches follow the gradient: from the result to the inputs.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +25,11 @@ def graph(result: Result, form: str, *, ascii_only: bool) -> str:
 
     Raises UsageError if there is none, and SizeError if one has too many nodes.
     """
-    return _FORMS[form](pictures(result), ascii_only)
+    graphs = pictures(result)
+    if form in _LANGUAGES:
+        return _text(graphs, _LANGUAGES[form])
+    trees = (_tree(picture, ascii_only=ascii_only) for picture in graphs)
+    return "\n".join("".join(f"{line}\n" for line in tree) for tree in trees)
 
 
 def _labels(node: GraphNode) -> list[str]:
@@ -49,40 +53,17 @@ def _short(tensor: Tensor) -> str:
     if tensor.numel() > SMALL or tensor.layout != torch.strided:
         return ""
     cells = [numbers.significant(number, DIGITS) for number in numbers.flat(tensor.cpu())]
-    for size in reversed(tensor.shape):
-        starts = range(0, len(cells), max(1, size))
-        cells = [f"[{', '.join(cells[i : i + size])}]" for i in starts] or ["[]"]
-    return cells[0]
+    return numbers.bracketed(cells, tensor.shape)
 
 
 # --- a tree for the terminal --------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Strokes:
-    """What is drawn before a branch, before the last branch, and before the lines below either."""
-
-    branch: str
-    last: str
-    below: str
-    clear: str = "   "
-
-
-_BOX = _Strokes("├─ ", "└─ ", "│  ")
-_ASCII = _Strokes("|- ", "`- ", "|  ")
-
-
-def _trees(graphs: Sequence[Picture], ascii_only: bool) -> str:
-    strokes = _ASCII if ascii_only else _BOX
-    parts = []
-    for picture in graphs:
-        head = [picture.name] if picture.name else []
-        parts.append("".join(f"{line}\n" for line in (*head, *_tree(picture, strokes))))
-    return "\n".join(parts)
-
-
-def _tree(picture: Picture, strokes: _Strokes) -> Iterator[str]:
+def _tree(picture: Picture, *, ascii_only: bool) -> Iterator[str]:
     """The lines of one tree. An operation that is used several times is numbered and drawn once."""
+    first, last, below_first = ("|- ", "`- ", "|  ") if ascii_only else ("├─ ", "└─ ", "│  ")
+    if picture.name:
+        yield picture.name
     uses = Counter(operand for node in picture.nodes for operand in node.operands)
     shared = [node for node in picture.nodes if uses[node] > 1 and node.pytorch]
     tags = {node: f" #{number}" for number, node in enumerate(shared, 1)}
@@ -96,66 +77,72 @@ def _tree(picture: Picture, strokes: _Strokes) -> Iterator[str]:
             continue
         seen.add(node)
         yield "  ".join([title, *_labels(node)[1:]])
-        branch, rest = strokes.last, strokes.clear
+        branch, rest = last, "   "
         for operand in reversed(node.operands):
             stack.append((operand, below + branch, below + rest))
-            branch, rest = strokes.branch, strokes.below
+            branch, rest = first, below_first
 
 
 # --- text for other programs --------------------------------------------------------------------
 
 
-def _dot(graphs: Sequence[Picture], ascii_only: bool) -> str:
-    """Graphviz: inputs are ellipses, operations boxes."""
+class _Language(NamedTuple):
+    """How a language writes a graph: `opening` and `closing` are its first and last lines, the others
+    formats for lines. Inputs are rounded, operations boxes.
+    """
 
-    def escape(text: str) -> str:
-        return text.replace("\\", "\\\\").replace('"', '\\"')
+    opening: tuple[str, ...]
+    operation: str
+    input: str
+    edge: str
+    group: str
+    group_end: str
+    line_end: str
+    escapes: Mapping[int, str]
+    closing: tuple[str, ...] = ()
 
-    lines = ["digraph gradcli {", '  node [shape=box, fontname="monospace"];']
+
+_LANGUAGES = {
+    "dot": _Language(
+        opening=("digraph gradcli {", '  node [shape=box, fontname="monospace"];'),
+        operation='{key} [label="{label}"];',
+        input='{key} [label="{label}", shape=ellipse];',
+        edge="{start} -> {end};",
+        group='subgraph cluster_{number} {{\n  label="{name}";',
+        group_end="}",
+        line_end="\\n",
+        escapes=str.maketrans({"\\": "\\\\", '"': '\\"'}),
+        closing=("}",),
+    ),
+    "mermaid": _Language(
+        opening=("flowchart TD",),
+        operation='{key}["{label}"]',
+        input='{key}(["{label}"])',
+        edge="{start} --> {end}",
+        group='subgraph g{number}["{name}"]',
+        group_end="end",
+        line_end="<br/>",
+        escapes=str.maketrans({char: f"#{ord(char)};" for char in '#"<>&'}),
+    ),
+}
+
+
+def _text(graphs: Sequence[Picture], language: _Language) -> str:
+    lines = [*language.opening]
     for number, picture in enumerate(graphs):
-        ids = _ids(picture, number)
+        keys = {node: f"g{number}n{i}" for i, node in enumerate(picture.nodes)}
         inner = []
-        for node, key in ids.items():
-            shape = "" if node.pytorch else ", shape=ellipse"
-            label = "\\n".join(map(escape, _labels(node)))
-            inner.append(f'{key} [label="{label}"{shape}];')
-        inner += [f"{ids[start]} -> {ids[end]};" for start, end in _edges(picture)]
+        for node, key in keys.items():
+            label = language.line_end.join(
+                line.translate(language.escapes) for line in _labels(node)
+            )
+            shape = language.operation if node.pytorch else language.input
+            inner.append(shape.format(key=key, label=label))
+        for node, key in keys.items():
+            inner += [language.edge.format(start=key, end=keys[to]) for to in node.operands]
         if picture.name:
-            head = [f"subgraph cluster_{number} {{", f'  label="{escape(picture.name)}";']
-            inner = [*head, *(f"  {line}" for line in inner), "}"]
+            name = picture.name.translate(language.escapes)
+            head = language.group.format(number=number, name=name).split("\n")
+            inner = [*head, *(f"  {line}" for line in inner), language.group_end]
         lines += [f"  {line}" for line in inner]
-    return "\n".join([*lines, "}"]) + "\n"
-
-
-def _mermaid(graphs: Sequence[Picture], ascii_only: bool) -> str:
-    """Mermaid: inputs are rounded, operations boxes."""
-
-    def escape(text: str) -> str:  # by Mermaid's codes for characters that it would interpret
-        return text.translate({ord(char): f"#{ord(char)};" for char in '#"<>&'})
-
-    lines = ["flowchart TD"]
-    for number, picture in enumerate(graphs):
-        ids = _ids(picture, number)
-        inner = []
-        for node, key in ids.items():
-            opening, closing = ("[", "]") if node.pytorch else ("([", "])")
-            inner.append(f'{key}{opening}"{"<br/>".join(map(escape, _labels(node)))}"{closing}')
-        inner += [f"{ids[start]} --> {ids[end]}" for start, end in _edges(picture)]
-        if picture.name:
-            head = f'subgraph g{number}["{escape(picture.name)}"]'
-            inner = [head, *(f"  {line}" for line in inner), "end"]
-        lines += [f"  {line}" for line in inner]
-    return "\n".join(lines) + "\n"
-
-
-def _ids(picture: Picture, number: int) -> dict[GraphNode, str]:
-    return {node: f"g{number}n{i}" for i, node in enumerate(picture.nodes)}
-
-
-def _edges(picture: Picture) -> list[tuple[GraphNode, GraphNode]]:
-    return [(node, operand) for node in picture.nodes for operand in node.operands]
-
-
-_FORMS: Mapping[str, Callable[[Sequence[Picture], bool], str]] = {
-    "tree": _trees, "dot": _dot, "mermaid": _mermaid,
-}  # fmt: skip
+    return "".join(f"{line}\n" for line in (*lines, *language.closing))

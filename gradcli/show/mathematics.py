@@ -242,7 +242,7 @@ class Mathematics:
             return Piece(rf"\sqrt{{{base.text}}}", ATOM, base.rank)
         if isinstance(node.left, ast.Call) and (head := _HEAD.match(base.text)):
             return Piece(f"{head[0]}^{{{exponent}}}{base.text[head.end() :]}", POWER, base.rank)
-        return Piece(f"{base.at_least(ATOM)}^{{{exponent}}}", POWER, base.rank)
+        return _raised(base, exponent)
 
     def _unary(self, node: ast.UnaryOp, done: Any) -> Piece:
         operand: Piece = done[node.operand]
@@ -306,7 +306,7 @@ class Mathematics:
         head = _HEADS.get(name, rf"\operatorname{{{escaped(name)}}}")
         match name, given:
             case _, [base, exponent] if _BINARY.get(name) is ast.Pow:
-                return Piece(f"{base.at_least(ATOM)}^{{{exponent.text}}}", POWER, base.rank)
+                return _raised(base, exponent.text)
             case _, [left, right] if name in _BINARY and not named:
                 return _combined(_BINARY[name], left, right)
             case "where", [condition, one, other]:

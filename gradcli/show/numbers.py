@@ -4,6 +4,7 @@ same number in the dtype (G. Steele and J. White, "How to print floating-point n
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -64,6 +65,14 @@ def nested(tensor: Tensor) -> Any:
     for size in reversed(tensor.shape[1:]):
         numbers = [numbers[i : i + size] for i in range(0, len(numbers), size)]
     return numbers
+
+
+def bracketed(texts: list[str], shape: Sequence[int]) -> str:
+    """The elements of a tensor as text in nested brackets; an empty dimension is `[]`."""
+    for size in reversed(shape):
+        starts = range(0, len(texts), max(1, size))
+        texts = [f"[{', '.join(texts[i : i + size])}]" for i in starts] or ["[]"]
+    return texts[0]
 
 
 def spell(number: float) -> str:

@@ -68,6 +68,13 @@ def test_the_program_draws_on_the_cpu_and_moves(text: str) -> None:
     assert printed(f"{head}x = torch.ones(3)/2\nprint(({written}).device)") == "meta\n"
 
 
+@pytest.mark.parametrize(
+    "text", ["F.dropout(x, 0.5) if 2 < 1 else x", "nn.Linear(3, 1)(x) if 2 < 1 else x"]
+)
+def test_a_call_that_is_not_run_is_written_as_it_stands(text: str) -> None:
+    assert WrittenExpression(text, {"x": torch.ones(3)}, "meta", apart=True).value == text
+
+
 def test_the_program_makes_modules_on_the_cpu_and_moves_them_unless_they_draw() -> None:
     x, made = torch.ones(3), 'with torch.device("cpu"):'
     written = WrittenExpression("nn.Linear(3, 2)(x).sum()", {"x": x, "linear.bias": x}, "meta")

@@ -183,17 +183,18 @@ class _Writer(ast.NodeTransformer):
 
     def _fill_in(self, node: ast.Call, step: Step) -> None:
         """Write the settings of a module as numbers in place of names."""
-        if "*" in step.keywords:
-            return
-        values = self._operands.get(id(step), [])
 
         def number(part: ast.expr, value: Any) -> ast.expr:
             plain = isinstance(value, int | float | tuple) and library.plain([value])
-            return parsed(repr(value)) if plain and _reads(part) else part
+            reads = any(isinstance(inner, ast.Name) for inner in ast.walk(part))
+            return parsed(repr(value)) if plain and reads else part
 
-        node.args = [*map(number, node.args, values)]
-        for keyword, value in zip(node.keywords, values[len(node.args) :], strict=False):
-            keyword.value = number(keyword.value, value)
+        if (values := self._values(step)) is not None:
+            _rewrite(node, values, number)
+
+    def _values(self, step: Step) -> list[Any] | None:
+        """The operands of a call; None if it was not run, or if a star gives some of them."""
+        return None if "*" in step.keywords else self._operands.get(id(step))
 
     def draws(self, step: Step) -> bool:
         """Whether a call draws random numbers."""
@@ -203,16 +204,15 @@ class _Writer(ast.NodeTransformer):
 
     def _on_device(self, node: ast.Call, step: Step) -> ast.expr:
         """A call that draws random numbers does so on the CPU, as in gradcli, and moves them."""
-        operands, bound = self._operands.get(id(step), []), step.kind in ("method", "apply")
-        if not self.draws(step) or "*" in step.keywords:
+        if (operands := self._values(step)) is None or not self.draws(step):
             return node
         if isinstance(node.func, ast.Attribute) and step.kind == "method":
             node.func.value = _on_cpu(node.func.value)
-        values = operands[bound:]
-        pairs = zip(node.args, values, strict=False)
-        node.args = [_on_cpu(arg) if isinstance(value, Tensor) else arg for arg, value in pairs]
-        for keyword, value in zip(node.keywords, values[len(node.args) :], strict=False):
-            keyword.value = _on_cpu(keyword.value) if isinstance(value, Tensor) else keyword.value
+        _rewrite(
+            node,
+            operands[step.kind in ("method", "apply") :],
+            lambda part, value: _on_cpu(part) if isinstance(value, Tensor) else part,
+        )
         if not any(isinstance(value, Tensor) for value in operands):
             node.keywords.append(ast.keyword("device", ast.Constant("cpu")))
         return ast.Call(ast.Attribute(node, "to", ast.Load()), [ast.Constant(self._device)], [])
@@ -245,9 +245,8 @@ class _Writer(ast.NodeTransformer):
 
     def _fit(self, node: ast.Call, step: Step) -> None:
         """Write class indices as int64, and plain numbers as tensors if PyTorch requires it."""
-        values = self._operands.get(id(step))
         elsewhere = step.name.startswith(("nn.", "python.", "math.", "Module."))
-        if values is None or elsewhere or "*" in step.keywords:
+        if (values := self._values(step)) is None or elsewhere:
             return
         if isinstance(step.value, str) and library.plain(values):
             node.func = parsed(step.value)
@@ -272,8 +271,7 @@ class _Writer(ast.NodeTransformer):
 
     def _fit_module(self, node: ast.Call, step: Step) -> None:
         """Write the class indices that a module takes as int64."""
-        values = self._operands.get(id(step))
-        if values is None or "*" in step.keywords:
+        if (values := self._values(step)) is None:
             return
         (module, *arguments), keywords = step.split(values)
         if call := library.index_module(module):
@@ -343,8 +341,14 @@ class _Substitution(ast.NodeTransformer):
         return first
 
 
-def _reads(node: ast.AST) -> bool:
-    return any(isinstance(part, ast.Name) for part in ast.walk(node))
+def _rewrite(
+    node: ast.Call, values: Sequence[Any], change: Callable[[ast.expr, Any], ast.expr]
+) -> None:
+    """Put what `change` makes of each argument and its value in the place of the argument."""
+    named = values[len(node.args) :]
+    node.args = [*map(change, node.args, values)]
+    for keyword, value in zip(node.keywords, named, strict=False):
+        keyword.value = change(keyword.value, value)
 
 
 def _on_cpu(node: ast.expr) -> ast.expr:

@@ -87,10 +87,7 @@ def _values(tensor: Tensor) -> str:
     """The numbers of a tensor of any shape as nested lists, with torch's constants."""
     if not tensor.numel():
         return repr(torch.empty(tensor.shape).tolist())
-    parts = [_number(value) for value in numbers.flat(tensor)]
-    for size in reversed(tensor.shape):
-        parts = [f"[{', '.join(parts[i : i + size])}]" for i in range(0, len(parts), size)]
-    return parts[0]
+    return numbers.bracketed([_number(value) for value in numbers.flat(tensor)], tensor.shape)
 
 
 def _number(value: Any) -> str:
