@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import chain, groupby, repeat
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from rich.cells import cell_len
@@ -61,11 +61,14 @@ class TextColumn:
     code: bool = False
 
     @property
+    def cells(self) -> Iterator[str]:
+        """The cells of all blocks."""
+        return chain.from_iterable(self.blocks)
+
+    @property
     def least(self) -> int:
         """The width when texts are broken at blanks; the heading is not broken."""
-        words = (
-            text_width(word) for block in self.blocks for cell in block for word in cell.split()
-        )
+        words = (text_width(word) for cell in self.cells for word in cell.split())
         return max(len(self.heading), *words, 1)
 
     @cached_property
@@ -76,7 +79,7 @@ class TextColumn:
     @cached_property
     def scientific(self) -> bool:
         """Whether some of its numbers have an exponent."""
-        return self.numeric and any("e" in cell for block in self.blocks for cell in block)
+        return self.numeric and any("e" in cell for cell in self.cells)
 
     def within(self, heading: int | None) -> int:
         """The width when the heading is broken into pieces of `heading` characters (None: not)."""
@@ -86,6 +89,14 @@ class TextColumn:
 def text_width(text: str) -> int:
     """The width of a text in a terminal."""
     return len(text) if text.isascii() else cell_len(text)
+
+
+def padded(cells: Sequence[str], width: int, *, numeric: bool) -> Iterable[str]:
+    """The cells, each padded to `width`: numbers stand on the right."""
+    if all(map(str.isascii, cells)):
+        return map(str.rjust if numeric else str.ljust, cells, repeat(width))
+    blanks = (" " * (width - cell_len(cell)) for cell in cells)
+    return [pad + cell if numeric else cell + pad for pad, cell in zip(blanks, cells, strict=True)]
 
 
 @dataclass(frozen=True)

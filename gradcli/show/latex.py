@@ -115,10 +115,10 @@ class _Writer:
         yield r"\begin{flushleft}"
         if table.title:
             yield rf"\textbf{{{self._spans(titled(table.title, table.formula))}}}\par\nobreak\smallskip"
-        measured = [_Measured(column, self._natural(column)) for column in table.columns]
+        measured = [*map(self._measured, table.columns)]
         if table.narrow and _breadth_of(measured) > WIDTH:
             table = table.narrow
-            measured = [_Measured(column, self._natural(column)) for column in table.columns]
+            measured = [*map(self._measured, table.columns)]
         pieces = groups(measured, table.keys, table.ends, lambda piece: _breadth_of(piece) <= WIDTH)
         for piece in pieces if measured else ():
             yield from self._tabulars(replace(table, columns=[c for c, _ in piece]), [*piece])
@@ -129,10 +129,9 @@ class _Writer:
                 yield from self.lines(remark)
         yield r"\end{flushleft}"
 
-    def _natural(self, column: TextColumn) -> int:
-        """The width of a column in characters, about."""
-        cells = (self._cell(cell, column, WIDTH) for block in column.blocks for cell in block)
-        return max(map(_breadth, (self._mixed(column.heading), *cells)))
+    def _measured(self, column: TextColumn) -> _Measured:
+        cells = (self._cell(cell, column, WIDTH) for cell in column.cells)
+        return _Measured(column, max(map(_breadth, (self._mixed(column.heading), *cells))))
 
     def _tabulars(self, table: TextTable, measured: Sequence[_Measured]) -> Iterator[str]:
         """The rows of a table that fits the width of a page, ROWS lines of them in each tabular."""
@@ -141,19 +140,12 @@ class _Writer:
         room = WIDTH - _breadth_of([each for each in measured if each.least == each.width])
         for i in broad:
             widths[i] = max(BROAD, min(widths[i], room // len(broad) - GAP))
-        kinds = (
-            "r"
-            if column.numeric
-            else rf"p{{{widths[i] / WIDTH:.2f}\linewidth}}"
-            if i in broad
-            else "l"
-            for i, column in enumerate(columns)
-        )
-        heads = (
-            rf"\multicolumn{{1}}{{r}}{{{text}}}" if column.numeric else text
-            for column in columns
-            for text in (self._mixed(column.heading),)
-        )
+        kinds, heads = ["l"] * len(columns), [self._mixed(column.heading) for column in columns]
+        for i, column in enumerate(columns):
+            if column.numeric:
+                kinds[i], heads[i] = "r", rf"\multicolumn{{1}}{{r}}{{{heads[i]}}}"
+            elif i in broad:
+                kinds[i] = rf"p{{{widths[i] / WIDTH:.2f}\linewidth}}"
         opening = (
             rf"\begin{{tabular}}{{@{{}}{''.join(kinds)}@{{}}}}",
             r"\toprule",

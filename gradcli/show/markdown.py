@@ -1,7 +1,7 @@
 """Markdown as GitHub reads it: pipe tables, numbers on the right, expressions as code."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from gradcli.show.document import (
     Code,
@@ -13,6 +13,7 @@ from gradcli.show.document import (
     Span,
     TextColumn,
     TextTable,
+    padded,
     spans,
     text_width,
     titled,
@@ -61,34 +62,15 @@ def _table(table: TextTable, names: Collection[str]) -> Iterator[str]:
 
 def _pipes(columns: Sequence[TextColumn], names: Collection[str]) -> Iterator[str]:
     """The lines of a table, as wide as its widest cells."""
-    cells = [
-        [
-            _mixed(cell, names) if column.code else escaped(cell)
-            for block in column.blocks
-            for cell in block
-        ]
-        for column in columns
-    ]
-    heads = [_mixed(column.heading, ()) for column in columns]
-    widths = [
-        max(3, *map(text_width, (head, *each))) for head, each in zip(heads, cells, strict=True)
-    ]
-
-    def line(texts: Iterable[str]) -> str:
-        padded = (
-            blanks + text if column.numeric else text + blanks
-            for text, column, width in zip(texts, columns, widths, strict=True)
-            for blanks in (" " * (width - text_width(text)),)
-        )
-        return f"| {' | '.join(padded)} |"
-
-    yield line(heads)
-    rules = (
-        "-" * (width - column.numeric) + ":" * column.numeric
-        for column, width in zip(columns, widths, strict=True)
-    )
-    yield line(rules)
-    yield from map(line, zip(*cells, strict=True))
+    written = []
+    for column in columns:
+        cells = [_mixed(cell, names) if column.code else escaped(cell) for cell in column.cells]
+        cells.insert(0, _mixed(column.heading, ()))
+        width = max(3, *map(text_width, cells))
+        rule = "-" * (width - column.numeric) + ":" * column.numeric
+        head, *rest = padded(cells, width, numeric=column.numeric)
+        written.append([head, rule, *rest])
+    yield from (f"| {' | '.join(line)} |" for line in zip(*written, strict=True))
 
 
 def _mixed(text: str, names: Collection[str]) -> str:

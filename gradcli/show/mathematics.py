@@ -98,14 +98,6 @@ def brackets(text: str, opening: str = "(", closing: str = ")") -> str:
     return f"{opening}{text}{closing}"
 
 
-def latex(text: str, ranks: Mapping[str, int] = MappingProxyType({})) -> str:
-    """An expression as display mathematics without its delimiters; several statements are aligned.
-
-    `ranks` are the dimensions of the names, 0 where one is missing: vectors and matrices are bold.
-    """
-    return Mathematics(ranks).equation("", text)
-
-
 def display(equation: str) -> str:
     r"""LaTeX between \[ and \], ended by a line feed."""
     return f"\\[\n{equation}\n\\]\n"
@@ -117,7 +109,9 @@ def escaped(text: str) -> str:
 
 
 class Mathematics:
-    """Writes expressions over names of these ranks as LaTeX; `symbols` are names' own LaTeX."""
+    """Writes expressions as LaTeX. `ranks` are the dimensions of the names, 0 where one is missing:
+    vectors and matrices are bold. `symbols` are names' own LaTeX.
+    """
 
     def __init__(
         self, ranks: Mapping[str, int], symbols: Mapping[str, str] = MappingProxyType({})
@@ -164,7 +158,9 @@ class Mathematics:
         return rf"\frac{{\partial {self.symbol(output)}}}{{\partial {self.symbol(name)}}}"
 
     def equation(self, left: str, text: str) -> str:
-        """`left` equals the value of an expression, after the names that the expression binds."""
+        """Display mathematics without its delimiters: `left`, if there is one, equals the value of an
+        expression, after the names that the expression binds; several statements are aligned.
+        """
         with deep_trees():
             body = ast.parse(text).body
         lines = [self._statement(node) for node in body]

@@ -106,9 +106,6 @@ def _classes(segment: Segment) -> str:
     style = segment.style
     if style is None:
         return ""
-    number = style.color.number if style.color else None
-    colour = "" if number is None else COLOURS.get(number, "")
-    names = " ".join(
-        name for name in ("bold" if style.bold else "", "dim" if style.dim else "", colour) if name
-    )
-    return f' class="{names}"' if names else ""
+    colour = COLOURS.get((style.color and style.color.number) or 0, "")
+    names = ("bold" if style.bold else "", "dim" if style.dim else "", colour)
+    return f' class="{" ".join(filter(None, names))}"' if any(names) else ""

@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import product, repeat
 from typing import Literal
 
-from rich.cells import cell_len
-
 from gradcli.page import Page, frame
 from gradcli.show import brackets
 from gradcli.show.cells import Drawn, text_table
-from gradcli.show.document import TextColumn, Texts, TextTable, groups, lined, text_width
+from gradcli.show.document import TextColumn, Texts, TextTable, groups, lined, padded, text_width
 from gradcli.show.pictures import panels
 from gradcli.show.pictures.plotter import Window
 from gradcli.show.table import Bracketed, LineChart, Table, on_screen
@@ -243,15 +241,7 @@ def _rows(template: str, columns: list[TextColumn], widths: list[int], block: in
     """The rows of a block, PIECE of them at a time."""
     for pieces in zip(*(column.blocks[block].pieces for column in columns), strict=True):
         cells = [
-            _padded(piece, width, numeric=column.numeric)
+            padded(piece, width, numeric=column.numeric)
             for column, piece, width in zip(columns, pieces, widths, strict=True)
         ]
         yield "\n".join([template % row for row in zip(*cells, strict=True)]) + "\n"
-
-
-def _padded(cells: list[str], width: int, *, numeric: bool) -> Iterable[str]:
-    """The cells, each padded to `width`: numbers stand on the right."""
-    if all(map(str.isascii, cells)):
-        return map(str.rjust if numeric else str.ljust, cells, repeat(width))
-    blanks = (" " * (width - cell_len(cell)) for cell in cells)
-    return [pad + cell if numeric else cell + pad for pad, cell in zip(blanks, cells, strict=True)]

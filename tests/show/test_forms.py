@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from gradcli.commands import COMMANDS
-from gradcli.show import html, latex, markdown, mathematics
+from gradcli.show import html, latex, markdown
 from gradcli.show.document import (
     Code,
     Formula,
@@ -27,6 +27,7 @@ from gradcli.show.document import (
     Texts,
     TextTable,
 )
+from gradcli.show.mathematics import Mathematics
 from tests.choice import first_usual, rare
 from tests.program import run
 
@@ -369,7 +370,7 @@ def test_latex_prints_the_characters_and_cuts_no_number(tmp_path: Path) -> None:
         "value", "sum(1e+05*x + 2.5e-7*x + 0.134145*x + 1.234567890123*x)", "x=1,2", "--latex"
     )
     prose = latex.write(
-        [Prose('--init x---y <a|b> "c"'), Formula("", mathematics.latex("f('<|>')"))], {}
+        [Prose('--init x---y <a|b> "c"'), Formula("", Mathematics({}).equation("", "f('<|>')"))], {}
     )
     assert typeset(product + gelu + small.stdout + prose, tmp_path).returncode == 0
     assert not re.search(r"[\d.]\\allowbreak\{\}\d", gelu + small.stdout)

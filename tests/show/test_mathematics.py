@@ -8,8 +8,9 @@ import random
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from matplotlib import mathtext
@@ -20,7 +21,7 @@ from gradcli.language.expressions.expression import parse
 from gradcli.language.expressions.rules import RULES
 from gradcli.language.source import Source
 from gradcli.show import mathematics
-from gradcli.show.mathematics import Mathematics, latex
+from gradcli.show.mathematics import Mathematics
 from tests.choice import LONG_CHAIN, Choose, in_rows
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,10 @@ MATRICES = {
     "X.shape[1]*w": r"\operatorname{shape}(\mathbf{X})_{1} \mathbf{w}",
 }  # fmt: skip
 RANKS = {"X": 2, "w": 1, "y": 1, "s": 0}
+
+
+def latex(text: str, ranks: Mapping[str, int] = MappingProxyType({})) -> str:
+    return Mathematics(ranks).equation("", text)
 
 
 @pytest.mark.smoke
