@@ -26,22 +26,18 @@ class CheckedRequest(NamedTuple):
 def outside(request: Any) -> Iterator[Literal | None]:
     """The values of a request that may name a file or standard input."""
     kind: type = type(request)
-    for name, several, literal_of in _outside_fields(kind):
+    for name, literal_of in _outside_fields(kind):
         value = getattr(request, name)
-        if several:
-            yield from map(literal_of, value)
-        elif value is not None:
-            yield literal_of(value)
+        for each in value if isinstance(value, tuple) else (value,):
+            if each is not None:
+                yield literal_of(each)
 
 
 @cache
-def _outside_fields(request: type) -> tuple[tuple[str, bool, Callable[[Any], Any]], ...]:
-    """The fields that may name a file, whether each holds several values, and its `outside`."""
-    return tuple(
-        (name, option.many or option.repeatable, option.kind.outside)
-        for name, option in options(request).items()
-        if option.kind.outside
-    )
+def _outside_fields(request: type) -> list[tuple[str, Callable[[Any], Any]]]:
+    """The fields that may name a file, each with its `outside`."""
+    kinds = {name: option.kind for name, option in options(request).items()}
+    return [(name, kind.outside) for name, kind in kinds.items() if kind.outside]
 
 
 def check(

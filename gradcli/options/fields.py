@@ -55,18 +55,16 @@ class ValueKind:
 
     def from_json(self, value: Any, key: str, *, many: bool = False) -> Any:
         """The value of a job's key. Raises UsageError for a wrong type, and what `read` raises."""
-        if isinstance(value, str):
-            return self._texts([value], key) if many else self._text(value, key)
-        if many and isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return self._texts(value, key)
+        if isinstance(value, str) and not many:
+            return self._text(value, key)
+        texts = [value] if isinstance(value, str) else value
+        if many and isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+            if self.read_words:
+                return self.read_words([Source(text, key) for text in texts], 0, "")
+            return tuple(self._text(text, key) for text in texts)
         if self.accept:
             return self.accept(value, key)
         raise wrong(key, value, "a string or a list of strings" if many else "a string")
-
-    def _texts(self, texts: Sequence[str], key: str) -> Any:
-        if self.read_words:
-            return self.read_words([Source(text, key) for text in texts], 0, "")
-        return tuple(self._text(text, key) for text in texts)
 
     def _text(self, text: str, key: str) -> Any:
         return _read_again(self, text, key) if len(text) <= SHORT else self.read(Source(text, key))

@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product, repeat
+from itertools import product, repeat, zip_longest
 from typing import Literal
 
 from gradcli.page import Page, frame
@@ -194,14 +194,8 @@ def _draw_piece(
     before, after = (" ", " ") if grid else ("", " " if rules else " " * layout.blanks)
     afters = [*repeat(after, len(columns) - 1), after if grid else ""]
     widths = [column.within(layout.heading) for column in columns]
-    headings, cells = [], []
-    for column, width in zip(columns, widths, strict=True):
-        starts = range(0, len(column.heading) or 1, width)
-        pieces = [column.heading[i : i + width] for i in starts]
-        if column.numeric:
-            pieces = [piece.rjust(width) for piece in pieces]
-        headings.append(pieces)
-        cells.append(max(width, *map(text_width, pieces)))
+    headings = [*map(_heading, columns, widths)]
+    cells = [max(map(text_width, pieces)) for pieces in headings]
     whole = [len(before) + width + len(pad) for width, pad in zip(cells, afters, strict=True)]
 
     def edged(parts: Iterable[str], edges: Iterable[str]) -> str:
@@ -212,14 +206,13 @@ def _draw_piece(
         return page.styled(text, "bold cyan")
 
     lines = [page.styled(box.get_top(whole), "dim")] if box else []
-    height = max(map(len, headings))
-    for i in range(height):
+    edges = (box.head_left, box.head_vertical, box.head_right) if box else ("", "", "")
+    upwards = zip_longest(*map(reversed, headings), fillvalue="")
+    for pieces in reversed([*upwards]):
         parts = []
-        for pieces, width, pad, all_of_it in zip(headings, cells, afters, whole, strict=True):
-            at = i - height + len(pieces)
-            text = pieces[at] + " " * (width - text_width(pieces[at])) if at >= 0 else ""
-            parts.append(head(before) + head(text) + head(pad) if text else head(" " * all_of_it))
-        edges = (box.head_left, box.head_vertical, box.head_right) if box else ("", "", "")
+        for piece, width, pad, all_of_it in zip(pieces, cells, afters, whole, strict=True):
+            text = piece + " " * (width - text_width(piece))
+            parts.append(head(before) + head(text) + head(pad) if piece else head(" " * all_of_it))
         lines.append(edged(parts, edges))
     if box:
         lines.append(page.styled(box.get_row(whole, "head"), "dim"))
@@ -235,6 +228,13 @@ def _draw_piece(
             page.write(rows)
     if box:
         page.write(page.styled(box.get_bottom(whole), "dim") + "\n")
+
+
+def _heading(column: TextColumn, width: int) -> list[str]:
+    """The heading of a column in pieces of `width` characters, padded to that."""
+    starts = range(0, len(column.heading) or 1, width)
+    pieces = [column.heading[i : i + width] for i in starts]
+    return [*padded(pieces, width, numeric=column.numeric)]
 
 
 def _rows(template: str, columns: list[TextColumn], widths: list[int], block: int) -> Iterator[str]:

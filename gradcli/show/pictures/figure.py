@@ -164,10 +164,7 @@ def line(
         panel.plot([x[i] for i in alone], [ys[i] for i in alone], "o", color=colour)
 
 
-def series(
-    panel: Axes, x: Sequence[int], named: Series, *,
-    log: bool = False,
-) -> None:  # fmt: skip
+def series(panel: Axes, x: Sequence[int], named: Series, *, log: bool = False) -> None:
     """A line for each name through numbers at steps or layers (None: a gap), on a log scale if that is
     wanted, or needed to see them. A number that has no place is marked at the edge of the panel.
     """
