@@ -4,7 +4,7 @@ Numbers are Python objects only within a piece, so that memory stays near the si
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, BinaryIO
@@ -31,16 +31,11 @@ _HOLE = b"\0"
 Lines = Callable[[range], Sequence[bytes]]
 """Returns the lines of a range of rows of CSV: one column, or several with commas between."""
 
-Words = Mapping[float, bytes]
-BARE: Words = {number: numbers.spell(number).encode() for number in (np.nan, np.inf, -np.inf)}
-"""Numbers that are not finite, in CSV."""
-QUOTED: Words = {number: b'"%b"' % word for number, word in BARE.items()}
-"""Numbers that are not finite, in JSON."""
-
-
-def is_many(value: Any) -> bool:
-    """Whether `value` is a tensor for this file to write."""
-    return isinstance(value, Tensor) and value.numel() >= FROM and not value.is_complex()
+Words = npt.NDArray[np.bytes_]
+BARE: Words = np.array([numbers.spell(number).encode() for number in (np.nan, np.inf, -np.inf)])
+"""NaN, infinity and, at -1, minus infinity, in CSV."""
+QUOTED: Words = np.array([b'"%b"' % word for word in BARE.tolist()])
+"""The same in JSON."""
 
 
 def encode(tree: Any, end: bytes = b"") -> bytes:
@@ -71,9 +66,10 @@ def write(tree: Any, file: BinaryIO, end: bytes = b"") -> None:
 
 
 def pieces(tensor: Tensor) -> Iterator[bytes]:
-    """The JSON of a tensor [n, ...] of any real dtype: nested lists; strings if not finite."""
+    """The JSON of a tensor of any shape and real dtype: nested lists; strings if not finite."""
     if tensor.numel() <= PIECE:
-        yield _text(_raw(tensor), tensor.dtype, QUOTED)
+        text = _text(_raw(tensor), tensor.dtype, QUOTED)
+        yield text if tensor.ndim else text[1:-1]
         return
     yield b"["
     rows = max(1, PIECE * len(tensor) // tensor.numel())
@@ -121,13 +117,17 @@ def _text(array: npt.NDArray[Any], dtype: torch.dtype, words: Words) -> bytes:
             text = orjson.dumps(np.where(odd, np.nan, array), option=_ARRAYS)
             return _filled(text, _text(array[odd], dtype, words)[1:-1].split(b","))
     array = _wide(array, dtype)
-    text = orjson.dumps(array, option=_ARRAYS)
-    if array.dtype != np.float64 or b"null" not in text:  # for what is not finite
+    return spelled(orjson.dumps(array, option=_ARRAYS), array, words)
+
+
+def spelled(text: bytes, array: npt.NDArray[Any], words: Words) -> bytes:
+    """What orjson wrote for an array of any shape, with `words` in the place of null, which it writes
+    for a number that is not finite.
+    """
+    if b"null" not in text:
         return text
     lost = array[~np.isfinite(array)]
-    signs = [lost == np.inf, lost == -np.inf]
-    spelled = np.select(signs, [words[np.inf], words[-np.inf]], words[np.nan]).tolist()
-    return _filled(text, spelled)
+    return _filled(text, words[(lost > 0) * 1 - (lost < 0)].tolist())
 
 
 def _filled(text: bytes, numbers: Iterable[bytes]) -> bytes:
@@ -153,14 +153,19 @@ def _wide(array: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
 def _look_up(bits: npt.NDArray[np.uint16], dtype: torch.dtype) -> npt.NDArray[np.float64]:
     """Numbers of a 16-bit dtype, which has 65,536 values: each is shortened once."""
     table = _table(dtype)
-    new = np.unique(bits[np.isnan(table[bits])])
-    if new.size:
-        table[new] = numbers.flat(torch.from_numpy(new.view(np.int16)).view(dtype))
     shortened: npt.NDArray[np.float64] = table[bits]
+    if (unknown := shortened == _UNKNOWN).any():
+        new = np.unique(bits[unknown])
+        table[new] = numbers.flat(torch.from_numpy(new.view(np.int16)).view(dtype))
+        shortened = table[bits]
     return shortened
+
+
+_UNKNOWN = 1e300
+"""A number that no 16-bit dtype has."""
 
 
 @cache
 def _table(dtype: torch.dtype) -> npt.NDArray[np.float64]:
-    """The values of a 16-bit dtype by their bits, NaN until they are needed."""
-    return np.full(2**16, np.nan)
+    """The values of a 16-bit dtype by their bits, as far as they were needed."""
+    return np.full(2**16, _UNKNOWN)

@@ -76,8 +76,8 @@ def _default(value: Any) -> Any:
 
 
 def _ready(value: Any) -> Any:
-    """`value` with every tensor as something that orjson writes in shortest digits; large tensors
-    stay, for `bulk`.
+    """`value` with every tensor as something that orjson writes in shortest digits; large tensors,
+    and those of other dtypes, stay for `bulk`; complex ones are None.
     """
     if isinstance(value, dict):
         return {name: _ready(item) for name, item in value.items()}
@@ -89,20 +89,19 @@ def _ready(value: Any) -> Any:
         return value if value - value == 0 else numbers.spell(value)
     if not isinstance(value, Tensor):
         return value
+    if value.is_complex():
+        return None
     value = value.detach().cpu()
-    if bulk.is_many(value):
-        return value
-    return _fragment(value) if value.dtype in _SCALAR else numbers.nested(value)
+    return _fragment(value) if value.dtype in _SCALAR and value.numel() < bulk.FROM else value
 
 
 def _fragment(tensor: Tensor) -> Any:
-    """A tensor's JSON from its memory; as nested lists if a number in it is not finite."""
+    """The JSON of a small tensor from its memory."""
     array = np.atleast_1d(tensor.contiguous().numpy(force=True))
     text = orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
-    if b"null" in text:  # orjson writes null for a number that is not finite
-        return numbers.nested(tensor)
     if tensor.dtype == torch.float32:  # spelled as Python does, and so as in --get and CSV
         text = orjson.dumps(orjson.loads(text))
+    text = bulk.spelled(text, array, bulk.QUOTED)
     return orjson.Fragment(text if tensor.ndim else text[1:-1])
 
 

@@ -48,25 +48,6 @@ def _shortest_by_trial(tensor: Tensor) -> list[float]:
     return shortest
 
 
-def nested(tensor: Tensor) -> Any:
-    """A tensor of any shape and dtype as in JSON: a number or nested lists, in which a number that
-    is not finite is "NaN", "Infinity" or "-Infinity"; None for a complex tensor.
-    """
-    if tensor.is_complex():
-        return None
-    numbers = [
-        number if not isinstance(number, float) or math.isfinite(number) else spell(number)
-        for number in flat(tensor)
-    ]
-    if not tensor.ndim:
-        return numbers[0]
-    if not tensor.numel():
-        return torch.empty(tensor.shape).tolist()
-    for size in reversed(tensor.shape[1:]):
-        numbers = [numbers[i : i + size] for i in range(0, len(numbers), size)]
-    return numbers
-
-
 def bracketed(texts: list[str], shape: Sequence[int]) -> str:
     """The elements of a tensor as text in nested brackets; an empty dimension is `[]`."""
     for size in reversed(shape):

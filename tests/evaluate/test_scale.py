@@ -83,8 +83,17 @@ def tensors(draw: st.DrawFn) -> Tensor:
     return draw(st.sampled_from([found, found.movedim(0, -1), found.expand(3, *shape)]))
 
 
+def nested(tensor: Tensor) -> Any:
+    """A tensor as in JSON, one number after the other."""
+    found = numbers.flat(tensor)
+    found = [number if math.isfinite(number) else numbers.spell(number) for number in found]
+    for size in reversed(tensor.shape[1:]):
+        found = [found[i : i + size] for i in range(0, len(found), size)]
+    return found
+
+
 def one_by_one(tensor: Tensor) -> bytes:
-    return orjson.dumps(numbers.nested(tensor))
+    return orjson.dumps(nested(tensor))
 
 
 @pytest.mark.parametrize("draws", [33, rare(100)])
@@ -96,8 +105,8 @@ def test_json_in_pieces_is_that_of_one_number_at_a_time(draws: int) -> None:
             patch.setattr(bulk, "PIECE", piece)
             assert b"".join(bulk.pieces(tensor)) == one_by_one(tensor)
             tree = {"a": "\0", "b": [tensor, 1.5, {"c": tensor.reshape(-1)}]}
-            flat = numbers.nested(tensor.reshape(-1))
-            expected = orjson.dumps({"a": "\0", "b": [numbers.nested(tensor), 1.5, {"c": flat}]})
+            flat = nested(tensor.reshape(-1))
+            expected = orjson.dumps({"a": "\0", "b": [nested(tensor), 1.5, {"c": flat}]})
             file = io.BytesIO()
             bulk.write(tree, file, b"\n")
             assert bulk.encode(tree) + b"\n" == file.getvalue() == expected + b"\n"
