@@ -83,16 +83,12 @@ def _columns(table: Table, digits: int, *, summarise: bool) -> list[TextColumn]:
 
 
 def _column(table: Table, position: int, summarise: bool, digits: int) -> TextColumn:
-    column = table.columns[position]
-    numeric = any(_is_numeric(block.cells[position]) for block in table.blocks)
-    code = column.code or any(_has_names(block.cells[position]) for block in table.blocks)
+    column, given = table.columns[position], [block.cells[position] for block in table.blocks]
+    numeric = any(map(_is_numeric, given))
+    named = any(isinstance(each, Places) and each.name for each in given)  # such as `w[0]`
+    code, heading = column.code or named, column.heading.strip()
     cells = [_cells(block, position, summarise, digits) for block in table.blocks]
-    return TextColumn(column.heading.strip(), _align(cells) if numeric else cells, numeric, code)
-
-
-def _has_names(cells: Cells) -> bool:
-    """Whether the cells are names of elements, such as `w[0]`."""
-    return isinstance(cells, Places) and bool(cells.name)
+    return TextColumn(heading, _align(cells) if numeric else cells, numeric, code)
 
 
 def _is_numeric(cells: Cells) -> bool:

@@ -331,9 +331,10 @@ class Mathematics:
             ):
                 below = order[0].text if order else "F" if x.rank == 2 else "2"
                 return Piece(rf"\lVert {x.text} \rVert_{{{below}}}", ATOM, rank)
-            case "exp", [x] if len(x.text) <= _SHORT and not _TALL.search(x.text):
-                if "e" not in self._ranks:
-                    return Piece(f"e^{{{x.text}}}", POWER, rank)
+            case "exp", [Piece(text)] if not (
+                "e" in self._ranks or len(text) > _SHORT or _TALL.search(text)
+            ):
+                return Piece(f"e^{{{text}}}", POWER, rank)
             case "one_hot", [x, _]:
                 return Piece(head + brackets(x.text), ATOM, rank)
         if dims := _dimension(name, given, named):

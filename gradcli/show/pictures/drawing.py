@@ -7,8 +7,9 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +33,23 @@ def _own_settings(data: str) -> Iterator[None]:
         os.environ.update(values)
 
 
+def _own_fonts(find: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """matplotlib's search for fonts without those of the system."""
+    return wraps(find)(
+        lambda paths=None, fontext="ttf": find(paths) if paths and fontext == "ttf" else []
+    )
+
+
 def _load() -> None:
     spec = importlib.util.find_spec("matplotlib")
     assert spec is not None
     assert spec.origin is not None
     data = str(Path(spec.origin).with_name("mpl-data"))
 
-    find: Any = None
-
     def cache() -> str:
         """The folder of font lists, requested just before fonts are searched: restrict that too."""
-        nonlocal find
         fonts: Any = sys.modules["matplotlib.font_manager"]
-        find = fonts.findSystemFonts
-        fonts.findSystemFonts = lambda paths=None, fontext="ttf": (
-            find(paths) if paths and fontext == "ttf" else []
-        )
+        fonts.findSystemFonts = _own_fonts(fonts.findSystemFonts)
         fonts.json_dump = lambda *_: None
         return data
 
@@ -58,7 +60,7 @@ def _load() -> None:
         matplotlib.get_configdir, matplotlib.get_cachedir = lambda: data, cache
         fonts: Any = importlib.import_module("matplotlib.font_manager")
     matplotlib.get_cachedir = matplotlib.get_configdir
-    fonts.findSystemFonts = find  # for a character that its own fonts do not have
+    fonts.findSystemFonts = fonts.findSystemFonts.__wrapped__  # for what its own fonts do not have
 
 
 if "matplotlib.font_manager" not in sys.modules:  # a notebook may have loaded it
