@@ -7,8 +7,9 @@ says how. If rounding hides a difference that would matter, the verdict `rough` 
 
 import math
 from collections.abc import Sequence, Set
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import torch
@@ -139,6 +140,48 @@ _Row: TypeAlias = tuple[str, float, float, float, float]
 as zero."""
 
 
+class _Line:
+    """A probe's vector while one element of an input moves, perhaps with some operands held, or
+    within a context. Each value is computed once.
+    """
+
+    def __init__(
+        self, prober: Probe, name: str, place: int, held: Held = None,
+        around: AbstractContextManager[Any] | None = None,
+    ) -> None:  # fmt: skip
+        self._probe, self._name, self.place = prober, name, place
+        self._held, self._around = held, around or nullcontext()
+        self._start = prober.inputs[name].detach()
+        self.x = float(self._start.reshape(-1)[place])
+        self._values: dict[float, Tensor | None] = {0.0: prober.base} if held is None else {}
+
+    def inputs(self, offset: float) -> dict[str, Tensor]:
+        """The probe's inputs with the element moved by `offset`."""
+        moved = self._start.reshape(-1).clone()
+        moved[self.place] += offset
+        return {**self._probe.inputs, self._name: moved.reshape(self._start.shape)}
+
+    def at(self, offset: float) -> Tensor | None:
+        """The vector with the element moved by `offset`; None if it has no value."""
+        if offset not in self._values:
+            self._values[offset] = None
+            with suppress(GradcliError), self._around:
+                self._values[offset] = self._probe.value(self.inputs(offset), self._held)
+        return self._values[offset]
+
+    def change(self, row: int | None, origin: float = 0.0) -> Change:
+        """The change of the number of `row` along the line, from `origin`."""
+
+        def change(step: float) -> tuple[float, float]:
+            moved, base = self.at(origin + step), self.at(origin)
+            if moved is None or base is None:
+                return math.nan, 0.0
+            delta, size = self._probe.change(moved, base, row)
+            return (delta, size) if math.isfinite(delta) else (math.nan, 0.0)
+
+        return change
+
+
 class Comparison:
     """What is known of the slopes by one input; `slopes` and `closed` are [pairs]."""
 
@@ -148,16 +191,11 @@ class Comparison:
     ) -> None:  # fmt: skip
         self.probe, self.name, self.pairs, self.underived = prober, name, pairs, underived
         self.slopes, self.closed = slopes.detach().double(), closed
-        self.x = prober.inputs[name].detach().reshape(-1)
         self.epsilon = prober.epsilon
         self.tolerance = max(TOLERANCE, 4 * self.epsilon ** (2 / 3))
         self.floor = _floor(self.slopes)
         self.names = prober.operations
-        self._place = -1
         self._patience = prober.patience
-        self._moved: dict[float, Tensor | None] = {}
-        self._held: Held = None
-        self._around: AbstractContextManager[Any] = nullcontext()
 
     def checked(self) -> Checked:
         """The verdict on every slope, and the largest errors of those that can be compared."""
@@ -201,16 +239,17 @@ class Comparison:
     def _rows(self) -> list[_Row]:
         """All rows, computed input element by element, so that its rows share the values near it."""
         rows: dict[int, _Row] = {}
-        for at in sorted(range(len(self.pairs)), key=lambda at: self.pairs[at][1]):
-            if self.pairs[at][1] != self._place:
-                self._place, self._moved = self.pairs[at][1], {}
-            rows[at] = self._row(at)
+        by_place = sorted(range(len(self.pairs)), key=self._place)
+        for place, several in groupby(by_place, self._place):
+            line = _Line(self.probe, self.name, place)
+            rows |= {at: self._row(at, line) for at in several}
         return [rows[at] for at in range(len(self.pairs))]
 
-    def _row(self, at: int) -> _Row:
-        row, place = self.pairs[at]
-        slope, x = float(self.slopes[at]), float(self.x[place])
-        change = self._change(row, place)
+    def _place(self, at: int) -> int:
+        return self.pairs[at][1]
+
+    def _row(self, at: int, line: _Line) -> _Row:
+        slope, x, change = float(self.slopes[at]), line.x, line.change(self.pairs[at][0])
         if self.underived or math.isfinite(slope):
             central, alike = differences.central_difference(change, x, self.epsilon)
             if alike and (self.underived or self._agree(slope, central)):
@@ -219,7 +258,7 @@ class Comparison:
             if alike and self._patience <= 0 and self._far(slope, central):
                 return "wrong", central.slope, math.nan, math.nan, self._zero(central)
         slopes = differences.ridders(change, x, self.epsilon)
-        verdict, estimate = self._verdict(at, slopes), slopes.central
+        verdict, estimate = self._verdict(at, line, slopes), slopes.central
         self._patience -= verdict == "wrong"
         difference, left, right, floor = math.nan, math.nan, math.nan, self.floor
         if estimate:
@@ -247,12 +286,12 @@ class Comparison:
     def _has(self, names: Set[str]) -> bool:
         return not self.names.isdisjoint(names)
 
-    def _verdict(self, at: int, slopes: Slopes) -> str:
-        row, place = self.pairs[at]
+    def _verdict(self, at: int, line: _Line, slopes: Slopes) -> str:
+        row = self.pairs[at][0]
         slope, central = float(self.slopes[at]), slopes.central
         if self.underived and central is not None:
             return "undefined" if slopes.jumps or slopes.bends else "none"
-        if central is None or not math.isfinite(float(self.x[place])):
+        if central is None or not math.isfinite(line.x):
             return "nan" if math.isnan(slope) else "infinite"
         smooth = not (slopes.bends or slopes.diverges)
         one_sided = slopes.left is None or slopes.right is None
@@ -265,9 +304,9 @@ class Comparison:
             return self._against_closed(at) if known else "edge" if one_sided else "rough"
         if math.isinf(slope) and slopes.diverges:
             return "infinite"
-        if math.isnan(slope) and self._gradient_jumps(place):
+        if math.isnan(slope) and self._gradient_jumps(line):
             return "undefined"
-        if self._right_beside(at, slopes) and not (math.isnan(slope) and smooth):
+        if self._right_beside(at, line, slopes) and not (math.isnan(slope) and smooth):
             if one_sided:
                 return "edge"
             # An operation may have a kink where the whole has none: relu(x) - relu(-x) is x.
@@ -278,9 +317,9 @@ class Comparison:
                 return "undefined" if math.isnan(slope) else "jump"
             if slopes.confirmed or not smooth:
                 return "inner-kink" if smooth else "kink"
-        if self._held_agrees(at):
+        if self._held_agrees(at, line):
             return next(verdict for name, verdict in HELD.items() if self._has({name}))
-        if self._padding_agrees(at):
+        if self._padding_agrees(at, line):
             return "padding"
         if row is None and not bool(self.probe.base.isfinite().all()):
             return "nan" if bool(self.probe.base.isnan().any()) else "infinite"
@@ -288,18 +327,17 @@ class Comparison:
             return deliberate
         return "wrong" if slopes.confirmed or math.isnan(slope) else "rough"
 
-    def _gradient_jumps(self, place: int) -> bool:
-        """Whether a gradient that is differentiated again jumps along the element at `place`: then it
-        has no derivative, though some of its elements may be constant.
+    def _gradient_jumps(self, line: _Line) -> bool:
+        """Whether a gradient that is differentiated again jumps along the line: then it has no
+        derivative, though some of its elements may be constant.
         """
         if not isinstance(self.probe, HessianProbe | HvpProbe):
             return False
-        x = float(self.x[place])
-        moved = self._at(place, differences.usual_step(x, self.epsilon))
+        moved = line.at(differences.usual_step(line.x, self.epsilon))
         if moved is None:
             return False
         most = int((moved - self.probe.base).abs().nan_to_num().argmax())
-        return differences.ridders(self._change(most, place), x, self.epsilon).jumps
+        return differences.ridders(line.change(most), line.x, self.epsilon).jumps
 
     def _hidden(self, slope: float, slopes: Slopes) -> bool:
         """Whether the slope lies within the rounding error of the difference."""
@@ -326,88 +364,50 @@ class Comparison:
     def _near(self, a: float, b: float, zero: float) -> bool:
         return bool(abs(a - b) <= self.tolerance * max(abs(a), abs(b)) + zero)
 
-    # --- the function along one line -------------------------------------------------------------
-
-    def _change(self, row: int | None, place: int, origin: float = 0.0) -> Change:
-        """The change of the number of `row` along the element at `place`, from `origin`."""
-
-        def change(step: float) -> tuple[float, float]:
-            moved, base = self._at(place, origin + step), self._at(place, origin)
-            if moved is None or base is None:
-                return math.nan, 0.0
-            delta, size = self.probe.change(moved, base, row)
-            return (delta, size) if math.isfinite(delta) else (math.nan, 0.0)
-
-        return change
-
-    def _at(self, place: int, offset: float) -> Tensor | None:
-        """The vector with one element of the input moved by `offset`; None if it has no value."""
-        if offset == 0 and self._held is None:
-            return self.probe.base
-        if offset not in self._moved:
-            try:
-                with self._around:
-                    self._moved[offset] = self.probe.value(self._inputs(place, offset), self._held)
-            except GradcliError:
-                self._moved[offset] = None
-        return self._moved[offset]
-
-    def _inputs(self, place: int, offset: float) -> dict[str, Tensor]:
-        moved = self.x.clone()
-        moved[place] += offset
-        tensor = self.probe.inputs[self.name]
-        return {**self.probe.inputs, self.name: moved.reshape(tensor.shape)}
-
-    def _right_beside(self, at: int, slopes: Slopes) -> bool:
+    def _right_beside(self, at: int, line: _Line, slopes: Slopes) -> bool:
         """Whether autograd agrees with the difference a little to the left and to the right.
 
         Sides without values do not count. A little is some usual steps; beside a kink or a jump
         also less, because another one may be as near.
         """
-        row, place = self.pairs[at]
-        usual = differences.usual_step(float(self.x[place]), self.epsilon)
+        usual = differences.usual_step(line.x, self.epsilon)
         less = slopes.steps if slopes.bends or slopes.diverges else ()
         for step in (usual / 4, *(step for step in reversed(less) if step < usual / 4)):
-            sides = [self._right_at(row, place, side * 4 * BESIDE * step, step) for side in (-1, 1)]
+            sides = [self._right_at(at, line, side * 4 * BESIDE * step, step) for side in (-1, 1)]
             if False not in sides and True in sides:
                 return True
         return False
 
-    def _right_at(self, row: int | None, place: int, offset: float, step: float) -> bool | None:
-        x = float(self.x[place]) + offset
-        difference = differences.richardson(self._change(row, place, offset), x, step, self.epsilon)
+    def _right_at(self, at: int, line: _Line, offset: float, step: float) -> bool | None:
+        row, x = self.pairs[at][0], line.x + offset
+        difference = differences.richardson(line.change(row, offset), x, step, self.epsilon)
         if difference is None:
             return None
         near = [pair for pair in self.pairs if pair[0] == row]
-        slopes = self.probe.slopes(self._inputs(place, offset), self.name, near)
+        slopes = self.probe.slopes(line.inputs(offset), self.name, near)
         if slopes is None:
             return self._agree(0.0, difference)
-        return self._agree(float(slopes[near.index((row, place))]), difference, _floor(slopes))
+        return self._agree(float(slopes[near.index(self.pairs[at])]), difference, _floor(slopes))
 
-    def _held_agrees(self, at: int) -> bool:
+    def _held_agrees(self, at: int, line: _Line) -> bool:
         """Whether autograd is right if what carries no gradient keeps its value."""
         if not self._has(HELD.keys()) or (held := self.probe.held()) is None:
             return False
-        return self._agrees_with(at, held, nullcontext())
+        return self._agrees_along(at, _Line(self.probe, self.name, line.place, held))
 
-    def _padding_agrees(self, at: int) -> bool:
+    def _padding_agrees(self, at: int, line: _Line) -> bool:
         """Whether autograd is right if the rows of padding_idx keep their values."""
         if not self._has({"embedding"}):
             return False
         with (padding := PaddingHeld()):
             self.probe.value(self.probe.inputs)
-        return bool(padding.rows) and self._agrees_with(at, None, padding)
+        held = _Line(self.probe, self.name, line.place, around=padding)
+        return bool(padding.rows) and self._agrees_along(at, held)
 
-    def _agrees_with(self, at: int, held: Held, around: AbstractContextManager[Any]) -> bool:
-        """Whether autograd is right where the function runs with operands held, or in a context."""
-        row, place = self.pairs[at]
-        kept, self._moved = self._moved, {}
-        self._held, self._around, x = held, around, float(self.x[place])
-        try:
-            slopes = differences.ridders(self._change(row, place), x, self.epsilon)
-            return self._hidden(float(self.slopes[at]), slopes)
-        finally:
-            self._held, self._around, self._moved = None, nullcontext(), kept
+    def _agrees_along(self, at: int, line: _Line) -> bool:
+        """Whether autograd is right where the function runs along another line."""
+        slopes = differences.ridders(line.change(self.pairs[at][0]), line.x, self.epsilon)
+        return self._hidden(float(self.slopes[at]), slopes)
 
 
 def _floor(slopes: Tensor) -> float:
