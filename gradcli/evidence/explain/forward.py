@@ -103,24 +103,19 @@ class _Forward:
         self, operation: ExecutedOp, use: Use, result: Tensor, tangent: Tensor, product: Tensor
     ) -> Local:
         """The local derivative in numbers if tangent * local is the product, else a rule in words."""
-        name, whole = known_as(operation), not result.ndim
+        name = known_as(operation)
         if result.is_complex() or use.tensor.is_complex():  # of whose rules few hold both ways
             words = self._linear(operation, use, result) or f"jvp of {operation.name}"
             return in_words(f"{words}: {list(tangent.shape)} -> {list(product.shape)}")
         one_by_one = len(operation.results) == 1 and name not in derivative_rules.MOVES
-        if one_by_one and (whole or is_elementwise(operation)):
+        if one_by_one and (not result.ndim or is_elementwise(operation)):
             rule = formula(self._names, operation, use, result, name)
             rule = rule or re.sub(r"^tangent ?\* ?", "", self._backward(operation, use, name))
             if not rule or "tangent" in rule:
                 rule = self._linear(operation, use, result) or f"d {operation.name} / d operand"
-            local = slope(operation, use, use.tensor.shape if whole else result.shape)
-            if local is not None:
-                terms = tangent * local
-                total, scale = (t.sum() if whole else t for t in (terms, terms.abs()))
-                total, scale = total.to(product.dtype), scale.to(product.dtype)
-                if local_rules.close(total, product, [scale]):
-                    return Local(local, rule)
-            return in_words(rule if "tangent" in rule else f"tangent * ({rule})")
+            local = local_rules.in_numbers(operation, use, result, tangent, product)
+            words = rule if "tangent" in rule else f"tangent * ({rule})"
+            return in_words(words) if local is None else Local(local, rule)
         words = (
             local_rules.by_role(derivative_rules.FORWARD, operation, use, name)
             or self._linear(operation, use, result)

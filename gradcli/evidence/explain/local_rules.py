@@ -67,7 +67,7 @@ def local_rule(
         if not result.ndim or is_elementwise(operation):
             rule = text or rule_for(names, operation, use, name)
             rule = rule or f"d {operation.name} / d operand, element by element"
-            slope = _derivative(operation, use, result, upstream, product)
+            slope = in_numbers(operation, use, result, upstream, product)
             return Local(f"upstream * ({rule})" if slope is None else slope, rule)
     rule = rule_for(names, operation, use, name)
     if rule.endswith(derivative_rules.AVERAGED):  # of each row
@@ -243,22 +243,22 @@ def _shape(tensor: Tensor) -> str:
     return str(list(tensor.shape))
 
 
-def _derivative(
-    operation: ExecutedOp, use: Use, result: Tensor, upstream: Tensor, product: Tensor
+def in_numbers(
+    operation: ExecutedOp, use: Use, result: Tensor, passed: Tensor, product: Tensor
 ) -> Tensor | None:
     """d result / d operand, in the operand's shape if the result is one number, else elementwise.
 
-    None if an operand does not expand to the shape of the result, or if upstream * local is not
-    `product`: PyTorch does not multiply an infinite local derivative by an upstream 0.
+    `passed` is the upstream gradient in the shape of the result, or the tangent in that of the
+    operand. None if an operand does not expand to the shape of the result, or if passed * local,
+    summed over what was broadcast, is not `product`: PyTorch does not multiply an infinite local
+    derivative by an upstream 0.
     """
-    operand, whole = use.tensor, not result.ndim
-    local = slope(operation, use, operand.shape if whole else result.shape)
+    local = slope(operation, use, result.shape if result.ndim else use.tensor.shape)
     if local is None:
         return None
-    terms = (upstream.reshape(()) if whole else upstream) * local
-    sums = (term.sum_to_size(operand.shape) for term in (terms, terms.abs()))
-    passed, scale = (total.to(product.dtype) for total in sums)
-    return local if close(passed, product, [scale]) else None
+    terms = passed * local
+    total, scale = (t.sum_to_size(product.shape).to(product.dtype) for t in (terms, terms.abs()))
+    return local if close(total, product, [scale]) else None
 
 
 def slope(
