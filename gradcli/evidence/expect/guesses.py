@@ -1,6 +1,7 @@
 """The numbers that the slips of hand derivations would give, at any point."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TypeAlias
 
 import torch
@@ -34,11 +35,11 @@ Form: TypeAlias = Callable[[Origin | None, Tensor], Tensor | None]
 def known(origin: Origin | None, job: Job) -> Iterator[tuple[Slip, str, Form]]:
     """Each form of each slip, and its reason if the expression has one.
 
-    Without an origin only those that need no expression.
+    Without an origin, which must have a subject, only those that need no expression.
     """
     present: frozenset[Feature] = frozenset()
-    if origin and origin.subject is not None and origin.kind in ("gradient", "jacobian"):
-        present = features(origin.subject, origin.name.strip()) | {origin.kind}
+    if origin and origin.kind in ("gradient", "jacobian"):
+        present = features(subject_of(origin), origin.name.strip()) | {origin.kind}
     for slip in SLIPS:
         reason = next((words for feature, words in slip.reasons if feature in present), "")
         for form in _forms(slip, origin, job):
@@ -50,20 +51,26 @@ def _forms(slip: Slip, origin: Origin | None, job: Job) -> Iterator[Form]:
         yield lambda _, right, factor=factor: factor * right  # type: ignore[misc]
     if slip.variant == "transposed":
         yield lambda _, right: right.T if right.ndim == 2 else None
-    if origin is None or origin.subject is None:
+    if origin is None:
         return
-    if slip.variant == "straight-through" and is_activation(origin.subject):
+    subject = subject_of(origin)
+    if slip.variant == "straight-through" and is_activation(subject):
         return
-    for variant in variants(origin.subject, slip.variant):
+    for variant in variants(subject, slip.variant):
         yield lambda at, _, variant=variant: _of_variant(at, variant, job)  # type: ignore[misc]
 
 
-def _of_variant(at: Origin | None, variant: Subject, job: Job) -> Tensor | None:
+def _of_variant(at: Origin, variant: Subject, job: Job) -> Tensor | None:
     """The number of the variant at the point of an origin."""
-    if at is None or at.subject is None:
-        return None
-    there = variant._replace(inputs=at.subject.inputs, upstream=at.subject.upstream)
+    point = subject_of(at)
+    there = variant._replace(inputs=point.inputs, upstream=point.upstream)
     return observed(at._replace(subject=there), job)
+
+
+def subject_of(origin: Origin) -> Subject:
+    """The subject of an origin that has one."""
+    assert origin.subject is not None
+    return origin.subject
 
 
 def is_activation(subject: Subject) -> bool:
@@ -102,13 +109,11 @@ def same_number(again: Tensor, computed: Tensor) -> bool:
 
 def observed(origin: Origin, job: Job) -> Tensor | None:
     """What `number` returns at the origin's own inputs; None as well if PyTorch refuses them."""
-    if origin.subject is None:
-        return None
-    try:
-        rerun = Rerun(origin.subject, job)
-        return number(origin, rerun, rerun.observe(rerun.inputs, rerun.upstream))
-    except GradcliError:
-        return None
+    if origin.subject is not None:
+        with suppress(GradcliError):
+            rerun = Rerun(origin.subject, job)
+            return number(origin, rerun, rerun.observe(rerun.inputs, rerun.upstream))
+    return None
 
 
 def number(origin: Origin, rerun: Rerun, seen: Seen) -> Tensor | None:
@@ -151,5 +156,4 @@ def _whole(origin: Origin, rerun: Rerun, seen: Seen) -> Tensor | None:
 
 def _along(origin: Origin) -> Inputs:
     """The directions of an origin's subject in float64."""
-    assert origin.subject is not None
-    return {name: widened(tensor) for name, tensor in origin.subject.directions.items()}
+    return {name: widened(tensor) for name, tensor in subject_of(origin).directions.items()}

@@ -20,6 +20,7 @@ from gradcli.evidence.expect.guesses import (
     known,
     observed,
     same_number,
+    subject_of,
 )
 from gradcli.evidence.expect.omissions import Point, named
 from gradcli.results import Origin
@@ -66,9 +67,9 @@ def of_numbers(
     guesses = [(slip, reason, guess) for slip, reason, guess in tried if guess is not None]
     exact = torch.zeros_like(half)
     points: Sequence[Point] = ()
-    if source is not None and source.subject is not None:
-        inputs = {name: widened(tensor) for name, tensor in source.subject.inputs.items()}
-        points = [(inputs, expected, None)]
+    if source is not None:
+        given = subject_of(source).inputs.items()
+        points = [({name: widened(tensor) for name, tensor in given}, expected, None)]
     return (
         _known(expected, exact, guesses)
         or omitted(source, points, job, exact)
@@ -94,8 +95,7 @@ def omitted(
     origin: Origin | None, points: Sequence[Point], job: Job, half: Tensor | None = None
 ) -> Miss | None:
     """The one slip in the ledger that gives the user's gradient, of any shape, at all points."""
-    subject = None if origin is None else origin.subject
-    if origin is None or subject is None or origin.kind != "gradient" or is_activation(subject):
+    if origin is None or origin.kind != "gradient" or is_activation(subject_of(origin)):
         return None
     places = origin.places
 
@@ -104,7 +104,7 @@ def omitted(
         within = len(places) <= gradient.ndim
         return within and _fits_well(value, gradient[places], rounding)
 
-    found = named(subject, origin.name.strip(), points, job, fit)
+    found = named(subject_of(origin), origin.name.strip(), points, job, fit)
     roughly = "" if half is None else _roughly(half)
     return Miss(found.slip, found.row, f"{found.words}{roughly}") if found else None
 
