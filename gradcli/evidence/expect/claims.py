@@ -1,6 +1,8 @@
 """A formula compared with autograd: at the given point, and at random ones."""
 
 from collections.abc import Callable, Sequence, Set
+from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +15,15 @@ from gradcli.evaluate.networks import no_parameter
 from gradcli.evaluate.rerun import Seen, widened
 from gradcli.evaluate.run import class_indices
 from gradcli.evaluate.trace import program_of
-from gradcli.evidence.expect.guesses import FEWEST, Form, fits, known, number, same_number
+from gradcli.evidence.expect.guesses import (
+    FEWEST,
+    Form,
+    fits,
+    known,
+    number,
+    same_number,
+    subject_of,
+)
 from gradcli.evidence.expect.misses import Miss, agreements, omitted, ratio
 from gradcli.evidence.points import Sampler, kept, round_points
 from gradcli.language.expressions.program import Expression
@@ -26,8 +36,9 @@ POINTS = 12
 
 
 class Claim(NamedTuple):
-    """A formula for the number of an origin, a tensor of any shape; `side` is its value in a run of
-    the subject, and raises GradcliError. `computed` is the number in the job's result.
+    """A formula for the number of an origin, a tensor of any shape, and where it is compared; `side`
+    is its value in a run of the subject, and raises GradcliError. `computed` is the number in the
+    job's result.
     """
 
     key: str
@@ -35,6 +46,8 @@ class Claim(NamedTuple):
     origin: Origin
     computed: Tensor
     side: Callable[[Seen], Tensor]
+    sampler: Sampler
+    tolerance: float
 
 
 class Trial(NamedTuple):
@@ -47,12 +60,13 @@ class Trial(NamedTuple):
 
 
 def claimed(
-    key: str, program: Expression, text: str, origin: Origin, computed: Tensor, job: Job
-) -> Claim:
+    key: str, program: Expression, text: str, origin: Origin, computed: Tensor, tolerance: float,
+    result: Result, job: Job,
+) -> Claim:  # fmt: skip
     """The claim of one formula over the inputs and steps of the origin's subject."""
-    assert origin.subject is not None
-    check_parameters(program, origin.subject)
-    classes = classes_of(origin.subject)
+    subject = subject_of(origin)
+    check_parameters(program, subject)
+    classes = classes_of(subject)
 
     def side(seen: Seen) -> Tensor:
         with in_float64():
@@ -60,7 +74,8 @@ def claimed(
 
     for code, note in program.notes:
         job.note(code, note)
-    return Claim(key, text, origin, computed, side)
+    sampler = sampler_of(origin, result, job, set(program.names))
+    return Claim(key, text, origin, computed, side, sampler, tolerance)
 
 
 def check_parameters(program: Expression, subject: Subject) -> None:
@@ -93,33 +108,31 @@ def scope(seen: Seen, classes: Set[str]) -> dict[str, Any]:
     return {**upstream, **seen.steps, **seen.inputs, **whole}
 
 
-def sampler_of(claim: Claim, result: Result, job: Job, reads: Set[str]) -> Sampler:
+def sampler_of(origin: Origin, result: Result, job: Job, reads: Set[str]) -> Sampler:
     """The points at which a claim that reads these names is compared: with an upstream gradient of
     their own if it reads that, under a name that is not an input's or a step's.
 
     An input of zeros and ones keeps them unless the claim is the gradient for it, and a default that
     the user did not give stays unless the claim reads it.
     """
-    subject = claim.origin.subject
-    assert subject is not None
-    by = {claim.origin.name, claim.origin.by} if claim.origin.kind != "value" else set()
+    subject = subject_of(origin)
+    by = {origin.name, origin.by} if origin.kind != "value" else set()
     by |= subject.directions.keys()
     keeping = kept(subject.inputs).union(set(result.defaults) - reads) - by
     own = {*subject.inputs, *program_of(subject).assigned}
     return Sampler(subject, job, keeping, upstreams=not (reads - own).isdisjoint(UPSTREAM))
 
 
-def compare(
-    claim: Claim, sampler: Sampler, tolerance: float, advice: str, job: Job
-) -> ExpectedFormula:
+def compare(claim: Claim, advice: str, job: Job) -> ExpectedFormula:
     """The verdict on a claim; `advice` is that for a miss without a slip.
 
     Raises what the formula raises at the given point, and MathError if too few points count.
     """
+    sampler, tolerance = claim.sampler, claim.tolerance
     given = sampler.given()
     expected = fitted(claim.side(given), claim.computed)
     computed = claim.computed.double()
-    exact = _number(claim, sampler, given)
+    exact = _number(claim, given)
     same_shape = expected.shape == computed.shape
     met = agreements(expected, computed, tolerance)
     if exact is not None and not all(met):  # the job's dtype may be too coarse to tell
@@ -127,19 +140,15 @@ def compare(
     if exact is not None and same_number(exact, claim.computed):
         computed = exact
     here = Trial(given, expected, computed, same_shape and all(met))
-    stands = not same_shape or (_stands(here, claim, sampler) and _counts(sampler, given))
+    stands = not same_shape or (_stands(here, claim) and _counts(sampler, given))
     trials = [here] if stands else []
-    counted = len(trials)
-    for seen in sampler.points():
-        if (trial := _trial(claim, sampler, seen, tolerance)) is not None:
-            trials.append(trial)
-            if len(trials) == POINTS + counted:
-                break
+    random = filter(None, (_trial(claim, seen) for seen in sampler.points()))
+    trials += islice(random, POINTS)
     off = [trial for trial in trials if not trial.agrees]
     if len(trials) < FEWEST and not off:
         raise _too_few(claim, len(trials))
     miss = _slip(trials, claim, job) if off else Miss()
-    found = _counterexample(claim, sampler, tolerance, off, here) if off else None
+    found = _counterexample(claim, off, here) if off else None
     return ExpectedFormula(
         expected, claim.computed, not off, miss.slip, miss.row,
         met=met, advice=(miss.advice or advice) if off else "", formula=claim.formula,
@@ -155,7 +164,7 @@ def fitted(expected: Tensor, computed: Tensor) -> Tensor:
     return expected.reshape(computed.shape) if one else expected
 
 
-def _stands(trial: Trial, claim: Claim, sampler: Sampler) -> bool:
+def _stands(trial: Trial, claim: Claim) -> bool:
     """Whether both sides are finite, and the step that an off line is for is not at a kink."""
     if not bool(trial.expected.isfinite().all() and trial.computed.isfinite().all()):
         return False
@@ -163,38 +172,35 @@ def _stands(trial: Trial, claim: Claim, sampler: Sampler) -> bool:
     of_step = claim.origin.kind == "gradient" and step != claim.origin.name
     if trial.agrees or not of_step:
         return True
-    try:
-        return not sampler.bends(trial.seen, step)
-    except GradcliError:
-        return False
+    with suppress(GradcliError):
+        return not claim.sampler.bends(trial.seen, step)
+    return False
 
 
 def _counts(sampler: Sampler, seen: Seen) -> bool:
-    try:
+    with suppress(GradcliError):
         return sampler.counts(seen)
-    except GradcliError:
-        return False
+    return False
 
 
-def _number(claim: Claim, sampler: Sampler, seen: Seen) -> Tensor | None:
-    try:
-        return number(claim.origin, sampler.rerun, seen)
-    except GradcliError:
-        return None
+def _number(claim: Claim, seen: Seen) -> Tensor | None:
+    with suppress(GradcliError):
+        return number(claim.origin, claim.sampler.rerun, seen)
+    return None
 
 
-def _trial(claim: Claim, sampler: Sampler, seen: Seen, tolerance: float) -> Trial | None:
+def _trial(claim: Claim, seen: Seen) -> Trial | None:
     """Both sides at a point; None if the point does not count."""
-    computed = _number(claim, sampler, seen)
+    computed = _number(claim, seen)
     if computed is None:
         return None
     try:
         expected = fitted(claim.side(seen), computed)
     except GradcliError:
         return None
-    agrees = expected.shape == computed.shape and all(agreements(expected, computed, tolerance))
-    trial = Trial(seen, expected, computed, agrees)
-    return trial if _stands(trial, claim, sampler) else None
+    met = agreements(expected, computed, claim.tolerance)
+    trial = Trial(seen, expected, computed, expected.shape == computed.shape and all(met))
+    return trial if _stands(trial, claim) else None
 
 
 def _too_few(claim: Claim, count: int) -> MathError:
@@ -206,20 +212,20 @@ def _too_few(claim: Claim, count: int) -> MathError:
 
 def _shown(trial: Trial, claim: Claim, *, given: bool) -> Counterexample:
     """A trial as a counterexample; the given point in the numbers of the result."""
-    if given and claim.origin.subject is not None:
-        return Counterexample(claim.origin.subject.inputs, trial.expected, claim.computed)
+    if given:
+        inputs = subject_of(claim.origin).inputs
+        return Counterexample(inputs, trial.expected, claim.computed)
     return Counterexample(dict(trial.seen.inputs), trial.expected, trial.computed)
 
 
-def _counterexample(
-    claim: Claim, sampler: Sampler, tolerance: float, off: Sequence[Trial], here: Trial
-) -> Trial:
+def _counterexample(claim: Claim, off: Sequence[Trial], here: Trial) -> Trial:
     """The given point if it is off, else the roundest one that can be found."""
     if off[0] is here:
         return here
+    sampler = claim.sampler
     for point in round_points(sampler.inputs, sampler.keeping):
         if (seen := sampler.at(point)) is not None:
-            trial = _trial(claim, sampler, seen, tolerance)
+            trial = _trial(claim, seen)
             if trial is not None and not trial.agrees:
                 return trial
     return off[0]
@@ -241,10 +247,10 @@ def _slip(trials: Sequence[Trial], claim: Claim, job: Job) -> Miss:
 def _explains(form: Form, trials: Sequence[Trial], origin: Origin) -> bool:
     """Whether a slip gives the expected value at every point, and at enough of them one that is not 0."""
     shown = 0
+    subject = subject_of(origin)
     for trial in trials:
-        assert origin.subject is not None
-        seen = trial.seen
-        subject = origin.subject._replace(inputs=dict(seen.inputs), upstream=seen.upstream)
+        inputs, upstream = dict(trial.seen.inputs), trial.seen.upstream
+        subject = subject._replace(inputs=inputs, upstream=upstream)
         guess = form(origin._replace(subject=subject), trial.computed)
         if guess is None:
             return False

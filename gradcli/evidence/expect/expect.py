@@ -73,10 +73,9 @@ def _of_formula(
         hint = "expect numbers, or a formula for a value or a gradient"
         message = f"--expect: {key} is computed at this point only, so a formula cannot be checked"
         raise UsageError(message, hint=hint)
-    claim = claims.claimed(key, program, formula.text, origin, computed, job)
-    sampler = claims.sampler_of(claim, result, job, set(program.names))
-    advice = f"no known slip gives your formula: {next_step}"
-    return claims.compare(claim, sampler, tolerance, advice, job)
+    text = formula.text
+    claim = claims.claimed(key, program, text, origin, computed, tolerance, result, job)
+    return claims.compare(claim, f"no known slip gives your formula: {next_step}", job)
 
 
 def _of_literal(

@@ -30,15 +30,11 @@ def judged(
     that has none, and what a line raises at the given point.
     """
     passes = _Pass(backward, _subject(result), job)
-    samplers: dict[frozenset[str], Sampler] = {}
     found: dict[str, ExpectedLine] = {}
     for line, name in passes.gradients():
-        claim = passes.claim(line, name, result)
-        sampler = claims.sampler_of(claim, result, job, passes.reads)
-        sampler = samplers.setdefault(sampler.keeping, sampler)
-        advice = f"no known slip gives this line: {next_step}"
-        item = claims.compare(claim, sampler, tolerance, advice, job)
-        own = not item.ok and passes.right_with_own(claim, sampler, tolerance)
+        claim = passes.claim(line, name, tolerance, result)
+        item = claims.compare(claim, f"no known slip gives this line: {next_step}", job)
+        own = not item.ok and passes.right_with_own(claim)
         found[name] = ExpectedLine(
             **vars(item), line=line.number, own=own, place=line.span, unread=backward.unread
         )
@@ -63,14 +59,15 @@ class _Pass:
     def __init__(self, backward: BackwardPass, subject: Subject, job: Job) -> None:
         self.lines, self.subject, self.job = backward.lines, subject, job
         self.last = {name: line for line in self.lines for name in line.gradients}
-        self.reads: set[str] = set()  # before a line binds the name
+        self._reads: set[str] = set()  # before a line binds the name
         bound: set[str] = set()
         for line in self.lines:
             claims.check_parameters(line.program, subject)
-            self.reads |= {*line.program.names} - bound
+            self._reads |= {*line.program.names} - bound
             bound |= {*line.program.assigned}
         self._classes = claims.classes_of(subject)
         self._runs: dict[tuple[int, bool], tuple[Seen, dict[str, Any]]] = {}
+        self._samplers: dict[frozenset[str], Sampler] = {}
 
     def gradients(self) -> Iterator[tuple[Line, str]]:
         """The lines that bind a gradient last, and its name as it is written."""
@@ -84,14 +81,17 @@ class _Pass:
         of = self.last[name].gradients[name]
         return of if of in self.subject.inputs else step_key(of)
 
-    def claim(self, line: Line, name: str, result: Result) -> Claim:
+    def claim(self, line: Line, name: str, tolerance: float, result: Result) -> Claim:
         """The claim that a line makes. Raises UsageError if there is no such gradient."""
         origin = Origin(self.subject, "gradient", self.key(name))
 
         def side(seen: Seen) -> Tensor:
             return _tensor(self._run(seen)[name], line)
 
-        return Claim(name, line.text, origin, self._computed(name, result), side)
+        computed = self._computed(name, result)
+        sampler = claims.sampler_of(origin, result, self.job, self._reads)
+        sampler = self._samplers.setdefault(sampler.keeping, sampler)
+        return Claim(name, line.text, origin, computed, side, sampler, tolerance)
 
     def _computed(self, name: str, result: Result) -> Tensor:
         """The gradient in the job's result; where that does not show it, in float64."""
@@ -132,10 +132,10 @@ class _Pass:
         self._runs[id(seen), own] = seen, values  # `seen` is kept, so that its id stays unique
         return values
 
-    def right_with_own(self, claim: Claim, sampler: Sampler, tolerance: float) -> bool:
+    def right_with_own(self, claim: Claim) -> bool:
         """Whether a line that is off is right with the numbers of the lines above it."""
         right = 0
-        for seen in islice(sampler.points(), POINTS):
+        for seen in islice(claim.sampler.points(), POINTS):
             try:
                 value = self._run(seen, own=True)[claim.key]
             except GradcliError:
@@ -143,7 +143,7 @@ class _Pass:
             truth = _truth(seen, claim.origin.name)
             if not isinstance(value, Tensor) or value.shape != truth.shape:
                 return False
-            if not bool(close(value.double(), truth, tolerance).all()):
+            if not bool(close(value.double(), truth, claim.tolerance).all()):
                 return False
             right += 1
         return right >= FEWEST
