@@ -28,6 +28,7 @@ from gradcli.evidence.expect.misses import Miss, agreements, omitted, ratio
 from gradcli.evidence.points import Sampler, kept, round_points
 from gradcli.language.expressions.program import Expression
 from gradcli.language.source import Span
+from gradcli.options.expectation import Formula
 from gradcli.options.shared import UPSTREAM
 from gradcli.results import Counterexample, ExpectedFormula, Origin, Result, Subject
 
@@ -60,11 +61,19 @@ class Trial(NamedTuple):
 
 
 def claimed(
-    key: str, program: Expression, text: str, origin: Origin, computed: Tensor, tolerance: float,
+    key: str, formula: Formula, origin: Origin | None, computed: Tensor, tolerance: float,
     result: Result, job: Job,
 ) -> Claim:  # fmt: skip
-    """The claim of one formula over the inputs and steps of the origin's subject."""
-    subject = subject_of(origin)
+    """The claim of a formula over the inputs and steps of the origin's subject.
+
+    Raises UsageError if the number cannot be computed elsewhere.
+    """
+    program, subject = formula.program, origin.subject if origin else None
+    assert program is not None
+    if origin is None or subject is None:
+        hint = "expect numbers, or a formula for a value or a gradient"
+        message = f"--expect: {key} is computed at this point only, so a formula cannot be checked"
+        raise UsageError(message, hint=hint)
     check_parameters(program, subject)
     classes = classes_of(subject)
 
@@ -75,7 +84,7 @@ def claimed(
     for code, note in program.notes:
         job.note(code, note)
     sampler = sampler_of(origin, result, job, set(program.names))
-    return Claim(key, text, origin, computed, side, sampler, tolerance)
+    return Claim(key, formula.text, origin, computed, side, sampler, tolerance)
 
 
 def check_parameters(program: Expression, subject: Subject) -> None:

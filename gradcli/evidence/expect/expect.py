@@ -34,7 +34,6 @@ def expect(
     """
     compared: dict[str, Expected] = {}
     first_wrong: str | None = ""
-    names = result.gradient_paths()
     for expectation in expectations:
         found: Mapping[str, Expected]
         if isinstance(expectation.value, BackwardPass):
@@ -42,18 +41,19 @@ def expect(
             wrong = next((name for name, item in found.items() if not item.ok), None)
             first_wrong = first_wrong or wrong
         else:
-            there = (n for n, path in names.items() if result_paths.find(result, path) is not None)
-            key = expectation.key or _only(list(there))
-            path = _path(key, names, result)
+            key = expectation.key or _only(result)
+            path = _path(key, result)
             computed, origin = _number(result, key, path), _origin(path, result)
             if isinstance(expectation.value, Formula):
-                found = {key: _of_formula(
-                    key, expectation.value, origin, computed, tolerance, result, job, next_step
-                )}  # fmt: skip
+                formula = expectation.value
+                claim = claims.claimed(key, formula, origin, computed, tolerance, result, job)
+                advice = f"no known slip gives your formula: {next_step}"
+                found = {key: claims.compare(claim, advice, job)}
             else:
-                found = {key: _of_literal(
-                    key, expectation.value, origin, computed, tolerance, job, next_step
-                )}  # fmt: skip
+                advice = f"no known slip gives your value: {next_step}"
+                literal = expectation.value
+                item = _of_literal(key, literal, origin, computed, tolerance, job, advice)
+                found = {key: item}
         for key, item in found.items():
             if key in compared:
                 raise UsageError(f"--expect: {key} is given twice", hint="give each value once")
@@ -61,28 +61,11 @@ def expect(
     return compared, first_wrong
 
 
-def _of_formula(
-    key: str, formula: Formula, origin: Origin | None, computed: Tensor, tolerance: float,
-    result: Result, job: Job,
-    next_step: str,
-) -> Expected:  # fmt: skip
-    """The verdict on a formula. Raises UsageError if the number cannot be computed elsewhere."""
-    program = formula.program
-    assert program is not None
-    if origin is None or origin.subject is None:
-        hint = "expect numbers, or a formula for a value or a gradient"
-        message = f"--expect: {key} is computed at this point only, so a formula cannot be checked"
-        raise UsageError(message, hint=hint)
-    text = formula.text
-    claim = claims.claimed(key, program, text, origin, computed, tolerance, result, job)
-    return claims.compare(claim, f"no known slip gives your formula: {next_step}", job)
-
-
 def _of_literal(
     key: str, literal: Literal, origin: Origin | None, computed: Tensor, tolerance: float, job: Job,
-    next_step: str
+    advice: str
 ) -> Expected:  # fmt: skip
-    """The verdict on numbers."""
+    """The verdict on numbers; `advice` is that for a miss that nothing explains."""
     make = TensorMaker(torch.float64, "cpu", job.read_stdin)
     value = widened(make(literal)).double()
     expected = claims.fitted(value, computed)
@@ -90,11 +73,11 @@ def _of_literal(
     if expected.shape == computed.shape and all(met):
         return Expected(expected, computed, True, None, met=met, advice="")
     half = _half_units(literal, value).reshape(expected.shape)
-    slip, row, advice = misses.of_numbers(expected, computed, half, origin, job)
-    if slip is None:
+    miss = misses.of_numbers(expected, computed, half, origin, job)
+    if miss.slip is None:
         _check_shape(expected, computed, key)
-    advice = advice or f"no known slip gives your value: {next_step}"
-    return Expected(expected, computed, False, slip, row, met=met, advice=advice)
+    advice = miss.advice or advice
+    return Expected(expected, computed, False, miss.slip, miss.row, met=met, advice=advice)
 
 
 def _origin(path: str, result: Result) -> Origin | None:
@@ -115,8 +98,10 @@ def _half_units(literal: Literal, value: Tensor) -> Tensor:
 # --- names --------------------------------------------------------------------------------------
 
 
-def _only(names: Sequence[str]) -> str:
+def _only(result: Result) -> str:
     """The one gradient that a bare number can mean."""
+    paths = result.gradient_paths().items()
+    names = [name for name, path in paths if result_paths.find(result, path) is not None]
     if len(names) == 1:
         return names[0]
     if not names:
@@ -126,11 +111,12 @@ def _only(names: Sequence[str]) -> str:
     raise UsageError(message, hint=f"name one: --expect {names[0]}=T")
 
 
-def _path(key: str, names: Mapping[str, str], result: Result) -> str:
+def _path(key: str, result: Result) -> str:
     """The path of a key: a gradient, a field of a single function, or a `--get` path.
 
     Raises UsageError with the nearest paths if the key is none of these.
     """
+    names = result.gradient_paths()
     first, *rest = result_paths.keys(names, key)
     if first in names:
         return ".".join([names[first], *rest])
