@@ -6,8 +6,8 @@ the right one, plus what the change of that one product adds on its way back to 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -47,9 +47,17 @@ def _same(left: Tensor, right: Tensor) -> bool:
     return torch.allclose(left, right, rtol=1e-6, atol=1e-9 * float(right.abs().max()))
 
 
+class Omission(NamedTuple):
+    """A slip, the name of the row of --explain that it is about, and what it is and what to do."""
+
+    slip: str
+    row: str
+    words: str
+
+
 def named(
     subject: Subject, name: str, points: Sequence[Point], job: Job, fits: Fits = _same
-) -> "Omission | None":
+) -> Omission | None:
     """The one slip that gives the user's gradient for `name`, an input or a step, at every point, and
     shows at enough of them.
 
@@ -57,127 +65,85 @@ def named(
     the inputs count as one, the first. Nothing is left out of a gradient that is 0 at every point.
     Nor is 1 a sign of what was left out, if it is the only number or the path is one operation.
     """
-    chain = _Chain(subject, name, job)
+    chain = Chain(subject, name, job)
     found, wrong = chain.slips(), False
-    differ: set[Omission] = set()
-    evidence: Counter[Omission] = Counter()
+    differ: set[_Slip] = set()
+    evidence: Counter[_Slip] = Counter()
     for inputs, expected, upstream in points:
         run = chain.at(inputs, upstream)
         if run is None or not found:
             return None
         alone = run.single or expected.numel() == len(points) == 1
         wrong |= bool(run.total.any()) and not (alone and bool((expected.abs() == 1).all()))
-        gradients = [(each, each.gradient(inputs, upstream)) for each in found]
+        gradients = [(each, run.gradient(each)) for each in found]
         tried = [(each, g, fits(expected, g)) for each, g in gradients if g is not None]
         found = [each for each, _, fit in tried if fit is not False]
         evidence.update(each for each, _, fit in tried if fit)
         differ |= {each for each, g, fit in tried if fit and not _same(g, run.total)}
     differ = {each for each in differ if evidence[each] >= min(FEWEST, len(points))}
-    found = [each for each in found if each in differ and (wrong or each.slip == "missing-sum")]
-    return found[0] if len(found) == 1 or (found and _one_function(found)) else None
+    found = [each for each in found if each in differ and (wrong or each.name == "missing-sum")]
+    return chain.described(found[0]) if found and chain.is_one_function(found) else None
 
 
-def omissions(subject: Subject, name: str, job: Job) -> list["Omission"]:
-    """Every slip that the gradient for `name` leaves room for, in the order in which they are named.
-
-    Empty if the expression cannot be followed: if it is too large, or refused in float64.
-    """
-    return _Chain(subject, name, job).slips()
-
-
-def _one_function(found: Sequence["Omission"]) -> bool:
-    """Whether slips that agree at one point give the same gradient at others too."""
-    compared = 0
-    for inputs in _nearby(found[0].chain.subject.inputs):
-        gradients = [each.gradient(inputs) for each in found]
-        if all(g is None or not bool(g.isfinite().all()) for g in gradients):
-            continue  # outside the domain
-        first, *others = gradients
-        if first is None or any(other is None or not _same(first, other) for other in others):
-            return False
-        compared += 1
-    return compared > 0
-
-
-class _Place(NamedTuple):
-    """A use that a slip changes: its operation's number, and its own; all of them if that is None.
-
-    `variant` tells several forms of one slip apart.
+class _Slip(NamedTuple):
+    """A slip, and the use that it changes: the number of its operation, and its own; all uses of the
+    operation if that is None. `variant` tells several forms of one slip apart. Without a name it is
+    that place alone.
     """
 
+    name: str
     operation: int
     use: int | None = None
     variant: int = 0
 
 
-@dataclass(frozen=True)
-class Omission:
-    """One slip, and `row`, the name of the ledger's row that it is about."""
-
-    slip: str
-    place: _Place
-    chain: "_Chain"
-
-    @cached_property
-    def row(self) -> str:
-        """The name of the row as --explain shows it."""
-        prefix = self.chain.subject.name
-        label = self._run.label(self.place)
-        return f"{prefix}: {label}" if prefix else label
-
-    @property
-    def words(self) -> str:
-        """What the slip is, and what to do."""
-        with in_float64():
-            words = OMISSIONS[self.slip].format(**self._run.words(self.place))
-        return f"{words} (the row `{self.row}` of --explain)"
-
-    def gradient(self, inputs: Inputs, upstream: Tensor | None = None) -> Tensor | None:
-        """The gradient in float64 with the slip: in the input's shape, or as it was broadcast.
-
-        None where PyTorch has none, or refuses the inputs.
-        """
-        run = self.chain.at(inputs, upstream)
-        if run is None or self.place.operation >= len(run.operations):
-            return None
-        try:
-            with in_float64():
-                gradient = run.gradient(self.slip, self.place)
-        except GradcliError:  # a complex step
-            return None
-        return None if gradient is None or gradient.is_complex() else gradient
-
-    @property
-    def _run(self) -> "_Run":
-        run = self.chain.at(self.chain.rerun.inputs)
-        assert run is not None
-        return run
-
-
-class _Chain:
+class Chain:
     """The expression between a value and one of its inputs or steps, run at one point at a time."""
 
     def __init__(self, subject: Subject, name: str, job: Job) -> None:
-        self.subject = subject
-        self.rerun = Rerun(subject, job)
-        self._name = name
+        self._subject, self._name = subject, name
+        self._rerun = Rerun(subject, job)
         self._latest: tuple[Inputs, _Run | None] | None = None
 
-    def slips(self) -> list[Omission]:
-        """Every slip that is possible at the subject's own inputs."""
-        run = self.at(self.rerun.inputs)
-        return [] if run is None else [Omission(*found, self) for found in run.slips()]
+    def slips(self) -> list[_Slip]:
+        """Every slip that is possible at the subject's own inputs, in the order in which they are
+        named; none if the expression cannot be followed.
+        """
+        run = self.at(self._rerun.inputs)
+        return [] if run is None else run.slips()
 
     def at(self, inputs: Inputs, upstream: Tensor | None = None) -> "_Run | None":
         """The run at these inputs, which is kept until others come; None if it is refused.
         `upstream` replaces the subject's upstream gradient.
         """
         if self._latest is None or self._latest[0] is not inputs:
-            try:
-                self._latest = inputs, _Run(self.rerun, inputs, self._name, upstream)
-            except (GradcliError, _NotFollowedError):
-                self._latest = inputs, None
+            self._latest = inputs, None
+            with suppress(GradcliError, _NotFollowedError):
+                self._latest = inputs, _Run(self._rerun, inputs, self._name, upstream)
         return self._latest[1]
+
+    def is_one_function(self, found: Sequence[_Slip]) -> bool:
+        """Whether slips that agree at one point give the same gradient at others too."""
+        if len(found) == 1:
+            return True
+        compared = 0
+        for inputs in _nearby(self._subject.inputs):
+            run = self.at(inputs)
+            first, *others = [None if run is None else run.gradient(each) for each in found]
+            if all(g is None or not bool(g.isfinite().all()) for g in (first, *others)):
+                continue  # outside the domain
+            if first is None or any(other is None or not _same(first, other) for other in others):
+                return False
+            compared += 1
+        return compared > 0
+
+    def described(self, slip: _Slip) -> Omission:
+        """A slip in words, at the subject's own inputs."""
+        run = self.at(self._rerun.inputs)
+        assert run is not None
+        label, words = run.described(slip)
+        row = f"{self._subject.name}: {label}" if self._subject.name else label
+        return Omission(slip.name, row, f"{words} (the row `{row}` of --explain)")
 
 
 class _NotFollowedError(Exception):
@@ -192,10 +158,10 @@ class _Run:
         live = core.require_grad(inputs, by)
         self._trace = rerun.trace(live, uses=True)
         target = live.get(name, self._trace.steps.get(name))
-        self.operations = self._trace.followed[::-1]
+        self._operations = self._trace.followed[::-1]
         if target is None or not self._trace.value.requires_grad:
             raise _NotFollowedError
-        numbers = sum(result.numel() for op in self.operations for result in op.results)
+        numbers = sum(result.numel() for op in self._operations for result in op.results)
         if target.numel() + numbers > NUMBERS:
             raise _NotFollowedError
         self._target = target
@@ -205,13 +171,13 @@ class _Run:
             raise _NotFollowedError
         self.total = self._reached[id(self._target)]
 
-    def slips(self) -> list[tuple[str, _Place]]:
+    def slips(self) -> list[_Slip]:
         """The slips that are possible here, in the order in which they are named."""
-        on_path = self._on_path()[: STEPS // max(1, len(self.operations))][:OPERATIONS]
-        uses = [_Place(number, place) for number, places in on_path for place in places]
-        joins = [_Place(number) for number, places in on_path if len(places) > 1]
-        counts = Counter(id(self.use(place).tensor) for place in uses)
-        several = [place for place in uses if counts[id(self.use(place).tensor)] > 1]
+        on_path = self._on_path()[: STEPS // max(1, len(self._operations))][:OPERATIONS]
+        uses = [_Slip("", number, place) for number, places in on_path for place in places]
+        joins = [_Slip("", number) for number, places in on_path if len(places) > 1]
+        counts = Counter(id(self._use(place).tensor) for place in uses)
+        several = [place for place in uses if counts[id(self._use(place).tensor)] > 1]
         joined = {place.operation for place in joins}
         rest = [place for place in uses if place.operation in joined and place not in several]
         places = {
@@ -219,58 +185,66 @@ class _Run:
             "swapped": [place._replace(variant=i) for place in uses for i in range(_ORDERS)],
             "upstream": sorted(joins + uses, key=lambda place: place.operation),
         }
-        return [(slip, place) for slip in OMISSIONS for place in places.get(slip, uses)]
+        return [place._replace(name=name) for name in OMISSIONS for place in places.get(name, uses)]
 
     @property
     def single(self) -> bool:
         """Whether there is but one operation between the input and the value."""
         return len(self._on_path()) == 1
 
-    def use(self, place: _Place) -> Use:
-        """The use at a place, the first one if all are meant."""
-        return self.operations[place.operation].uses[place.use or 0]
+    def _use(self, slip: _Slip) -> Use:
+        """The use that a slip changes, the first one if it changes all."""
+        return self._operations[slip.operation].uses[slip.use or 0]
 
     def _on_path(self) -> list[tuple[int, list[int]]]:
         """The numbers of the operations that a gradient reached, and of their uses that it did."""
         found = []
-        for number, op in enumerate(self.operations):
+        for number, op in enumerate(self._operations):
             if places := [i for i, use in enumerate(op.uses) if id(use.alias) in self._reached]:
                 found.append((number, places))
         return found
 
     # --- gradients -------------------------------------------------------------------------------
 
-    def gradient(self, slip: str, place: _Place) -> Tensor | None:
-        """The gradient with a slip, in the input's shape or as it was broadcast; None if it is not
-        possible at its place.
+    def gradient(self, slip: _Slip) -> Tensor | None:
+        """The gradient with a slip, in float64, in the input's shape or as it was broadcast; None if
+        it is not possible here, or if PyTorch refuses it.
         """
-        op = self.operations[place.operation]
+        if slip.operation >= len(self._operations):
+            return None
+        with suppress(GradcliError), in_float64():  # a complex step is refused
+            gradient = self._gradient(slip)
+            return None if gradient is None or gradient.is_complex() else gradient
+        return None
+
+    def _gradient(self, slip: _Slip) -> Tensor | None:
+        op = self._operations[slip.operation]
         changes = []
-        for use in op.uses if place.use is None else [op.uses[place.use]]:
+        for use in op.uses if slip.use is None else [op.uses[slip.use]]:
             if (product := self._reached.get(id(use.alias))) is None:
                 continue
-            if slip == "missing-sum":
+            if slip.name == "missing-sum":
                 copies = self._copies(op, use)
                 return None if copies is None else self.total - product + copies
-            passed = self._passed(slip, op, use, product, place.variant)
+            passed = self._passed(slip, op, use, product)
             change = None if passed is None else self._back(use.tensor, passed - product)
             changes += [] if change is None else [change]
         return sum(changes, self.total) if changes else None
 
-    def _passed(
-        self, slip: str, op: ExecutedOp, use: Use, product: Tensor, variant: int
-    ) -> Tensor | None:
+    def _passed(self, slip: _Slip, op: ExecutedOp, use: Use, product: Tensor) -> Tensor | None:
         """What the operation passes on to a use after a slip, in the operand's shape."""
-        if slip == "missing-path":
+        if slip.name == "missing-path":
             return torch.zeros_like(product)
-        if slip == "upstream":  # the local derivatives alone, as if every gradient above were 1
+        if (
+            slip.name == "upstream"
+        ):  # the local derivatives alone, as if every gradient above were 1
             total = torch.stack([result.sum() for result in self._results(op)]).sum()
             return core.gradients(total, {"": use.alias}, keep=True)[""]
         if (found := self._only(op)) is None:
             return None
-        if slip == "missing-factor":
+        if slip.name == "missing-factor":
             return _without_factor(op, use, *found)
-        return _swapped(op, use, *found, variant)
+        return _swapped(op, use, *found, slip.variant)
 
     def _results(self, op: ExecutedOp) -> list[Tensor]:
         """The results that a gradient reached."""
@@ -299,24 +273,20 @@ class _Run:
 
     # --- words -----------------------------------------------------------------------------------
 
-    @cached_property
-    def _names(self) -> Names:
-        return Names(self._trace)
-
-    def label(self, place: _Place) -> str:
-        """The ledger's name of an operation's row."""
-        return shown(self._names, self.operations[place.operation], self._reached)[0]
-
-    def words(self, place: _Place) -> dict[str, object]:
-        """The values that are put into the words of a slip at this place."""
-        op, use = self.operations[place.operation], self.use(place)
-        operand, found, local = self._names.of(use.tensor), self._only(op), ""
+    def described(self, slip: _Slip) -> tuple[str, str]:
+        """The ledger's name of an operation's row, and the words of a slip there."""
+        names = Names(self._trace)
+        op, use = self._operations[slip.operation], self._use(slip)
+        label = shown(names, op, self._reached)[0]
+        operand, found, local = names.of(use.tensor), self._only(op), ""
         if found is not None and (product := self._reached.get(id(use.alias))) is not None:
-            rule = local_rule(self._names, op, use, [found], product)
-            local = _equation(self.label(place), operand, rule)
+            with in_float64():
+                rule = local_rule(names, op, use, [found], product)
+            local = _equation(label, operand, rule)
         broadcast = None if found is None else _broadcast(op, use, found[0])
-        shape = list(use.tensor.shape)
-        return {"operand": operand, "local": local, "shape": shape, "broadcast": broadcast}
+        return label, OMISSIONS[slip.name].format(
+            operand=operand, local=local, shape=list(use.tensor.shape), broadcast=broadcast
+        )
 
 
 _ORDERS = 5
