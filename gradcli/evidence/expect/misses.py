@@ -100,13 +100,11 @@ def omitted(
     places = origin.places
 
     def fit(value: Tensor, gradient: Tensor) -> bool | None:
-        rounding = torch.zeros_like(value) if half is None else half
         within = len(places) <= gradient.ndim
-        return within and _fits_well(value, gradient[places], rounding)
+        return within and _fits_well(value, gradient[places], half)
 
     found = named(subject_of(origin), origin.name.strip(), points, job, fit)
-    roughly = "" if half is None else _roughly(half)
-    return Miss(found.slip, found.row, f"{found.words}{roughly}") if found else None
+    return Miss(found.slip, found.row, f"{found.words}{_roughly(half)}") if found else None
 
 
 def ratio(pairs: Sequence[tuple[Tensor, Tensor]], half: Tensor | None = None) -> Miss | None:
@@ -126,10 +124,7 @@ def ratio(pairs: Sequence[tuple[Tensor, Tensor]], half: Tensor | None = None) ->
     written = half is not None and bool(half.any())
     fraction = Fraction(factor).limit_denominator(12 if written else 64)
     for number, text in ((float(fraction), str(fraction)), (factor, f"{factor:.4g}")):
-        fitting = {
-            _fits_well(left, number * right, torch.zeros_like(left) if half is None else half)
-            for left, right in pairs
-        }
+        fitting = {_fits_well(left, number * right, half) for left, right in pairs}
         if True in fitting and False not in fitting:
             return Miss("ratio", advice=f"every element of yours is {text} times the computed one")
     return None
@@ -148,8 +143,8 @@ def _right_to_the_digits(expected: Tensor, computed: Tensor, half: Tensor) -> Mi
     return Miss(advice=f"yours is right to the digits given; --tol {tolerance} accepts it")
 
 
-def _roughly(half: Tensor) -> str:
-    return " (to the digits given)" if bool(half.any()) else ""
+def _roughly(half: Tensor | None) -> str:
+    return " (to the digits given)" if half is not None and bool(half.any()) else ""
 
 
 _DIGITS = 5e-3
@@ -157,8 +152,9 @@ _DIGITS = 5e-3
 fewer, one of many slips may fit by accident."""
 
 
-def _fits_well(expected: Tensor, guess: Tensor, half: Tensor) -> bool | None:
+def _fits_well(expected: Tensor, guess: Tensor, half: Tensor | None) -> bool | None:
     """What `fits` says, with the digits written if these are three or more."""
+    half = torch.zeros_like(expected) if half is None else half
     if expected.shape != guess.shape or not guess.numel():
         return False
     size = float(guess.abs().max())

@@ -6,6 +6,7 @@ Calls are rewritten on a copy of the syntax tree; a variant that changes nothing
 import ast
 import copy
 from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import suppress
 from itertools import islice
 from typing import TypeAlias
 
@@ -96,12 +97,13 @@ def _path(node: ast.AST, program: Expression) -> str:
 
 def _is_square(node: ast.AST, program: Expression) -> bool:
     """Whether a node is the second power of something, or a loss made of squares."""
-    if isinstance(node, ast.BinOp):
-        return isinstance(node.op, ast.Pow) and _is_number(node.right, 2)
     path = _path(node, program)
     last = path.rpartition(".")[2]
-    if last == "pow" and isinstance(node, ast.Call):
-        return any(_is_number(argument, 2) for argument in node.args[-1:])
+    match node:
+        case ast.BinOp():
+            return isinstance(node.op, ast.Pow) and _is_number(node.right, 2)
+        case ast.Call(args=[*_, exponent]) if last == "pow":
+            return _is_number(exponent, 2)
     return last in _SQUARES or path in _SUMS
 
 
@@ -126,32 +128,24 @@ def _is_number(node: ast.AST, number: float) -> bool:
 
 
 def variants(subject: Subject, name: str) -> Iterator[Subject]:
-    """The subject in each form of the slip's variant `name`; none if the slip is impossible."""
-    for rewrite in _REWRITES.get(name, ()):
-        text = rewritten(subject, rewrite)
-        if text is not None:
-            yield subject._replace(expression=text, program=None)
+    """The subject in each form of the slip's variant `name`; none if the slip is impossible.
 
-
-def rewritten(subject: Subject, rewrite: Rewrite) -> str | None:
-    """The subject's expression with its calls rewritten; None if nothing changes.
-
-    Also None if it cannot be unparsed: it is too deep, or has arguments under names that the user
-    did not write.
+    Also none if the expression cannot be unparsed: it is too deep, or has arguments under names that
+    the user did not write.
     """
-    program = program_of(subject)
-    if program.held:
-        return None
-    try:
-        tree = copy.deepcopy(program.tree)
-        pairs = zip(ast.walk(program.tree), ast.walk(tree), strict=True)
-        calls = program.calls
-        paths = {copied: calls[node].name for node, copied in pairs if node in calls}
-        rewriter = _Rewriter(paths, rewrite)
-        text = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
-    except RecursionError:
-        return None
-    return text if rewriter.changed else None
+    for rewrite in _REWRITES.get(name, ()):
+        program = program_of(subject)
+        if program.held:
+            return
+        with suppress(RecursionError):
+            tree = copy.deepcopy(program.tree)
+            pairs = zip(ast.walk(program.tree), ast.walk(tree), strict=True)
+            calls = program.calls
+            paths = {copied: calls[node].name for node, copied in pairs if node in calls}
+            rewriter = _Rewriter(paths, rewrite)
+            text = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
+            if rewriter.changed:
+                yield subject._replace(expression=text, program=None)
 
 
 class _Rewriter(ast.NodeTransformer):
@@ -187,13 +181,11 @@ def _reduce(of: str, to: str) -> Rewrite:
 
     def rewrite(node: ast.Call, path: str) -> ast.expr | None:
         last = path.rpartition(".")[2]
-        if last == of and isinstance(node.func, ast.Attribute | ast.Name):
-            renamed = copy.copy(node)
-            if isinstance(node.func, ast.Attribute):
-                renamed.func = ast.Attribute(node.func.value, to, ast.Load())
-            else:
-                renamed.func = ast.Name(to, ast.Load())
-            return renamed
+        match node.func:
+            case ast.Attribute(value=value) if last == of:
+                return ast.Call(ast.Attribute(value, to, ast.Load()), node.args, node.keywords)
+            case ast.Name() if last == of:
+                return ast.Call(ast.Name(to, ast.Load()), node.args, node.keywords)
         if path in _SUMS and of == "sum":
             tree = filled(_SUMS[path], {"reduction": "'mean'"})
             next(part for part in ast.walk(tree) if isinstance(part, ast.Call)).args = node.args
@@ -254,13 +246,10 @@ def _twice(node: ast.Call, path: str) -> ast.expr | None:
     inner = ast.unparse(operand)
     dim = f"1 if ({inner}).ndim > 1 else 0" if last in _CROSS_ENTROPIES else "-1"
     once = parsed(f"torch.softmax({inner}, dim={dim})")
-    changed = copy.copy(node)
-    if operand is not (node.args[0] if node.args else None):
-        assert isinstance(node.func, ast.Attribute)
-        changed.func = ast.Attribute(once, node.func.attr, ast.Load())
-    else:
-        changed.args = [once, *node.args[1:]]
-    return changed
+    if operand in node.args[:1]:
+        return ast.Call(node.func, [once, *node.args[1:]], node.keywords)
+    assert isinstance(node.func, ast.Attribute)
+    return ast.Call(ast.Attribute(once, node.func.attr, ast.Load()), node.args, node.keywords)
 
 
 _REWRITES: Mapping[str, tuple[Rewrite, ...]] = {
