@@ -65,10 +65,17 @@ class _Attempt(NamedTuple):
     `dropped` are sides of size 1 that the expression drops, each by its inputs and axes.
     """
 
+    run: Run
     walk: Walk
     inputs: dict[str, Value]
     upstream: Node
     dropped: list[frozenset[tuple[str, int]]]
+
+    def writer(self) -> Writer:
+        """A new writer of formulas."""
+        given = self.run.inputs
+        floats = {name for name in self.run.indices if given[name].is_floating_point()}
+        return Writer({name: value.sides for name, value in self.inputs.items()}, floats)
 
 
 def derive(run: Run, job: Job, *, steps: bool = False) -> Derived:
@@ -157,50 +164,24 @@ class ClosedForms:
 
 
 def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = False) -> Derived:
-    taken = {*run.inputs, *run.program.assigned}
-    upstream = ""
-    if run.value.numel() != 1:
-        names = (*_UPSTREAM, *(f"g{number}" for number in range(len(taken))))
-        upstream = next(name for name in names if name not in taken)
-    reasons: dict[str, str] = {}
-    texts: dict[str, list[str]] = {name: [] for name in run.by}
-    assumed: dict[str, None] = {}
-    own: dict[str, str] = {}
-    first: _Attempt | None = None
-
-    def follow(*, named: bool, flattens: bool = False) -> None:
-        """Add the texts that are found in this way."""
-        nonlocal first
-        try:
-            attempt = _followed(run, named=named, upstream=upstream, flattens=flattens)
-            if not named and attempt.walk.value.node.weight > LONGEST:
-                return  # so its gradient is longer than that too
-            first = first or attempt
-            assumed.update(dict.fromkeys(attempt.walk.assumed))
-            found = _texts(attempt, run, reasons)
-            own.update(_steps_as_texts(attempt, run))
-            for name, several in found.items():
-                texts[name] += [with_parts_named(text, taken, own) for text in several]
-        except (NoFormulaError, RecursionError) as error:
-            for name in run.by:
-                reasons.setdefault(name, _reason(error))
-
-    follow(named=True)
-    enough = nodes.made() > _TRANSPARENT and any(texts.values())
+    search = _Search(run)
+    search.follow(named=True)
+    enough = nodes.made() > _TRANSPARENT and any(search.texts.values())
     if run.program.assigned and not (enough or nodes.spent()):
-        follow(named=False)
-    sides, dropped = (first.inputs, first.dropped) if first else ({}, [])
+        search.follow(named=False)
+    sides, dropped = (search.first.inputs, search.first.dropped) if search.first else ({}, [])
+    upstream, reasons = search.upstream, search.reasons
     points = Points(run, sides, upstream, dropped)
     if points.given is None:
         message = "the expression is not finite at the given point"
         raise MathError(message, hint="choose other numbers: derive begins at a point")
     if dropped and points.beyond:
-        follow(named=True, flattens=True)
+        search.follow(named=True, flattens=True)
     chosen = _Chosen(points, Points(run, sides, upstream, dropped, masks=True), note)
     formulas: dict[str, str | None] = {}
-    for name in run.by:
+    for name, texts in search.texts.items():
         unused = name not in points.given.gradients
-        candidates = sorted(texts[name], key=len)
+        candidates = sorted(texts, key=len)
         if unused or not (candidates or name in reasons):
             candidates.append(f"zeros_like({in_expression(name)})")
         formulas[name] = chosen.first(name, candidates)
@@ -208,15 +189,71 @@ def _derived(run: Run, note: Callable[[str, str], object], *, steps: bool = Fals
             reasons.pop(name, None)
             if unused:
                 note_unreached(run, name, note, "its gradient is 0")
-        elif any(len(text) > LONGEST for text in texts[name]):
+        elif any(len(text) > LONGEST for text in texts):
             reasons[name] = f"longer than {LONGEST} characters"
         else:
             reasons.setdefault(name, "did not verify")
     verified = dict(chosen.verified)
     lines, short = _backward(run, upstream, chosen) if steps else (None, {})
-    for text in assumed:
+    for text in search.assumed:
         note("branch", f"the formulas hold where '{text}' decides as it does at the given point")
     return Derived(formulas, upstream or None, lines, verified, reasons, short)
+
+
+class _Search:
+    """Texts for the gradients of a run, by input, and the reasons where there are none.
+
+    `upstream` is a name for the upstream gradient that is free, empty if the value is one number.
+    `assumed` are the conditions under which the texts hold.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._taken = {*run.inputs, *run.program.assigned}
+        names = (*_UPSTREAM, *(f"g{number}" for number in range(len(self._taken))))
+        free = next(name for name in names if name not in self._taken)
+        self.upstream = "" if run.value.numel() == 1 else free
+        self.texts: dict[str, list[str]] = {name: [] for name in run.by}
+        self.reasons: dict[str, str] = {}
+        self.assumed: dict[str, None] = {}
+        self.first: _Attempt | None = None
+        self._own: dict[str, str] = {}
+
+    def follow(self, *, named: bool, flattens: bool = False) -> None:
+        """Add the texts that are found in one way, as `_followed` tells them apart."""
+        run = self._run
+        try:
+            attempt = _followed(run, named=named, upstream=self.upstream, flattens=flattens)
+            if not named and attempt.walk.value.node.weight > LONGEST:
+                return  # so its gradient is longer than that too
+            self.first = self.first or attempt
+            self.assumed |= dict.fromkeys(attempt.walk.assumed)
+            found = self._found(attempt)
+            own = self._own
+            own |= _steps_as_texts(attempt)
+            for name, several in found.items():
+                self.texts[name] += [with_parts_named(text, self._taken, own) for text in several]
+        except (NoFormulaError, RecursionError) as error:
+            for name in run.by:
+                self.reasons.setdefault(name, _reason(error))
+
+    def _found(self, attempt: _Attempt) -> dict[str, list[str]]:
+        """Texts for the gradient for each input that has one."""
+        found: dict[str, list[str]] = {}
+        gradients = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=False)
+        wanted = []
+        for name in self._run.by:
+            if name in gradients.lost:
+                self.reasons.setdefault(name, gradients.lost[name])
+            if (node := gradients.inputs.get(name)) is not None:
+                wanted.append((name, node))
+        # All share the bound on the work: one that takes too long comes last.
+        for name, node in sorted(wanted, key=lambda it: it[1].weight):
+            try:
+                found[name] = _written(node, name, attempt)
+            except (NoFormulaError, RecursionError) as error:
+                self.reasons.setdefault(name, _reason(error))
+        return found
 
 
 def _followed(run: Run, *, named: bool, upstream: str, flattens: bool = False) -> _Attempt:
@@ -252,25 +289,7 @@ def _followed(run: Run, *, named: bool, upstream: str, flattens: bool = False) -
         raise NoRuleError("no rule for these shapes")
     axes = [axis if axis is not None else () for axis in done.value.axes]
     above = nodes.sym(upstream, axes) if upstream else nodes.num(1)
-    return _Attempt(done, inputs, above, dropped)
-
-
-def _texts(attempt: _Attempt, run: Run, reasons: dict[str, str]) -> dict[str, list[str]]:
-    """Texts for the gradient for each input; the reason where there is none."""
-    found: dict[str, list[str]] = {}
-    gradients = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=False)
-    for name in run.by:
-        if name in gradients.lost:
-            reasons.setdefault(name, gradients.lost[name])
-    known = [(name, gradients.inputs.get(name)) for name in run.by]
-    wanted = [(name, node) for name, node in known if node is not None]
-    # All share the bound on the work: one that takes too long comes last.
-    for name, node in sorted(wanted, key=lambda it: it[1].weight):
-        try:
-            found[name] = list(_written(node, name, attempt, run))
-        except (NoFormulaError, RecursionError) as error:
-            reasons.setdefault(name, _reason(error))
-    return found
+    return _Attempt(run, done, inputs, above, dropped)
 
 
 def _reason(error: Exception) -> str:
@@ -278,7 +297,7 @@ def _reason(error: Exception) -> str:
     return "took too long" if isinstance(error, RecursionError) else str(error)
 
 
-def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
+def _written(node: Node, name: str, attempt: _Attempt) -> list[str]:
     """A formula as text, its steps bound before it or put in."""
     walk = attempt.walk
     texts = []
@@ -286,11 +305,10 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
         raise TooLongError(f"longer than {LONGEST} characters")
     used = nodes.uses_of(node)
     once = [step for step in walk.steps if used.get(step) == 1]
-    forms = [
-        node,
-        *([Simplifier()(inlined(node, {step: walk.steps[step] for step in once}))] if once else []),
-    ]
-    writer = _writer(attempt, run)
+    forms = [node]
+    if once:
+        forms.append(Simplifier()(inlined(node, {step: walk.steps[step] for step in once})))
+    writer = attempt.writer()
     for form in forms:
         if form.weight > _WRITTEN:
             continue
@@ -302,9 +320,9 @@ def _written(node: Node, name: str, attempt: _Attempt, run: Run) -> list[str]:
     return texts
 
 
-def _steps_as_texts(attempt: _Attempt, run: Run) -> dict[str, str]:
+def _steps_as_texts(attempt: _Attempt) -> dict[str, str]:
     """The name of each step by its text, in which there are only inputs."""
-    steps, writer = attempt.walk.steps, _writer(attempt, run)
+    steps, writer = attempt.walk.steps, attempt.writer()
     found = {}
     short: dict[str, tuple[Value, Value]] = {}
     for step, (own, computed) in steps.items():
@@ -315,11 +333,6 @@ def _steps_as_texts(attempt: _Attempt, run: Run) -> dict[str, str]:
                     found[writer.tensor(node, own.axes, "")] = step
                     short[step] = own, computed.but(node=node)
     return found
-
-
-def _writer(attempt: _Attempt, run: Run) -> Writer:
-    floats = {name for name in run.indices if run.inputs[name].is_floating_point()}
-    return Writer({name: value.sides for name, value in attempt.inputs.items()}, floats)
 
 
 def _needed(node: Node, walk: Walk) -> list[str]:
@@ -418,7 +431,7 @@ def _backward(
         found = differentiated(attempt.walk, attempt.inputs, attempt.upstream, apart=True)
     except (NoFormulaError, RecursionError):
         return [], {}
-    writer = _writer(attempt, run)
+    writer = attempt.writer()
     lines: dict[str, str] = {}
     for step, node in found.steps:
         if node.weight > _WRITTEN:
