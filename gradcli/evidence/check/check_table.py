@@ -1,6 +1,7 @@
 """The table of `--check`: every slope, its errors and verdict, and what the verdicts mean."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
@@ -48,33 +49,27 @@ def check_tables(result: Result, digits: int) -> list[Table]:
     checked = result.check or {}
     if not checked:
         return []
-    places = [place for item in checked.values() for place in item.places]
+    items = checked.values()
+    places = [place for item in items for place in item.places]
     named = len(set(places)) < len(places)  # several functions at the same places
-    columns = [
-        *([Column("function")] if named else []),
-        Column("slope", code=True),
-        Column("autograd"),
-    ]
-    cells: list[list[Cells]] = [
-        [*([name] if named else []), item.places, _autograd(item)] for name, item in checked.items()
-    ]
+    columns: dict[str, Iterable[Cells]] = {"function": checked} if named else {}
+    columns |= {"slope": [item.places for item in items], "autograd": map(_autograd, items)}
     for heading, field in _COLUMNS.items():
-        values: list[Tensor | None] = [getattr(item, field) for item in checked.values()]
+        values: list[Tensor | None] = [getattr(item, field) for item in items]
         known = any(value is not None and not bool(value.isnan().all()) for value in values)
         if known or heading == "difference":
-            columns.append(Column(heading))
             shown = _roughly if heading in ("error", "relative") else _known
-            for block, value in zip(cells, values, strict=True):
-                block.append("" if value is None else shown(value))
-    columns.append(Column("verdict"))
+            columns[heading] = ["" if value is None else shown(value) for value in values]
+    columns["verdict"] = [item.verdicts for item in items]
     blocks = []
-    for block, item in zip(cells, checked.values(), strict=True):
+    for item, cells in zip(items, zip(*columns.values(), strict=True), strict=True):
         marked = [i for i, verdict in enumerate(item.verdicts) if verdict != "ok"][:MARKED]
-        blocks.append(Block(len(item.places), (*block, item.verdicts), kept=tuple(marked)))
+        blocks.append(Block(len(item.places), cells, kept=tuple(marked)))
     wrong = [name for name, item in checked.items() if not item.ok]
     title = f"Check: fails for {', '.join(wrong)}" if wrong else "Check: passes"
+    headings = tuple(Column(heading, code=heading == "slope") for heading in columns)
     return [Table(
-        tuple(columns), tuple(blocks), title, _caption(result),
+        headings, tuple(blocks), title, _caption(result),
         keys=1 + named, ends=1, csv=False, rows=result.rows_shown,
     )]  # fmt: skip
 

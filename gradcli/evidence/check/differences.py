@@ -101,8 +101,8 @@ class Slopes:
         return gap > BEND * largest + 4 * (self.left.doubt + self.right.doubt)
 
 
-def _power(number: float) -> float:
-    """The nearest power of two, with which straight lines are exact."""
+def power_of_two(number: float) -> float:
+    """The power of two nearest to a number above 0; with such steps straight lines are exact."""
     return 2.0 ** round(math.log2(number))
 
 
@@ -110,7 +110,7 @@ def usual_step(x: float, epsilon: float) -> float:
     """The step that balances curvature and rounding for a number of that machine epsilon: about its
     cube root times the number (W. Press et al., "Numerical Recipes", 3rd edition, section 5.7).
     """
-    return _power(math.cbrt(epsilon) * max(1.0, abs(x))) if math.isfinite(x) else math.nan
+    return power_of_two(math.cbrt(epsilon) * max(1.0, abs(x))) if math.isfinite(x) else math.nan
 
 
 def central_difference(change: Change, x: float, epsilon: float) -> tuple[Estimate, bool]:
@@ -208,11 +208,11 @@ def _cubic(at: float, changes: Sequence[float]) -> float:
 def _windows(change: Change, x: float, epsilon: float) -> list[_Window]:
     """The windows by size, the smallest first."""
     least = max(ULPS * epsilon * abs(x), NOTHING)
-    smallest = _power(max(SMALLEST * usual_step(0.0, epsilon), least))
+    smallest = power_of_two(max(SMALLEST * usual_step(0.0, epsilon), least))
     count = 1 + int(math.log(max(1.0, LARGEST * usual_step(x, epsilon) / smallest), FACTOR))
     steps = {smallest * FACTOR**number for number in range(count)}
     if 0 < abs(x) < 1:  # near 0 a function may change with x itself
-        near = _power(max(least, math.cbrt(epsilon) * abs(x)))
+        near = power_of_two(max(least, math.cbrt(epsilon) * abs(x)))
         steps |= {near, near * FACTOR}
     windows = [_window(change, x, step) for step in sorted(steps)]
     while not _resolved(windows[0], epsilon) and windows[0][1].step > FACTOR * least:

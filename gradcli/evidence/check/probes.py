@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gradcli.evaluate.job import Job
 from gradcli.evaluate.rerun import Held, Rerun, short, widened
+from gradcli.evidence.check.differences import power_of_two
 from gradcli.evidence.check.reasons import HELD
 from gradcli.evidence.notes.notes import at_kink
 from gradcli.results import Inputs, Subject, element, one_hot
@@ -33,6 +34,7 @@ class Probe:
     """One number, or a vector with an upstream gradient: a slope for each element of an input."""
 
     def __init__(self, subject: Subject, job: Job) -> None:
+        self.subject = subject
         self.rerun = Rerun(subject, job)
         self.base = self.value(self.inputs)
 
@@ -144,13 +146,10 @@ class Probe:
 class JacobianProbe(Probe):
     """A vector: a slope for each of its elements, the rows, by each element of an input."""
 
-    def __init__(self, subject: Subject, job: Job) -> None:
-        super().__init__(subject, job)
-        self._output, self._only = subject.output, subject.row
-
     def rows(self, name: str) -> Sequence[int | None]:
         """All rows of the Jacobian, or the chosen one."""
-        return range(self.base.numel()) if self._only is None else (self._only,)
+        chosen = self.subject.row
+        return range(self.base.numel()) if chosen is None else (chosen,)
 
     def slopes(self, inputs: Inputs, name: str, pairs: Sequence[Pair]) -> Tensor | None:
         """Autograd's slopes for the pairs at `inputs`, [pairs], by a vjp for each row."""
@@ -166,7 +165,8 @@ class JacobianProbe(Probe):
     def label(self, name: str, pair: Pair) -> str:
         """The name of a slope, such as `y[0] / x[1]`."""
         assert pair[0] is not None
-        return f"{element(self._output, pair[0], self.whole)} / {Probe.label(self, name, pair)}"
+        output = element(self.subject.output, pair[0], self.whole)
+        return f"{output} / {Probe.label(self, name, pair)}"
 
 
 class DiagonalProbe(JacobianProbe):
@@ -224,13 +224,12 @@ class JvpProbe(Probe):
         self._along = {name: tensor / self.scale for name, tensor in along.items()}
         start = _power(subject.inputs[name] for name in along)
         self._start = torch.tensor(start, dtype=torch.float64)
-        self._output = subject.output
         super().__init__(subject, job)
 
     @property
     def names(self) -> Sequence[str]:
         """The one name of the slopes."""
-        return (self._output,)
+        return (self.subject.output,)
 
     @property
     def inputs(self) -> Inputs:
@@ -307,7 +306,7 @@ def _power(tensors: Iterable[Tensor]) -> float:
     """The power of two next to the largest finite element of tensors of any shapes; 0 if that is 0."""
     sizes = (t[t.isfinite()].abs() for t in (tensor.detach() for tensor in tensors))
     largest = max((float(size.max()) for size in sizes if size.numel()), default=0.0)
-    return 2.0 ** round(math.log2(largest)) if largest else 0.0
+    return power_of_two(largest) if largest else 0.0
 
 
 _PROBES: Mapping[str, type[Probe]] = {

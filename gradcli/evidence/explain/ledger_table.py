@@ -40,7 +40,7 @@ def forward_tables(result: Result, digits: int) -> list[Table]:
         whole = [row.local for row in rows if row.product is not None and not row.product.ndim]
         if any(isinstance(local, Tensor) and local.ndim for local in whole):
             caption += "; where that is one number, the sum of these"
-        rules = [_joined([row.rule], row.paths, row.total, "tangent = ", digits) for row in rows]
+        rules = [_joined(row.rule, row.paths, row.total, "tangent = ", digits) for row in rows]
         flow = [row.tangent for row in rows]
         tables.append(_table(rows, "tangent", flow, rules, title, caption, digits))
     return tables
@@ -122,21 +122,21 @@ def _caption(result: Result, call: Call | None) -> str:
 def _rule(row: LedgerRow, digits: int) -> str:
     """The formula or the words of the local rule, and the sum of the paths if they join."""
     if row.kind == "gradient":
-        return _joined([row.rule], row.paths, row.product, "", digits)
-    return _joined([row.rule], row.paths, row.upstream, "upstream = ", digits)
+        return _joined(row.rule, row.paths, row.product, "", digits)
+    return _joined(row.rule, row.paths, row.upstream, "upstream = ", digits)
 
 
 def _joined(
-    parts: list[str | None], paths: Sequence[Tensor] | None, total: Tensor | None, name: str, digits: int
-) -> str:  # fmt: skip
-    """The parts of a rule, and after `name` the sum of the paths, of any shape, if they join."""
-    if paths and total is not None:
-        text = f"the sum of {len(paths)} paths"
-        if total.numel() <= INLINE:
-            terms = (text_of(path, digits, bracketed=True) for path in paths)
-            text = f"{' + '.join(terms)} = {text_of(total, digits)}"
-        parts.append(f"{name}{text}")
-    return "; ".join(part for part in parts if part)
+    rule: str | None, paths: Sequence[Tensor] | None, total: Tensor | None, name: str, digits: int
+) -> str:
+    """A rule, and after `name` the sum of the paths, of any shape, if they join."""
+    if not paths or total is None:
+        return rule or ""
+    text = f"the sum of {len(paths)} paths"
+    if total.numel() <= INLINE:
+        terms = (text_of(path, digits, bracketed=True) for path in paths)
+        text = f"{' + '.join(terms)} = {text_of(total, digits)}"
+    return "; ".join(filter(None, (rule, f"{name}{text}")))
 
 
 def cell_of(tensor: Tensor | str | None, digits: int) -> Cell:
