@@ -380,30 +380,26 @@ class _Chosen:
         for text in texts:
             tried = [*points.random, *(points.between if _COMPARISON.search(text) else ())]
             errors = [off(text, point) for point in tried]
-            if not points.random or not all(each <= TOLERANCE for each in errors):  # NaN is not
+            if not points.random or _misses(errors):
                 continue
             sizes = [*points.resized, *points.beyond.values()]
             found.append((text, errors, [off(text, point) for point in sizes]))
-            if all(each <= TOLERANCE for each in found[-1][2]):
+            if not _misses(found[-1][2]):
                 break
         if not found:
             return None
-        text, errors, other = min(found, key=lambda it: sum(not e <= TOLERANCE for e in it[2]))
-        beyond = dict(zip(points.beyond, other[len(points.resized) :], strict=True))
-        other = other[: len(points.resized)]
-        only = [condition for condition, each in beyond.items() if not each <= TOLERANCE]
-        if not all(each <= TOLERANCE for each in other):
-            self._note("these-sizes", f"the formula for {name} holds for the given sizes alone")
+        text, errors, other = min(found, key=lambda it: _misses(it[2]))
+        other, beyond = other[: len(points.resized)], other[len(points.resized) :]
+        longer = zip(points.beyond, beyond, strict=True)
+        only = [condition for condition, each in longer if _misses([each])]
+        formula, program = f"the formula for {name}", points.run.program
+        if _misses(other):
+            self._note("these-sizes", f"{formula} holds for the given sizes alone")
             other = []
         elif only:
-            words = f"the formula for {name} holds where {' and '.join(only)}"
-            self._note("these-sizes", words)
-        elif (
-            points.free
-            and not points.resized
-            and _sizes(text) - _sizes(points.run.program.canonical_text)
-        ):
-            self._note("these-sizes", f"the formula for {name} was not tried at other sizes")
+            self._note("these-sizes", f"{formula} holds where {' and '.join(only)}")
+        elif points.free and not points.resized and _sizes(text) - _sizes(program.canonical_text):
+            self._note("these-sizes", f"{formula} was not tried at other sizes")
         here = 0.0 if points.given is None else off(text, points.given)
         if points.given and not points.given.finite(name):
             words = f"NaN or inf in the gradient for {name} at the given point"
@@ -412,9 +408,14 @@ class _Chosen:
             code, where = "kink", "where it is 0/0" if math.isnan(here) else "which is at a kink"
             if here == math.inf:
                 code, where = "not-a-number", "where it cannot be computed"
-            self._note(code, f"the formula for {name} holds near the given point, {where}")
+            self._note(code, f"{formula} holds near the given point, {where}")
         self.verified[name] = Verified(len(points.random), len(other), max([*errors, *other]))
         return text
+
+
+def _misses(errors: Sequence[float]) -> int:
+    """How many of these errors are too large, as NaN is."""
+    return sum(not each <= TOLERANCE for each in errors)
 
 
 def _sizes(text: str) -> set[str]:

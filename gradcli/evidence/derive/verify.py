@@ -77,7 +77,7 @@ class Points:
 
     def __init__(
         self, run: Run, sides: Mapping[str, Value], upstream: str,
-        dropped: Sequence[Collection[Place]] = (), *, masks: bool = False
+        dropped: Sequence[Collection[Place]], *, masks: bool = False
     ) -> None:  # fmt: skip
         self.run = run
         self._upstream = upstream
@@ -94,6 +94,7 @@ class Points:
         self._large = sum(tensor.numel() for tensor in run.inputs.values()) > LARGEST
         self._chance = torch.Generator().manual_seed(0)
         self._inputs = {name: widened(tensor) for name, tensor in run.inputs.items()}
+        self._given = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
         keeping = kept(self._inputs) | run.indices
         floats = {name for name, t in run.inputs.items() if t.dtype.is_floating_point}
         self.masks = (keeping & floats) - run.indices
@@ -112,8 +113,7 @@ class Points:
         allows it; of small shapes if the given ones hold many numbers and it can be computed there.
         """
         found = self._drawn(self._shapes(0), POINTS) if self._large else []
-        shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
-        return found or self._drawn(shapes, POINTS)
+        return found or self._drawn(self._given, POINTS)
 
     @cached_property
     def between(self) -> list[Point]:
@@ -153,12 +153,10 @@ class Points:
         expression drops them or gives it, if the expression can be computed there; by the condition
         that they do not meet.
         """
-        longest = max(
-            (size for tensor in self._inputs.values() for size in tensor.shape), default=0
-        )
+        longest = max((size for shape in self._given.values() for size in shape), default=0)
         found: dict[str, Point] = {}
         for places in [] if self._large else self._firm[:FIRM]:
-            shapes = {name: [*tensor.shape] for name, tensor in self._inputs.items()}
+            shapes = {name: [*shape] for name, shape in self._given.items()}
             size = max(shapes[name][axis] for name, axis in places)
             for name, axis in places:
                 shapes[name][axis] = longest + 2
@@ -178,10 +176,10 @@ class Points:
         for place, dim in enumerate(self.free):
             size = min(dim.size, 3 + place) if self._large else dim.size
             sizes[dim] = times * size + more + (more and place % 2)
-        shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
-        for name, value in self._sides.items():
-            shapes[name] = tuple(1 if d is None else _length(d.root, sizes) for d in value.sides)
-        return shapes
+        return self._given | {
+            name: tuple(1 if d is None else _length(d.root, sizes) for d in value.sides)
+            for name, value in self._sides.items()
+        }
 
     def _drawn(
         self, shapes: Mapping[str, Sequence[int]], wanted: int, *, tries: int = _TRIES
@@ -264,7 +262,7 @@ def _length(dim: Dim, sizes: Mapping[Dim, int]) -> int:
 def error(found: Tensor, right: Tensor) -> float:
     """The largest difference of two tensors of one shape, relative to the largest element."""
     if found.shape != right.shape:
-        return float("inf")
+        return math.inf
     if not right.numel():
         return 0.0
     difference = float((found.double() - right.double()).abs().max())
@@ -282,8 +280,8 @@ def holds(text: str, name: str, point: Point, known: Mapping[str, Tensor]) -> fl
         with in_float64():
             found = evaluated(text, names)
     except GradcliError:
-        return float("inf")
+        return math.inf
     right = point.gradients.get(name)
     if right is None:
-        return float("inf") if bool(found.count_nonzero()) else 0.0
+        return math.inf if bool(found.count_nonzero()) else 0.0
     return error(found, right)
