@@ -34,52 +34,46 @@ def forward_ledger(subject: Subject, job: Job) -> list[ForwardRow]:
     Raises AssertionError, a fault of gradcli, if the rows do not add up to what forward mode
     computes without them.
     """
-    return _Forward(subject, job).rows(job)
+    program, along = program_of(subject), subject.directions
+    state = torch.get_rng_state() if subject.state is None else subject.state
+    inputs = {name: tensor.detach() for name, tensor in subject.inputs.items()}
+    plain = pushed(program, inputs, along, state, job.before)[0]
+    rows = [
+        ForwardRow(n, "input", t, None, along.get(n), None, kind="input", subject=subject)
+        for n, t in inputs.items()
+    ]
+    live = core.require_grad(inputs, subject.by)
+    with core.forward_mode() as mode:
+        trace = Trace(program, mode.duals(live, along), state, job.before, uses=True)
+        run = _Run(subject, mode, trace)
+        note_complex(run.names, trace.followed, job)
+        for operation in trace.followed:
+            rows += run.rows(operation)
+        jvp = mode.tangent(trace.value)
+    assert _adds_up([jvp], plain), "the forward ledger's jvp is not forward mode's"
+    value = trace.value.detach()
+    rows.append(ForwardRow("jvp", "jvp", value, None, None, jvp, kind="jvp", subject=subject))
+    return rows
 
 
-class _Forward:
-    """One subject in the direction that it has."""
+class _Run:
+    """One run of a subject in forward mode, in which each operation can be tried alone."""
 
-    def __init__(self, subject: Subject, job: Job) -> None:
-        self._subject = subject
-        self._program = program_of(subject)
-        self._state = torch.get_rng_state() if subject.state is None else subject.state
-        self._inputs = {name: tensor.detach() for name, tensor in subject.inputs.items()}
+    def __init__(self, subject: Subject, mode: core.ForwardMode, trace: Trace) -> None:
+        self._subject, self._mode, self._trace = subject, mode, trace
+        self.names = Names(trace)
         self._chance = torch.Generator().manual_seed(0)
-        along = subject.directions
-        self._plain = pushed(self._program, self._inputs, along, self._state, job.before)[0]
 
-    def rows(self, job: Job) -> list[ForwardRow]:
-        """All rows, in the order of the JSON."""
-        subject = self._subject
-        live, along = core.require_grad(self._inputs, subject.by), subject.directions
-        with core.forward_mode() as self._mode:
-            duals = self._mode.duals(live, along)
-            self._trace = Trace(self._program, duals, self._state, job.before, uses=True)
-            self._names = Names(self._trace)
-            rows = [
-                ForwardRow(n, "input", t, None, along.get(n), None, kind="input", subject=subject)
-                for n, t in self._inputs.items()
-            ]
-            note_complex(self._names, self._trace.followed, job)
-            for operation in self._trace.followed:
-                rows += self._operation(operation)
-            value = self._trace.value
-            jvp = self._mode.tangent(value)
-        assert _adds_up([jvp], self._plain), "the forward ledger's jvp is not forward mode's"
-        end = ForwardRow("jvp", "jvp", value.detach(), None, None, jvp, kind="jvp", subject=subject)
-        return [*rows, end]
-
-    def _operation(self, operation: ExecutedOp) -> list[ForwardRow]:
+    def rows(self, operation: ExecutedOp) -> list[ForwardRow]:
         """One row for each use of a tensor that has a tangent."""
         moving = {id(r) for r in operation.results if self._mode.unpack(r)[1] is not None}
         ended = not any(result.requires_grad for result in operation.results)
-        name, result = shown(self._names, operation, moving)
+        name, result = shown(self.names, operation, moving)
         value = None if result is None else result.detach().to_dense()
         result = None if ended else result
-        function = self._names.function(operation.step) or operation.name
+        function = self.names.function(operation.step) or operation.name
         rows: list[ForwardRow] = []
-        for use, operand in zip(operation.uses, operands_of(self._names, operation), strict=True):
+        for use, operand in zip(operation.uses, operands_of(self.names, operation), strict=True):
             tangent = self._mode.tangent(use.tensor).to_dense()
             product, local = None, in_words(derivative_rules.ENDED.replace("gradient", "tangent"))
             if result is not None:
@@ -109,7 +103,7 @@ class _Forward:
             return in_words(f"{words}: {list(tangent.shape)} -> {list(product.shape)}")
         one_by_one = len(operation.results) == 1 and name not in derivative_rules.MOVES
         if one_by_one and (not result.ndim or is_elementwise(operation)):
-            rule = formula(self._names, operation, use, result, name)
+            rule = formula(self.names, operation, use, result, name)
             rule = rule or re.sub(r"^tangent ?\* ?", "", self._backward(operation, use, name))
             if not rule or "tangent" in rule:
                 rule = self._linear(operation, use, result) or f"d {operation.name} / d operand"
@@ -128,7 +122,7 @@ class _Forward:
 
     def _backward(self, operation: ExecutedOp, use: Use, name: str) -> str:
         """The rule by which the operation passes a gradient on, with the tangent instead of it."""
-        rule = local_rules.rule_for(self._names, operation, use, name)
+        rule = local_rules.rule_for(self.names, operation, use, name)
         return rule.replace("upstream", "tangent")
 
     def _linear(self, operation: ExecutedOp, use: Use, result: Tensor) -> str:
@@ -162,13 +156,13 @@ class _Forward:
         for every operand.
         """
         name, kind = operation.name, operation.step.kind
-        texts, place = self._names.operands(operation), use.place[0] - (kind == "apply")
+        texts, place = self.names.operands(operation), use.place[0] - (kind == "apply")
         if kind == "attribute":
             return f"{operand}.{name}"
         if place >= len(texts):
             return ""
         texts[place] = operand
-        more = [f"{key}={self._names.of(value)}" for key, value in operation.keywords.items()]
+        more = [f"{key}={self.names.of(value)}" for key, value in operation.keywords.items()]
         infix = kind == "operator" and len(texts) == 2
         text = f" {name} ".join(texts) if infix else f"{name}({', '.join([*texts, *more])})"
         return "" if NAMELESS in text else text
