@@ -12,7 +12,7 @@ from gradcli.evaluate.naming import Names
 from gradcli.evaluate.trace import ExecutedOp, Trace, Use, program_of, replay
 from gradcli.evidence.explain.local_rules import Local, close, in_words, local_rule
 from gradcli.language.expressions.program import Expression
-from gradcli.results import LedgerRow, RowKind, Subject
+from gradcli.results import LedgerRow, Subject
 
 _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 
@@ -63,6 +63,7 @@ class _Ledger:
 
     def __init__(self, subject: Subject, job: Job) -> None:
         self._subject = subject
+        self._prefix = f"{subject.name}: " if subject.name else ""
         self._state = torch.get_rng_state() if subject.state is None else subject.state
         program = program_of(subject)
         self._plain = self._without_uses(program, job)
@@ -82,13 +83,16 @@ class _Ledger:
 
     def rows(self) -> list[LedgerRow]:
         """All rows, in the order of the JSON."""
-        inputs = self._subject.inputs.items()
-        rows = [self._row("input", name, "input", tensor) for name, tensor in inputs]
+        rows = [
+            LedgerRow(
+                self._prefix + name, "input", tensor, None, None, None, kind="input",
+                label=name, subject=self._subject,
+            )
+            for name, tensor in self._subject.inputs.items()
+        ]  # fmt: skip
         for operation in reversed(self._operations):
             rows += self._operation(operation)
         return rows + [self._gradient(name) for name in self._leaves]
-
-    # --- PyTorch's two runs ----------------------------------------------------------------------
 
     def _without_uses(self, program: Expression, job: Job) -> dict[str, Tensor | None]:
         """The gradients of the expression as it is."""
@@ -98,20 +102,6 @@ class _Ledger:
         upstream = self._subject.upstream
         found = core.gradients(value, leaves, upstream=upstream) if leaves else {}
         return {name: None if g is None else g.to_dense() for name, g in found.items()}
-
-    # --- rows ------------------------------------------------------------------------------------
-
-    def _row(
-        self, kind: RowKind, label: str, operation: str, value: Tensor | None = None, *,
-        local: Tensor | str | None = None, upstream: Tensor | None = None, product: Tensor | None = None,
-        rule: str | None = None, paths: tuple[Tensor, ...] | None = None, operand: str = "",
-    ) -> LedgerRow:  # fmt: skip
-        """A row of this subject; if there are several, its name begins with the subject's."""
-        name = f"{self._subject.name}: {label}" if self._subject.name else label
-        return LedgerRow(
-            name, operation, value, local, upstream, product,
-            rule, paths, kind, operand, label, self._subject,
-        )  # fmt: skip
 
     def _operation(self, operation: ExecutedOp) -> list[LedgerRow]:
         """One row for each use of a tensor by an operation."""
@@ -126,9 +116,10 @@ class _Ledger:
         for use, operand in zip(operation.uses, operands_of(self._names, operation), strict=True):
             product = self._reached.get(id(use.alias))
             local = self._local(operation, use, reached, product)
-            rows.append(self._row(
-                "operation", name, f"{function} -> {operand}", value, local=local.value, upstream=upstream,
-                product=product, rule=local.rule, paths=None if rows else paths, operand=operand,
+            rows.append(LedgerRow(
+                self._prefix + name, f"{function} -> {operand}", value, local.value, upstream,
+                product, local.rule, None if rows else paths, operand=operand, label=name,
+                subject=self._subject,
             ))  # fmt: skip
         return rows
 
@@ -155,12 +146,16 @@ class _Ledger:
         leaf = self._leaves[name]
         gradient, plain = self._reached.get(id(leaf)), self._plain[name]
         assert (gradient is None) == (plain is None), f"the ledger loses the gradient for {name}"
-        if gradient is None or plain is None:
-            return self._row("gradient", name, "gradient")
-        paths = self._paths(leaf, gradient)
-        terms = self._passed.get(id(leaf), [plain])
-        assert _same(gradient, plain, terms), f"the ledger's gradient for {name} is not autograd's"
-        return self._row("gradient", name, "gradient", product=gradient, paths=paths)
+        paths = None
+        if gradient is not None and plain is not None:
+            paths = self._paths(leaf, gradient)
+            terms = self._passed.get(id(leaf), [plain])
+            same = _same(gradient, plain, terms)
+            assert same, f"the ledger's gradient for {name} is not autograd's"
+        return LedgerRow(
+            self._prefix + name, "gradient", None, None, None, gradient, None, paths, "gradient",
+            label=name, subject=self._subject,
+        )  # fmt: skip
 
 
 def _same(left: Tensor, right: Tensor, terms: Sequence[Tensor]) -> bool:
