@@ -90,39 +90,26 @@ def compare(
         return Comparison(prober, name, pairs, missing, None, underived=True).checked()
     if slopes is None:
         return None
-    closed = _closed_form(result, subject, name, prober, pairs)
+    closed, derived = None, False
+    with suppress(GradcliError), in_float64():  # of shapes that the formula is not written for
+        closed = result.closed_form(_wide(subject, prober), name)
     if closed is None and forms is not None:
-        closed = _derived(forms, subject, name, pairs, slopes)
+        closed, derived = forms.of(name), True
+    if closed is not None:
+        closed = _chosen(closed, subject, pairs)
+        if derived and not _tells(closed, slopes.detach().double()):
+            closed = None
     return Comparison(prober, name, pairs, slopes, closed).checked()
 
 
-def _closed_form(
-    result: Result, subject: Subject, name: str, prober: Probe, pairs: Sequence[Pair]
-) -> Tensor | None:
-    """The slopes of the pairs by the catalogue's closed form; None if the result has none."""
-    try:
-        with in_float64():
-            closed = result.closed_form(_wide(subject, prober), name)
-    except GradcliError:  # shapes that the formula is not written for
-        return None
-    return None if closed is None else _chosen(closed, subject, pairs)
-
-
-def _derived(
-    forms: ClosedForms, subject: Subject, name: str, pairs: Sequence[Pair], slopes: Tensor
-) -> Tensor | None:
-    """The slopes of the pairs by a derived formula; None if there is none.
+def _tells(closed: Tensor, slopes: Tensor) -> bool:
+    """Whether the slopes by a derived formula say anything about autograd's, both [pairs].
 
     The formula was compared with autograd at other points. If it differs at this one, both are
-    rounding errors, or the point is at a kink: then it says nothing about autograd's number.
+    rounding errors, or the point is at a kink.
     """
-    closed = forms.of(name)
-    if closed is None:
-        return None
-    closed, slopes = _chosen(closed, subject, pairs), slopes.detach().double()
     floor = FLOOR * float(slopes.abs().amax())
-    same = math.isfinite(floor) and torch.allclose(closed, slopes, TOLERANCE, floor)
-    return closed if same else None
+    return math.isfinite(floor) and torch.allclose(closed, slopes, TOLERANCE, floor)
 
 
 def _wide(subject: Subject, prober: Probe) -> Subject:

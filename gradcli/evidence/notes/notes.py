@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from gradcli import core, result_paths
+from gradcli import core
 from gradcli.catalogue.functions import ACTIVATIONS, CATALOGUE, LOSSES
 from gradcli.evaluate.job import Job, dtype_name
 from gradcli.evaluate.origin import FEW, ends, finite, listed, origin
 from gradcli.evaluate.watched import NORMS, ORDERING, OTHERS, UNNAMED, WatchedOp
 from gradcli.evidence.notes import kinks, loss_notes
-from gradcli.results import Note, Result, indexed
+from gradcli.results import Note, Result, element
 
 Rule: TypeAlias = Callable[[WatchedOp, Sequence[WatchedOp]], Iterator[Note]]
 """The notes on an operation, given the operations before it."""
@@ -135,7 +135,7 @@ def _saturated(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
         return
     how = f"exactly 0 in {dtype_name(x)}" if least == 0 else f"{least:.2g}"
     more = f"; {count} of {x.numel()} elements are saturated" if count > 1 else ""
-    place = _place(op, result_paths.index(at, x.shape))
+    place = _place(op, at)
     yield Note("saturated", f"{op.name} is saturated at {place}: its slope is {how}{more}")
 
 
@@ -277,11 +277,11 @@ def _at_kink(op: WatchedOp, place: int, hits: Tensor, *, apart: bool = True) -> 
 
 def _kink_note(op: WatchedOp, place: int, at: int, slopes: Sequence[float], count: str) -> Note:
     """The note on the element `at` of an operand: the slopes on the left, chosen, and on the right."""
-    x, (left, chosen, right) = op.operands[place], (slope + 0 for slope in slopes)  # -0 becomes 0
+    left, chosen, right = (slope + 0 for slope in slopes)  # -0 becomes 0
     more = f"; {count} elements are at a kink" if count else ""
-    where = _place(op, result_paths.index(at, x.shape), place)
+    where = _place(op, at, place)
     # In 16 bits the points beside a kink are not near it.
-    about = "about " if torch.finfo(x.dtype).bits == 16 else ""
+    about = "about " if op.operands[place].dtype.itemsize == 2 else ""
     sides = f"left {about}{left:.4g}, right {about}{right:.4g}"
     slope = f"PyTorch takes the slope {chosen:.4g} ({sides})"
     return Note("kink", f"{op.name} has a kink at {where}: {slope}{more}")
@@ -329,12 +329,12 @@ def _outputs(op: WatchedOp, place: int = 0) -> Callable[[Tensor], Tensor]:
     return function
 
 
-def _place(op: WatchedOp, at: tuple[int, ...], operand: int = 0) -> str:
-    """An element of an operand and its number: `x[1] = 100`."""
-    label = UNNAMED if operand else op.label()
-    if at and not (label.isidentifier() or label.endswith(" input")):
+def _place(op: WatchedOp, at: int, operand: int = 0) -> str:
+    """The element `at` of an operand and its number: `x[1] = 100`."""
+    x, label = op.operands[operand].detach(), UNNAMED if operand else op.label()
+    if x.ndim and not (label.isidentifier() or label.endswith(" input")):
         label = f"({label})"
-    return f"{indexed(label, at)} = {float(op.operands[operand].detach()[at]):.6g}"
+    return f"{element(label, at, x)} = {float(x.reshape(-1)[at]):.6g}"
 
 
 _RULED: Sequence[tuple[Rule, str, Iterable[str]]] = (
