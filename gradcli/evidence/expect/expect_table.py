@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
+from gradcli.errors import quoted
 from gradcli.evidence.explain.ledger_table import in_brackets
 from gradcli.results import Expected, ExpectedFormula, ExpectedLine, Result, element
 from gradcli.show import numbers
@@ -141,4 +142,4 @@ def _backward(lines: Mapping[str, ExpectedLine], digits: int) -> Table:
 def _short(name: str, item: ExpectedLine) -> str:
     """The statement of a line, as long as the table has room."""
     text = " ".join(item.place.text.split()) if item.place else f"{name} = {item.formula}"
-    return text if len(text) <= LONG else f"{text[: LONG - 3]}..."
+    return quoted(text, LONG)

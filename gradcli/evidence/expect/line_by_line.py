@@ -43,14 +43,13 @@ def judged(
 
 def _subject(result: Result) -> Subject:
     """The one subject of a result, differentiated by all its inputs of floats."""
-    gradient = [subject for subject in result.subjects if subject.kind == "gradient"]
-    if len(gradient) != 1 or len(result.subjects) != 1 or not result.of_one_gradient:
-        hint = "gradcli grad EXPR NAME=T --expect @backward.py"
-        message = f"--expect: {result.command} has no single backward pass to compare with"
-        raise UsageError(message, hint=hint)
-    (subject,) = gradient
-    floats = (name for name, tensor in subject.inputs.items() if tensor.is_floating_point())
-    return subject._replace(by=tuple(floats))
+    match result.subjects:
+        case [Subject(kind="gradient") as only] if result.of_one_gradient:
+            floats = (name for name, tensor in only.inputs.items() if tensor.is_floating_point())
+            return only._replace(by=tuple(floats))
+    hint = "gradcli grad EXPR NAME=T --expect @backward.py"
+    message = f"--expect: {result.command} has no single backward pass to compare with"
+    raise UsageError(message, hint=hint)
 
 
 class _Pass:
@@ -106,10 +105,9 @@ class _Pass:
                 raise claims.no_such(of, self.subject, self.last[name].span)
             known = given.steps.get(of, given.inputs.get(of))
             kind = dtype_name(known) if isinstance(known, Tensor) else type(known).__name__
-            message = (
-                f"{of} has no gradient: it is {kind}, or does not depend on an input of floats"
-            )
+            reason = f"it is {kind}, or does not depend on an input of floats"
             hint = f"rename {name} if it is a helper"
+            message = f"{of} has no gradient: {reason}"
             raise UsageError(message, span=self.last[name].span, hint=hint)
         return _truth(given, key)
 
@@ -141,9 +139,8 @@ class _Pass:
             except GradcliError:
                 return False
             truth = _truth(seen, claim.origin.name)
-            if not isinstance(value, Tensor) or value.shape != truth.shape:
-                return False
-            if not bool(close(value.double(), truth, claim.tolerance).all()):
+            same = isinstance(value, Tensor) and value.shape == truth.shape
+            if not same or not bool(close(value.double(), truth, claim.tolerance).all()):
                 return False
             right += 1
         return right >= FEWEST

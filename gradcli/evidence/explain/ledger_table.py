@@ -11,6 +11,7 @@ from torch import Tensor
 from gradcli.language.calls import Call
 from gradcli.results import ForwardRow, LedgerRow, Result, Subject
 from gradcli.show import numbers
+from gradcli.show.pieces import one_number
 from gradcli.show.table import Block, Cell, Column, Table
 
 Row = TypeVar("Row", LedgerRow, ForwardRow)
@@ -166,4 +167,4 @@ def in_brackets(tensor: Tensor, digits: int) -> str:
     """All numbers of a tensor, of any shape, in nested brackets: `[[1, 2], [3, 4]]`."""
     if tensor.ndim:
         return f"[{', '.join(in_brackets(part, digits) for part in tensor)}]"
-    return numbers.significant(numbers.flat(tensor)[0], digits)
+    return one_number(tensor, digits)
