@@ -12,7 +12,7 @@ from gradcli import core
 from gradcli.catalogue.functions import CATALOGUE, LOSSES, Loss
 from gradcli.evaluate.machine import evaluated
 from gradcli.evaluate.origin import FEW
-from gradcli.evaluate.watched import NORMS
+from gradcli.evaluate.watched import NORMS, WatchedOp
 
 SAME = 1e-3
 """Slopes on two sides of a point that differ by less than this part of them count as equal."""
@@ -69,10 +69,10 @@ def _places(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[float, ..
     return tuple(place for place in places if place == place)
 
 
-def of_loss(name: str, settings: Mapping[str, Any], pred: Tensor, target: Tensor | float) -> Tensor:
-    """The elements of `pred` at which a loss has no derivative: a mask in the shape of `pred`."""
-    entry = LOSSES[name]
-    pred, target = pred.detach(), torch.as_tensor(target).detach()
+def of_loss(op: WatchedOp) -> Tensor:
+    """The elements of a prediction at which its loss has no derivative: a mask in its shape."""
+    entry, settings = LOSSES[op.name], op.settings
+    pred, target = (torch.as_tensor(operand).detach() for operand in op.operands[:2])
     mask = torch.zeros_like(pred, dtype=torch.bool)
     if entry.mixes != "row":
         for place in places(entry, settings, pred, target):
@@ -108,19 +108,20 @@ def _until_minus_one(labels: Tensor) -> Tensor:
     return labels[: int(ends[0])] if len(ends) else labels
 
 
-def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
+def of_other(op: WatchedOp, place: int) -> Tensor:
     """Where another function has no derivative by its operand `place`: a mask in its shape."""
-    x: Tensor = operands[place].detach()
-    rest = [operand for number, operand in enumerate(operands) if number != place]
+    name, settings = op.name, op.settings
+    x: Tensor = op.operands[place].detach()
+    rest = [operand for number, operand in enumerate(op.operands) if number != place]
     if name in ("abs", "absolute"):
         return x == 0
     if name in ("clamp", "clip"):
         bounds = [*rest, *settings.values()] if place == 0 else []
         return _union(x, [x == bound for bound in bounds if _is_value(bound)])
     if name in NORMS:
-        return _of_norm(name, operands, settings, place)
+        return _of_norm(op, place)
     if name == "margin_ranking_loss":
-        one, two, target, margin = _pair(operands, settings)
+        one, two, target, margin = _pair(op)
         return _like(x, -target * (one - two) + margin == 0)
     if name == "hypot":
         return _union(x, [(x == 0) & (torch.as_tensor(other) == 0) for other in rest])
@@ -131,15 +132,16 @@ def of_other(name: str, operands: Sequence[Any], settings: Mapping[str, Any], pl
     return _alike(x, x == best(_dims(dim), keepdim=True), dim, lambda same, size: same > 1)
 
 
-def _of_norm(name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
+def _of_norm(op: WatchedOp, place: int) -> Tensor:
     """Where a norm or a distance has a kink by the operand `place`: a mask in its shape."""
-    if not operands[place].numel() or not bool(operands[place].isfinite().all()):
-        return torch.zeros_like(operands[place], dtype=torch.bool)
+    name, settings, by = op.name, op.settings, op.operands[place]
+    if not by.numel() or not bool(by.isfinite().all()):
+        return torch.zeros_like(by, dtype=torch.bool)
     if "dist" in name:
-        return _of_distance(name, operands, settings, place)
+        return _of_distance(op, place)
     if name == "cosine_embedding_loss":
-        return _of_cosine(operands, settings, place)
-    x, *rest = operands
+        return _of_cosine(op, place)
+    x, *rest = op.operands
     if name == "std":
         along = rest[0] if rest and not isinstance(rest[0], bool) else settings.get("dim")
         least, most = (
@@ -207,11 +209,10 @@ def _of_matrix(x: Tensor, order: Any) -> Tensor:
     return two_sided.unsqueeze(-1) & (product > SAME**2)
 
 
-def _of_distance(
-    name: str, operands: Sequence[Any], settings: Mapping[str, Any], place: int
-) -> Tensor:
+def _of_distance(op: WatchedOp, place: int) -> Tensor:
     """Where a distance has a kink by one of two tensors, or by one given twice: a mask in its shape."""
-    x, (one, *rest) = operands[place], operands
+    name, settings = op.name, op.settings
+    x, (one, *rest) = op.operands[place], op.operands
     given = settings.get("other", settings.get("x2"))
     other, *rest = [one, *rest] if name == "pdist" else rest or [given]
     order = rest[0] if rest else settings.get("p", settings.get("norm", 2))
@@ -229,25 +230,25 @@ def _of_distance(
     return _like(x, pairs.any(-3 if place else -2))
 
 
-def _pair(operands: Sequence[Any], settings: Mapping[str, Any]) -> list[Any]:
+def _pair(op: WatchedOp) -> list[Any]:
     """The two inputs, the target and the margin of a loss of pairs."""
     names = ("input1", "input2", "target", "margin")
-    given = {"margin": 0.0, **settings, **dict(zip(names, operands, strict=False))}
+    given = {"margin": 0.0, **op.settings, **dict(zip(names, op.operands, strict=False))}
     values = (given[name] for name in names)
     return [value.detach() if isinstance(value, Tensor) else value for value in values]
 
 
-def _of_cosine(operands: Sequence[Any], settings: Mapping[str, Any], place: int) -> Tensor:
+def _of_cosine(op: WatchedOp, place: int) -> Tensor:
     """Where cosine_embedding_loss has a kink by one of its inputs: a mask in its shape. The cosine is
     the margin there, and not constant to first order.
     """
-    one, two, target, margin = _pair(operands, settings)
+    one, two, target, margin = _pair(op)
     x, other = (two.double(), one) if place else (one.double(), two)
     size, length = (each.norm(dim=-1, keepdim=True) for each in (x, other.double()))
     cosine = (x * other).sum(-1, keepdim=True) / (size * length)
     slope = (other / length - cosine * x / size).nan_to_num(0).abs()
     near = (cosine - margin).abs() <= 4 * torch.finfo(x.dtype).eps
-    return _like(operands[place], near & (target == -1).unsqueeze(-1) & (slope > SAME))
+    return _like(op.operands[place], near & (target == -1).unsqueeze(-1) & (slope > SAME))
 
 
 def compares(name: str, rest: Sequence[Any]) -> bool:

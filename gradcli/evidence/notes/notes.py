@@ -218,11 +218,9 @@ def _draws(op: WatchedOp) -> bool:
 
 
 def _loss_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
-    pred, target = op.operands[:2]  # parameters may follow
-    mixes = LOSSES[op.name].mixes
+    pred, mixes = op.operands[0], LOSSES[op.name].mixes
     if _differentiated(pred) and (mixes != "row" or pred.numel() <= ROWS):
-        hits = kinks.of_loss(op.name, op.settings, pred, target)
-        yield from _at_kink(op, 0, hits, apart=not mixes)
+        yield from _at_kink(op, 0, kinks.of_loss(op), apart=not mixes)
 
 
 def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
@@ -231,8 +229,7 @@ def _other_kink(op: WatchedOp, before: Sequence[WatchedOp]) -> Iterator[Note]:
         if _differentiated(operand):
             elementwise = place > 0 or kinks.compares(op.name, op.operands[1:])
             apart = elementwise and op.name not in NORMS
-            hits = kinks.of_other(op.name, op.operands, op.settings, place)
-            yield from _at_kink(op, place, hits, apart=apart)
+            yield from _at_kink(op, place, kinks.of_other(op, place), apart=apart)
             return
 
 
