@@ -67,6 +67,8 @@ class Failed(NamedTuple):
         listed = " or ".join(f"[{', '.join(shape)}]" for shape in shapes)
         fact = f"its input must have shape {listed} ({setting} is {size})"
         hint = f"make it for {sizes[0]}, or give it {size}" if sizes else "reshape its input"
+        if sizes and not self._may_have(sizes[0]):
+            hint = f"give it {size}"
         return f"{fact}, but it has {list(given.shape)}", hint
 
     def cured(self, node: ast.AST) -> str:
@@ -76,7 +78,7 @@ class Failed(NamedTuple):
         if not isinstance(given, Tensor) or not isinstance(node, ast.Call):
             return ""
         sizes = _candidates(forms, given)
-        if not sizes or size in sizes:
+        if not sizes or size in sizes or not self._may_have(sizes[0]):
             return ""
         call = copy.deepcopy(node)
         settings = [*inspect.signature(type(self.module)).parameters]
@@ -87,6 +89,11 @@ class Failed(NamedTuple):
             if keyword.arg == setting:
                 keyword.value = ast.Constant(sizes[0])
         return ast.unparse(call)
+
+    def _may_have(self, size: int) -> bool:
+        """Whether its heads or groups, if it has any, divide this size."""
+        divisors = ("num_heads", "num_groups", "groups")
+        return all(size % getattr(self.module, name, 1) == 0 for name in divisors)
 
 
 def failed(error: BaseException | None) -> Failed | None:

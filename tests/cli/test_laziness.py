@@ -29,13 +29,13 @@ def loaded(folder: Path, *words: str) -> tuple[set[str], int]:
         "status = main()\nnote()\nsys.exit(status)"
     )
     (folder / "modules").unlink(missing_ok=True)
-    env = {  # without TORCHINDUCTOR_CACHE_DIR, which PyTorch sets in the process of the tests
-        **BASE,
-        "HOME": os.environ.get("HOME", "/"),
+    env = {
+        **os.environ,
         "PYTHONPATH": str(ROOT),
         "GRADCLI_SERVER": "off",
         "MODULES": str(folder / "modules"),
     }
+    env.pop("TORCHINDUCTOR_CACHE_DIR", None)  # which PyTorch sets in the process of the tests
     done = subprocess.run(
         [sys.executable, "-c", script, *words], capture_output=True, env=env, check=False
     )
