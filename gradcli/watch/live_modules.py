@@ -4,7 +4,7 @@ parameters() does not see.
 
 import gc
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -31,8 +31,8 @@ class Modules:
         """By their ids, which other tensors may have once these are gone."""
         self.evaluated: set[int] = set()
         """Parameters of modules in evaluation mode."""
-        self.listed: set[int] = set()
-        """Parameters below a ModuleList or ModuleDict, of which some may go unused."""
+        self._lists: list[set[int]] = []
+        """The parameters below each ModuleList and ModuleDict."""
         self.tensors: dict[int, Hidden] = {}
         """Leaves that are attributes of modules in training mode, or in a list or dict there, and
         that parameters() does not see.
@@ -41,17 +41,24 @@ class Modules:
         for module in [each for each in gc.get_objects() if issubclass(type(each), nn.Module)]:
             self._see(module)
 
+    def spared(self, reached: Set[int]) -> set[int]:
+        """Parameters that may go unused: of modules in a list or a dictionary of which others were
+        reached.
+        """
+        return {key for keys in self._lists if keys & reached for key in keys}
+
     def _see(self, module: nn.Module) -> None:
         if not hasattr(module, "_parameters") or not hasattr(module, "_modules"):
             return  # __init__ was not called
+        is_list = isinstance(module, nn.ModuleList | nn.ModuleDict)
+        if is_list:
+            self._lists.append({id(parameter) for parameter in module.parameters()})
         for name, parameter in module.named_parameters():
             key = id(parameter)
             self.parameters[key] = weakref.ref(parameter)
             if len(name) > len(self.names.get(key, "")):
                 self.names[key] = name
-            if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
-                self.listed.add(key)
-            elif not module.training:
+            if not is_list and not module.training:
                 self.evaluated.add(key)
         for attribute, value in vars(module).items():
             if isinstance(value, Tensor):

@@ -41,6 +41,9 @@ class _Leaf:
     asked: int = 0
     """How often torch.autograd.grad computed its gradient, or that of something made of it."""
     moved: bool = False
+    """Whether it was written to, by anything but load_state_dict."""
+    loaded: bool = False
+    """Whether load_state_dict wrote to it."""
     read: bool = False
     """Whether its grad was read since the last backward pass."""
     taken: bool = False
@@ -139,6 +142,11 @@ class Updates(Detector):
         """The shapes of the parameters of all optimizers, by id."""
         return {k: shape for it in self._optimizers.values() for k, shape in it.shapes.items()}
 
+    @property
+    def _filled(self) -> set[int]:
+        """The ids of the leaves that a gradient has reached."""
+        return {leaf.key for leaf in self._leaves.values() if leaf.passes}
+
     def _exits(self, leaves: Set[int]) -> list[Cut]:
         """The cuts of numbers and arrays, computed from some of these leaves, that left the graph
         before the first backward pass as well as later, and not only to be printed.
@@ -207,7 +215,10 @@ class Updates(Detector):
             return
         if owner is not tensor and storage_of(owner) != storage:
             return
-        leaf.moved = True
+        if place is not None and ".load_state_dict(" in place.text:
+            leaf.loaded = True
+        else:
+            leaf.moved = True
         if leaf.read:
             self._check(leaf, owner, place)
             leaf.used = state_of(owner)
@@ -383,11 +394,11 @@ class Updates(Detector):
 
     def _wasted(self) -> Iterator[Finding]:
         """Optimizers that never find a gradient, although graphs are recorded of their parameters."""
-        listed = self._modules.listed if self._modules and self._passes else set()
+        spared = self._modules.spared(self._filled) if self._modules and self._passes else set()
         for given in self._optimizers.values():
             leaves = [self._leaves[key] for key in given.shapes.keys() & self._leaves.keys()]
             moved = any(leaf.passes or leaf.moved for leaf in leaves)
-            if given.wasted < 2 or moved or not given.unused or given.shapes.keys() <= listed:
+            if given.wasted < 2 or moved or not given.unused or given.shapes.keys() <= spared:
                 continue
             place, entry = given.first or given.place, "never-updated"
             text = f"all {given.steps} steps found no gradient: "
@@ -441,8 +452,8 @@ class Updates(Detector):
         ]
         wanted = {it: ref for it, ref in modules.parameters.items() if it not in modules.evaluated}
         owned = self._owned
-        unmoved = [leaf for leaf in self._leaves.values() if leaf.passes >= 2 and not leaf.moved]
-        unmoved = [leaf for leaf in unmoved if leaf.key not in owned]
+        followed = [leaf for leaf in self._leaves.values() if leaf.key not in owned]
+        unmoved = [it for it in followed if it.passes >= 2 and not (it.moved or it.loaded)]
         left = [
             leaf
             for leaf in unmoved
@@ -492,7 +503,7 @@ class Updates(Detector):
 
     def _unreached(self, modules: Modules) -> Iterator[Finding]:
         """Parameters of an optimizer that no gradient has ever reached."""
-        reached = {leaf.key for leaf in self._leaves.values() if leaf.passes}
+        reached, spared = self._filled, modules.spared(self._filled)
         causes: dict[int, tuple[Cut, list[int]]] = {}
         unused: list[int] = []
         where: Place | None = None
@@ -511,7 +522,7 @@ class Updates(Detector):
             frozen = modules.evaluated if reached & given.shapes.keys() - modules.evaluated else ()
             for key in [key for key in given.shapes if key in given.trained - reached]:
                 cuts = [cut for cut in every if key in cut.leaves]
-                if not cuts and key not in modules.listed:
+                if not cuts and key not in spared:
                     cuts = self._exits({key})
                 if all(cut.name in _COMPARISONS for cut in cuts):
                     cuts = samples or cuts
@@ -521,7 +532,7 @@ class Updates(Detector):
                     # The first that is not a comparison, such as those that check an argument.
                     cut = min(cuts, key=lambda each: (each.name in _COMPARISONS, each.tick))
                     causes.setdefault(id(cut.place), (cut, []))[1].append(key)
-                elif key in modules.parameters and key not in modules.listed:
+                elif key in modules.parameters and key not in spared:
                     unused.append(key)
                     where = where or given.place
         plain = [each for each in causes.values() if each[0].name not in _COMPARISONS]
