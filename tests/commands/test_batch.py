@@ -677,10 +677,20 @@ def test_values_of_inputs_are_numbers_lists_bools_or_literals() -> None:
     assert found["id"] is None
 
 
+def test_an_entry_of_the_catalogue_is_a_job() -> None:
+    found, wrong = results(
+        {"id": 1, "command": "functions", "name": "elu(alpha=2)"},
+        {"id": 2, "command": "functions", "name": "elo"},
+        status=1,
+    )
+    assert found == {**run("functions", "elu(alpha=2)", "--json").json, "id": 1}
+    assert wrong["error"]["kind"] == "expression"
+
+
 def test_what_a_job_may_not_have_is_refused() -> None:
     commands = [
         {"command": name, "fn": "mse", "x": 1}
-        for name in ("plot", "why", "server", "batch", "functions")
+        for name in ("plot", "check", "why", "session", "server", "batch")
     ]
     keys = [
         {"command": "grad", "fn": "mse", "x": 1, **more}
@@ -689,7 +699,9 @@ def test_what_a_job_may_not_have_is_refused() -> None:
     found = results(*commands, *keys, status=1)
     assert {line["error"]["kind"] for line in found} == {"usage"}
     for line, name in zip(
-        found, ("plot", "why", "server", "batch", "functions", "out", "code", "graph"), strict=True
+        found,
+        ("plot", "check", "why", "session", "server", "batch", "out", "code", "graph"),
+        strict=True,
     ):
         assert (
             f"no command '{name}'" in line["error"]["message"]

@@ -31,6 +31,7 @@ BASES: list[dict[str, Any]] = [
     {"command": "flow", "names": "relu", "layers": 2, "width": 2},
     {"command": "flow", "net": "nn.Linear(1,2)", "x": [1]},
     {"command": "flow", "net": "nn.Linear(1,2)", "x": [1], "inputs": {"net.weight": [[1], [2]]}},
+    {"command": "functions", "name": "relu"},
     {"command": "grad", "expression": "x**2", "inputs": {"x": 1}},
     {"command": "grad", "fn": "mse", "x": 1},
     {"command": "hessian", "expression": "x**2", "inputs": {"x": 1}},

@@ -23,15 +23,15 @@ from gradcli.errors import (
 from gradcli.language.suggest import did_you_mean
 from gradcli.options.check import CheckedRequest, check
 from gradcli.options.fill import from_json
-from gradcli.options.shared import ComputeOptions
+from gradcli.options.shared import ComputeOptions, Question
 from gradcli.show.json import encode
 
 JOBS = {
     name: request
     for name, command in sorted(COMMANDS.items())
-    if issubclass(request := command.request, ComputeOptions) and request.in_batch
+    if issubclass(request := command.request, ComputeOptions | Question) and request.in_batch
 }
-"""The commands that a job may name, and their requests: those that compute and may be jobs."""
+"""The commands that a job may name, and their requests."""
 
 
 def read_job(line: bytes, number: int) -> tuple[dict[str, Any], bytes]:

@@ -40,6 +40,7 @@ class Why(Question):
     arguments, list all. With --run, find the mistakes of a program: it is run, with your rights.
     """
 
+    in_batch = False
     prints_through = True
 
     words: tuple[str, ...] = argument(
