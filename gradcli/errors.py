@@ -83,6 +83,13 @@ class GradcliError(Exception):
         """Two lines: the user's text around the place, and the caret under it; empty without one."""
         return "\n".join(self.span.draw()) if self.span else ""
 
+    @property
+    def on_one_line(self) -> str:
+        """What is wrong, where, and what to do, as an answer of a batch has it."""
+        label = f"{quoted(self.span.label)}: " if self.span and self.span.label else ""
+        hint = self.hint.split("\n")[0]
+        return f"{label}{self.message}{f' ({hint})' if hint else ''}"
+
     def told(self, more: str = "") -> str:
         """The message with the name of the text, then indented the place and the hint, or else `more`;
         at most seven lines.

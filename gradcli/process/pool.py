@@ -260,8 +260,7 @@ def _answer_to_killer(line: bytes, end: End) -> bytes:
     if isinstance(error, ToldFault):
         traceback = {"traceback": error.traceback} if error.traceback else {}
         return _failure(identity, {"kind": end.report[0], "message": str(error), **traceback})
-    hint = f" ({error.hint})" if error.hint else ""
-    return _failure(identity, {"kind": error.kind, "message": f"{error.message}{hint}"})
+    return _failure(identity, {"kind": error.kind, "message": error.on_one_line})
 
 
 def answers(

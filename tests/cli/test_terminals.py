@@ -274,6 +274,8 @@ def test_whatever_is_written_a_closed_pipe_is_met_silently(
 ) -> None:
     (tmp_path / "jobs.jsonl").write_text(JOBS[:2000])
     reader, writer = os.pipe()
+    os.dup2(null := os.open(os.devnull, os.O_RDONLY), reader)  # which closes the pipe's reading end
+    os.close(null)
     with running(words, tmp_path, (reader, writer)) as pid:
         os.close(reader)
         _, status = os.waitpid(pid, 0)

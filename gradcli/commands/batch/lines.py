@@ -127,9 +127,9 @@ def answer(
         return _identified(encode(result), identity), result.ok is not False
     except orjson.JSONDecodeError as refused:
         identity, error = _refused(line, number, refused)
-        return failure(identity, error.kind, worded(error)), False
+        return failure(identity, error.kind, error.on_one_line), False
     except GradcliError as error:
-        return failure(identity, error.kind, worded(error)), False
+        return failure(identity, error.kind, error.on_one_line), False
     except MemoryError:
         return failure(identity, "size", "there is not enough memory for this"), False
     except (Exception, SystemExit) as error:  # a library may try to end the process
@@ -143,13 +143,6 @@ def _unrecorded(step: object, operands: object) -> None:
 def _identified(text: bytes, identity: bytes) -> bytes:
     """The JSON of a result with the id of its job, both as JSON."""
     return b'%b,"id":%b}' % (text[:-1], identity)
-
-
-def worded(error: GradcliError) -> str:
-    """An error on one line: what is wrong, where, and what to do."""
-    label = f"{quoted(error.span.label)}: " if error.span and error.span.label else ""
-    hint = error.hint.split("\n")[0]
-    return f"{label}{error.message}{f' ({hint})' if hint else ''}"
 
 
 def failure(identity: bytes, kind: str, message: str, traceback: str = "") -> bytes:
