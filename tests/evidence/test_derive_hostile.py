@@ -28,9 +28,20 @@ HEAVY: dict[str, dict[str, Any]] = {
         "expression": "; ".join(["a0 = x", *(f"a{i} = sin(a{i - 1})*a{i - 1}" for i in range(1, 31)), "a30"]),
     },
     "12 layers": layers(12),
+    "steps that are written when the time is over": {
+        "expression": "h = softmax(y, 0); addcmul(outer(X[:, 0], v), outer(y, W[0]), outer(X[:, 0], v))"
+        " @ minimum(outer(W[0], W[0]), outer(W[0], v)) @ gelu(outer(v, v).T)",
+        "inputs": {"y": "randn(3)", "X": "randn(3,2)", "W": "randn(2,4)", "v": "randn(4)"},
+        "steps": True,
+    },
     "10 million numbers": {"expression": "sum(x**2)", "inputs": {"x": "randn(10000000)"}},
 }  # fmt: skip
-SLOW = {"a sum of 2,000 terms", "sums of neighbours", "12 layers", "10 million numbers"}
+SLOW = {*HEAVY} - {
+    "a product of 60 sums",
+    "nested roots",
+    "nested logarithms",
+    "steps that are used twice",
+}
 
 
 @pytest.mark.parametrize("name", [rare(name) if name in SLOW else name for name in HEAVY])

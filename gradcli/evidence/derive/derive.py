@@ -434,16 +434,17 @@ def _backward(
         return [], {}
     writer = attempt.writer()
     lines: dict[str, str] = {}
-    for step, node in found.steps:
-        if node.weight > _WRITTEN:
-            continue
-        text = writer.tensor(node, attempt.walk.steps[step][0].axes, step)
-        if chosen.first(f"d{step}", [text], lines) is not None:
-            lines[f"d{step}"] = text
-    short = {}
-    for name, gradient in found.inputs.items():
-        if gradient is not None and name in run.by and gradient.weight <= _WRITTEN:
-            text = writer.tensor(gradient, attempt.inputs[name].axes, name)
-            if chosen.first(name, [text], lines) is not None:
-                short[name] = text
+    short: dict[str, str] = {}
+    with suppress(NoFormulaError, RecursionError):  # what was written before is shown
+        for step, node in found.steps:
+            if node.weight > _WRITTEN:
+                continue
+            text = writer.tensor(node, attempt.walk.steps[step][0].axes, step)
+            if chosen.first(f"d{step}", [text], lines) is not None:
+                lines[f"d{step}"] = text
+        for name, gradient in found.inputs.items():
+            if gradient is not None and name in run.by and gradient.weight <= _WRITTEN:
+                text = writer.tensor(gradient, attempt.inputs[name].axes, name)
+                if chosen.first(name, [text], lines) is not None:
+                    short[name] = text
     return list(lines.items()), short
