@@ -314,13 +314,13 @@ def forward_mode() -> Iterator[ForwardMode]:
     exist, with the same arguments.
     """
     enter, leave, make, unpack = _DUAL
-    if None in _DUAL:
-        with _without_fused_attention(), forward_ad.dual_level():
-            with warnings.catch_warnings(action="ignore"):  # of what the first call loads
-                forward_ad.make_dual(torch.zeros(()), torch.zeros(()))  # type: ignore[no-untyped-call]
-            yield ForwardMode(forward_ad.make_dual, forward_ad.unpack_dual)
-        return
     with _without_fused_attention():
+        if None in _DUAL:
+            with forward_ad.dual_level():
+                with warnings.catch_warnings(action="ignore"):  # of what the first call loads
+                    forward_ad.make_dual(torch.zeros(()), torch.zeros(()))  # type: ignore[no-untyped-call]
+                yield ForwardMode(forward_ad.make_dual, forward_ad.unpack_dual)
+            return
         level = enter()
         try:
             yield ForwardMode(partial(make, level=level), partial(unpack, level=level))
@@ -330,8 +330,10 @@ def forward_mode() -> Iterator[ForwardMode]:
 
 @contextmanager
 def _without_fused_attention() -> Iterator[None]:
-    """scaled_dot_product_attention by its definition, as torch.nn.attention's sdpa_kernel has it: the
-    fused kernels have no forward mode.
+    """Compute scaled_dot_product_attention by its definition: the fused kernels have no forward mode.
+
+    torch.nn.attention.sdpa_kernel does the same, but it is in a deferred module, whose first use
+    takes a second.
     """
     cuda: Any = torch.backends.cuda  # without types
     kernels = {
