@@ -18,8 +18,8 @@ def draw(error: GradcliError, world: World, command: str = "") -> str:
 
 
 def report(error: BaseException, world: World, command: str) -> ExitStatus:
-    """Draw any exception on stderr, and return its exit status. One that is no GradcliError is a fault
-    of gradcli's own; with GRADCLI_DEBUG=1 its traceback follows.
+    """Draw any exception on stderr, and return its exit status. One that is not a GradcliError is a
+    fault of gradcli's own; with GRADCLI_DEBUG=1 its traceback follows.
     """
     if shown := error if isinstance(error, GradcliError) else _shortage(error):
         world.tell(draw(shown, world, command))

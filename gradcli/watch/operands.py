@@ -43,7 +43,7 @@ class Operand:
 
     @property
     def owner(self) -> str:
-        """The name of the module's parameter that it is; empty if it is none."""
+        """The name of the module's parameter that it is; empty for any other tensor."""
         return self.made.owner if self.made else ""
 
     @property

@@ -235,9 +235,8 @@ class _Run:
         """What the operation passes on to a use after a slip, in the operand's shape."""
         if slip.name == "missing-path":
             return torch.zeros_like(product)
-        if (
-            slip.name == "upstream"
-        ):  # the local derivatives alone, as if every gradient above were 1
+        if slip.name == "upstream":
+            # The local derivatives alone, as if every gradient above were 1.
             total = torch.stack([result.sum() for result in self._results(op)]).sum()
             return core.gradients(total, {"": use.alias}, keep=True)[""]
         if (found := self._only(op)) is None:

@@ -503,7 +503,8 @@ class Updates(Detector):
 
     def _unreached(self, modules: Modules) -> Iterator[Finding]:
         """Parameters of an optimizer that no gradient has ever reached."""
-        reached, spared = self._filled, modules.spared(self._filled)
+        reached = self._filled
+        spared = modules.spared(reached)
         causes: dict[int, tuple[Cut, list[int]]] = {}
         unused: list[int] = []
         where: Place | None = None
